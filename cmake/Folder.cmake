@@ -1,0 +1,14 @@
+# echodiff_folder(NAME DIR DEPENDS...): one library for one folder, and the dependency law.
+# A folder's headers are reachable as "NAME/header.h" only through its library's own include root (a folder that holds
+# one link, to the sources), so including a folder that one does not depend on fails to build.
+function(echodiff_folder name)
+  cmake_parse_arguments(FOLDER "" "" "DEPENDS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$")
+  set(root ${CMAKE_BINARY_DIR}/include/${name})
+  file(MAKE_DIRECTORY ${root})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} PUBLIC ${root})
+  target_link_libraries(${name} PUBLIC ${FOLDER_DEPENDS} ${FOLDER_LIBRARIES})
+endfunction()

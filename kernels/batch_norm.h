@@ -1,0 +1,31 @@
+// y = (x - mean_c) / sqrt(var_c + eps) * weight_c + bias_c                    Ioffe & Szegedy 2015 (arXiv:1502.03167)
+// Training normalises with the batch's biased variance; evaluation with running statistics, which training moves by
+// `momentum` towards the batch's mean and unbiased variance, as in torch.nn.BatchNorm2d. Statistics in double: data
+// with a large offset keeps its digits.
+#pragma once
+
+#include <cstdint>
+
+namespace echodiff {
+
+struct BatchNormGeometry {
+  int64_t rows, C;  // x is (rows, C) in memory, rows = N H W
+};
+
+namespace reference {
+
+// mean, var (C), biased
+template <class T>
+void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var);
+
+template <class T>
+void batch_norm_forward(BatchNormGeometry geo, const T* x, const T* weight, const T* bias, const double* mean,
+                        const double* rstd, T* y);
+
+// training: mean and rstd are functions of x, and dx goes through them. Each of dx, dweight, dbias may be null.
+template <class T>
+void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const T* weight, const T* dy,
+                         const double* mean, const double* rstd, T* dx, T* dweight, T* dbias);
+
+}  // namespace reference
+}  // namespace echodiff

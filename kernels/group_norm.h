@@ -1,0 +1,35 @@
+// y = (x - mean_g) / sqrt(var_g + eps) * weight + bias      Wu & He 2018 (arXiv:1803.08494)
+// Statistics over the C/G channels and all pixels of each (sample, group); biased variance and eps as in torch.nn.GroupNorm.
+#pragma once
+
+#include <cstdint>
+
+namespace echodiff {
+
+struct GroupNormGeometry {
+  int64_t N, C, pixels, G;
+};
+
+namespace reference {
+template <class T>
+void group_norm_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* rstd);  // mean, rstd (N, G)
+template <class T>
+void group_norm_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* mean, const T* rstd, const T* dy, T* dx,
+                         T* dweight, T* dbias);
+}  // namespace reference
+
+namespace cpu {
+void group_norm_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, double eps, float* y,
+                        float* mean, float* rstd);
+void group_norm_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* mean, const float* rstd,
+                         const float* dy, float* dx, float* dweight, float* dbias);
+inline void group_norm_forward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias, double eps,
+                               double* y, double* mean, double* rstd) {
+  reference::group_norm_forward(g, x, weight, bias, eps, y, mean, rstd);
+}
+inline void group_norm_backward(const GroupNormGeometry& g, const double* x, const double* weight, const double* mean,
+                                const double* rstd, const double* dy, double* dx, double* dweight, double* dbias) {
+  reference::group_norm_backward(g, x, weight, mean, rstd, dy, dx, dweight, dbias);
+}
+}  // namespace cpu
+}  // namespace echodiff

@@ -1,0 +1,44 @@
+// Pooling of x (N, H, W, C) over windows, as in PyTorch.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace echodiff {
+
+struct MaxPoolGeometry {
+  int64_t N, C, H, W, P, Q;  // H x W -> P x Q
+  int64_t kernel, stride, padding, dilation;
+};
+
+// The windows of one axis: output p averages inputs [begin[p], end[p]) and divides by divisor[p].
+struct PoolAxis {
+  int64_t in, out;
+  std::vector<int64_t> begin, end, divisor;
+};
+struct AvgPoolGeometry {
+  int64_t N, C;
+  PoolAxis rows, columns;
+};
+
+// Outputs along one axis. ceil_mode keeps a partial last window only if it starts inside the input or its left padding.
+int64_t pooled_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation, bool ceil_mode);
+PoolAxis window_axis(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding, bool count_include_pad);
+PoolAxis adaptive_axis(int64_t in, int64_t out);  // [floor(p in / out), ceil((p + 1) in / out))
+
+namespace reference {
+
+// Padding counts as -inf. index (N, P, Q, C): h W + w of the first maximum in row-major order, -1 for a window without
+// inputs. A NaN wins.
+template <class T>
+void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index);
+template <class T>
+void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx);
+
+template <class T>
+void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y);
+template <class T>
+void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
+
+}  // namespace reference
+}  // namespace echodiff

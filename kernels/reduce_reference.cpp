@@ -1,0 +1,94 @@
+#include "kernels/reduce.h"
+
+#include <algorithm>
+
+#include "kernels/grain.h"
+#include "kernels/thread_pool.h"
+
+namespace echodiff {
+
+void sum_rows(int64_t rows, int64_t width,
+              const std::function<void(int64_t begin, int64_t end, double* sums)>& accumulate, double* totals) {
+  const int64_t grain = row_grain(width), pieces = (rows + grain - 1) / grain;
+  std::vector<double> partial(size_t(pieces * width), 0.0);
+  parallel_for(pieces, [&](int64_t piece) {
+    accumulate(piece * grain, std::min(rows, (piece + 1) * grain), partial.data() + piece * width);
+  });
+  std::fill_n(totals, width, 0.0);
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    for (int64_t j = 0; j < width; ++j) totals[j] += partial[size_t(piece * width + j)];
+}
+
+namespace reference {
+namespace {
+
+// sums[0, inner) += the rows [begin, end) of x
+template <class T>
+void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sums) {
+  if (inner > 1) {
+    for (int64_t k = begin; k < end; ++k)
+      for (int64_t j = 0; j < inner; ++j) sums[j] += double(x[k * inner + j]);
+    return;
+  }
+  // One long line: four sums side by side, or each addition would wait for the one before.
+  double lanes[4] = {0, 0, 0, 0};
+  int64_t k = begin;
+  for (; k + 4 <= end; k += 4)
+    for (int64_t lane = 0; lane < 4; ++lane) lanes[lane] += double(x[k + lane]);
+  for (; k < end; ++k) lanes[0] += double(x[k]);
+  sums[0] += (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+// y (outer, inner) = the sum of x (outer, count, inner) over the middle.
+template <class T>
+std::vector<double> sum_middle(int64_t outer, int64_t count, int64_t inner, const T* x) {
+  std::vector<double> y(size_t(outer * inner), 0.0);
+  if (count > row_grain(inner)) {
+    for (int64_t o = 0; o < outer; ++o) {
+      const T* rows = x + o * count * inner;
+      sum_rows(
+          count, inner, [&](int64_t begin, int64_t end, double* sums) { add_rows(rows, begin, end, inner, sums); },
+          y.data() + o * inner);
+    }
+  } else {
+    parallel_ranges(outer, row_grain(count * inner), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) add_rows(x + o * count * inner, 0, count, inner, y.data() + o * inner);
+    });
+  }
+  return y;
+}
+
+}  // namespace
+
+template <class T>
+void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
+  ReduceGeometry merged;  // neighbours of one kind as one dimension
+  for (const ReduceDimension& dimension : geo) {
+    if (!merged.empty() && merged.back().reduced == dimension.reduced) {
+      merged.back().size *= dimension.size;
+    } else {
+      merged.push_back(dimension);
+    }
+  }
+  std::vector<double> values;
+  bool first = true;
+  for (size_t d = 0; d < merged.size(); ++d) {
+    if (!merged[d].reduced) continue;
+    int64_t outer = 1, inner = 1;
+    for (size_t e = 0; e < d; ++e) outer *= merged[e].size;
+    for (size_t e = d + 1; e < merged.size(); ++e) inner *= merged[e].size;
+    values =
+        first ? sum_middle(outer, merged[d].size, inner, x) : sum_middle(outer, merged[d].size, inner, values.data());
+    merged[d].size = 1;
+    first = false;
+  }
+  int64_t count = 1;
+  for (const ReduceDimension& dimension : merged) count *= dimension.size;
+  for (int64_t i = 0; i < count; ++i) y[i] = T(scale * (first ? double(x[i]) : values[size_t(i)]));
+}
+
+template void reduce_sum(const ReduceGeometry&, const float*, double, float*);
+template void reduce_sum(const ReduceGeometry&, const double*, double, double*);
+
+}  // namespace reference
+}  // namespace echodiff

@@ -1,0 +1,42 @@
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/rms_norm.h"
+
+namespace echodiff::reference {
+
+template <class T>
+void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm) {
+  const double root = std::sqrt(double(C));
+  for (int64_t p = 0; p < pixels; ++p) {
+    double squares = 0;
+    for (int64_t c = 0; c < C; ++c) squares += double(x[p * C + c]) * double(x[p * C + c]);
+    inverse_norm[p] = T(1 / std::max(std::sqrt(squares), 1e-12));
+    for (int64_t c = 0; c < C; ++c) y[p * C + c] = x[p * C + c] * inverse_norm[p] * gain[c] * T(root);
+  }
+}
+
+// With u = 1/||x||, g = dy gain sqrt(C):  dx = u g - u^3 x sum(g x)  (second term 0 under the floor),  dgain = sum dy x u sqrt(C)
+template <class T>
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx, T* dgain) {
+  const T root = T(std::sqrt(double(C)));
+  std::fill_n(dgain, C, T(0));
+  for (int64_t p = 0; p < pixels; ++p) {
+    const T u = inverse_norm[p];
+    const bool floored = double(u) >= 1e12;
+    T product = 0;
+    for (int64_t c = 0; c < C; ++c) product += dy[p * C + c] * gain[c] * x[p * C + c];
+    const T along = floored ? T(0) : -product * u * u * u * root;
+    for (int64_t c = 0; c < C; ++c) {
+      dx[p * C + c] = u * root * dy[p * C + c] * gain[c] + along * x[p * C + c];
+      dgain[c] += dy[p * C + c] * x[p * C + c] * u * root;
+    }
+  }
+}
+
+template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*);
+template void rms_norm_forward(int64_t, int64_t, const double*, const double*, double*, double*);
+template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*, float*);
+template void rms_norm_backward(int64_t, int64_t, const double*, const double*, const double*, const double*, double*, double*);
+
+}  // namespace echodiff::reference

@@ -1,0 +1,15 @@
+// Working memory of one thread inside a kernel: grows to the largest size ever asked for and is then reused, so a
+// training step allocates nothing after the first. `Slot` keeps two buffers of one kernel apart.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace echodiff {
+
+enum class Slot { packed_a, packed_b, rows, tile, scores, probabilities, sums, count };
+
+// n uninitialised elements, 64-byte aligned. Valid until this thread asks for the same slot again.
+float* scratch(Slot slot, int64_t n);
+
+}  // namespace echodiff

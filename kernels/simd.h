@@ -1,0 +1,68 @@
+// The SIMD layer: GCC vector extensions, one source for every instruction set. Included only by *_simd.cpp files, which
+// are compiled once per instruction set with ECHODIFF_ISA = baseline, avx2 or avx512; keep inline functions of the
+// standard library out of those files, or the linker may keep an AVX-512 copy of them for every machine.
+#pragma once
+
+#include <stdint.h>
+
+namespace echodiff::simd::ECHODIFF_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef float UnalignedVec __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef int32_t IntVec __attribute__((vector_size(kLanes * 4)));
+
+static inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+static inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
+static inline Vec broadcast(float x) { return x - Vec{}; }  // x - 0 is x for every x; 0 + x is not, for -0
+static inline Vec select(IntVec mask, Vec a, Vec b) { return mask ? a : b; }
+
+// The first n < kLanes elements; the others are 0.
+static inline Vec load_part(const float* p, int64_t n) {
+  Vec v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+static inline void store_part(float* p, Vec v, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+
+static inline float horizontal_sum(Vec v) {
+  float s = 0;
+  for (int i = 0; i < kLanes; ++i) s += v[i];
+  return s;
+}
+static inline float horizontal_max(Vec v) {
+  float m = v[0];
+  for (int i = 1; i < kLanes; ++i) m = v[i] > m ? v[i] : m;
+  return m;
+}
+
+// exp(x) to 1 ulp or so: x = n ln 2 + r, a degree-6 polynomial in r (Cephes expf), scaled by 2^n in two steps.
+static inline Vec exp(Vec x) {
+  const Vec magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec low = broadcast(-104.0f), high = broadcast(89.0f);
+  const Vec clamped = select(x < low, low, select(x > high, high, x));
+  const Vec n = (clamped * 1.44269504088896341f + magic) - magic;
+  const Vec r = clamped - n * 0.693359375f - n * -2.12194440e-4f;
+  Vec p = broadcast(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const IntVec exponent = __builtin_convertvector(n, IntVec), half = exponent >> 1;
+  const Vec first = reinterpret_cast<Vec>((half + 127) << 23), second = reinterpret_cast<Vec>((exponent - half + 127) << 23);
+  const Vec y = p * first * second;
+  return select(x == x, y, x);  // NaN stays NaN
+}
+
+}  // namespace echodiff::simd::ECHODIFF_ISA

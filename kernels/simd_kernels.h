@@ -1,0 +1,55 @@
+// The inner loops that exist once per instruction set, behind one table that is chosen at the first use.
+#pragma once
+
+#include <cstdint>
+
+namespace echodiff {
+
+struct SimdKernels {
+  const char* name;  // "baseline", "avx2", "avx512"
+
+  // ---- gemm_simd.cpp: one register tile of C, kTileRows x kTileColumns (row stride ldc).
+  // b is packed: [depth][tile_columns]. bias (tile_columns) or null starts the sum; accumulate adds to what C holds.
+  int64_t tile_rows, tile_columns;
+  // A by rows: for each of `taps` taps, row i begins at rows[tap * tile_rows + i] and has `depth` elements.
+  void (*gemm_rows)(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
+                    float* c, int64_t ldc);
+  // A by columns: element (i, k) is a[k * lda + i].
+  void (*gemm_columns)(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+
+  // ---- activation_simd.cpp, n elements
+  void (*silu_forward)(int64_t n, const float* x, float* y);
+  void (*silu_backward)(int64_t n, const float* x, const float* dy, float* dx);
+
+  // ---- rows_simd.cpp
+  float (*dot)(int64_t n, const float* a, const float* b);
+  // y = exp(x - max x) / sum. x and y may be the same memory.
+  void (*softmax_row)(int64_t n, const float* x, float* y);
+  // The softmax of each of n columns; rows are `stride` apart, in x and in y.
+  void (*column_softmax)(int64_t rows, int64_t n, int64_t stride, const float* x, float* y);
+  // x (rows, n), per column: sums[j] += x[i][j];  squares[j] += (x[i][j] - mean[j])^2
+  void (*column_sums)(int64_t rows, int64_t n, const float* x, float* sums);
+  void (*column_squares)(int64_t rows, int64_t n, const float* x, const float* mean, float* squares);
+  // sum_dy[j] += dy[i][j];  sum_dy_x[j] += dy[i][j] * (x[i][j] - mean[j])
+  void (*column_products)(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
+  // y[i][j] = scale[j] * x[i][j] + offset[j]
+  void (*column_affine)(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
+  // y[i][j] = p[j] * a[i][j] + q[j] * b[i][j] + r[j]
+  void (*column_combine)(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r,
+                         float* y);
+  // y = factor * x * w elementwise
+  void (*scaled_product)(int64_t n, const float* x, const float* w, float factor, float* y);
+  // dx = p * dy * w + q * x; dw += s * dy * x  (one pixel of RMSNorm's backward)
+  void (*rms_pixel_backward)(int64_t n, const float* x, const float* dy, const float* w, float p, float q, float s, float* dx, float* dw);
+};
+
+// The best table this machine can run. ECHODIFF_ISA=baseline|avx2|avx512 in the environment asks for a lesser one (tests).
+const SimdKernels& simd_kernels();
+
+namespace simd {
+namespace baseline { extern const SimdKernels kernels; }
+namespace avx2 { extern const SimdKernels kernels; }
+namespace avx512 { extern const SimdKernels kernels; }
+}  // namespace simd
+
+}  // namespace echodiff

@@ -1,0 +1,35 @@
+// What each *_simd.cpp defines, per instruction set; table_simd.cpp joins them into one SimdKernels.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace echodiff::simd::ECHODIFF_ISA {
+
+// Rows x columns of a tile: as many accumulators as the register file holds beside one row of b and one broadcast.
+#if defined(__AVX512F__)
+inline constexpr int kTileRows = 12, kTileColumns = 2 * kLanes;
+#elif defined(__AVX2__)
+inline constexpr int kTileRows = 6, kTileColumns = 2 * kLanes;
+#else
+inline constexpr int kTileRows = 4, kTileColumns = 2 * kLanes;
+#endif
+
+void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
+               float* c, int64_t ldc);
+void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+
+void silu_forward(int64_t n, const float* x, float* y);
+void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
+
+float dot(int64_t n, const float* a, const float* b);
+void softmax_row(int64_t n, const float* x, float* y);
+void column_softmax(int64_t rows, int64_t n, int64_t stride, const float* x, float* y);
+void column_sums(int64_t rows, int64_t n, const float* x, float* sums);
+void column_squares(int64_t rows, int64_t n, const float* x, const float* mean, float* squares);
+void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
+void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
+void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y);
+void scaled_product(int64_t n, const float* x, const float* w, float factor, float* y);
+void rms_pixel_backward(int64_t n, const float* x, const float* dy, const float* w, float p, float q, float s, float* dx, float* dw);
+
+}  // namespace echodiff::simd::ECHODIFF_ISA

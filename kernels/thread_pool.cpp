@@ -1,0 +1,127 @@
+#include "kernels/thread_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+thread_local bool inside_a_body = false;
+
+// One parallel loop: workers take the next index until none is left.
+struct Job {
+  const std::function<void(int64_t)>* body;
+  int64_t count;
+  std::atomic<int64_t> next{0};
+  std::exception_ptr error;
+  std::mutex error_mutex;
+
+  void work() {
+    inside_a_body = true;
+    for (int64_t i = next++; i < count; i = next++) {
+      try {
+        (*body)(i);
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(error_mutex);
+        if (!error) error = std::current_exception();
+        next = count;
+      }
+    }
+    inside_a_body = false;
+  }
+};
+
+class Pool {
+ public:
+  explicit Pool(int helpers) {
+    for (int i = 0; i < helpers; ++i) threads_.emplace_back([this] { serve(); });
+  }
+  ~Pool() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void run(Job& job) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      job_ = &job;
+      busy_ = int(threads_.size());
+      ++generation_;
+    }
+    wake_.notify_all();
+    job.work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return busy_ == 0; });
+    job_ = nullptr;
+  }
+
+ private:
+  void serve() {
+    uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+      if (stopping_) return;
+      seen = generation_;
+      Job* job = job_;
+      lock.unlock();
+      job->work();
+      lock.lock();
+      if (--busy_ == 0) done_.notify_one();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> threads_;
+  Job* job_ = nullptr;
+  uint64_t generation_ = 0;
+  int busy_ = 0;
+  bool stopping_ = false;
+};
+
+int default_threads() { return std::max(1, int(std::thread::hardware_concurrency())); }
+
+std::mutex pool_mutex;  // one parallel loop at a time; held while it runs
+int wanted_threads = default_threads();
+std::unique_ptr<Pool> pool;
+
+}  // namespace
+
+void set_thread_count(int count) {
+  check(count >= 1, "threads: expected at least 1, got ", count);
+  const std::lock_guard<std::mutex> lock(pool_mutex);
+  wanted_threads = count;
+  pool.reset();
+}
+int thread_count() { return wanted_threads; }
+
+void parallel_for(int64_t n, const std::function<void(int64_t)>& body) {
+  if (n <= 1 || wanted_threads == 1 || inside_a_body) {
+    for (int64_t i = 0; i < n; ++i) body(i);
+    return;
+  }
+  Job job{.body = &body, .count = n, .error = nullptr, .error_mutex = {}};
+  {
+    const std::lock_guard<std::mutex> lock(pool_mutex);
+    if (!pool) pool = std::make_unique<Pool>(wanted_threads - 1);
+    pool->run(job);
+  }
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+void parallel_ranges(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  parallel_for((n + grain - 1) / grain, [&](int64_t i) { body(i * grain, std::min(n, (i + 1) * grain)); });
+}
+
+}  // namespace echodiff

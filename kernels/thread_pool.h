@@ -1,0 +1,21 @@
+// The one thread pool. Work is split into numbered pieces by the caller, from the problem alone; threads take pieces in
+// turn. Results can't depend on the thread count: each piece writes its own outputs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace echodiff {
+
+// Calls body(i) once for each i in [0, n), on all threads; returns when all are done. An exception of a body is rethrown.
+// A call from inside a body runs its pieces on the calling thread.
+void parallel_for(int64_t n, const std::function<void(int64_t i)>& body);
+
+// The same over [0, n) cut into ranges of `grain` (the last may be shorter): body(begin, end).
+void parallel_ranges(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
+
+// Threads that work, the caller included. 1 runs everything on the caller. Default: the machine's cores.
+void set_thread_count(int count);
+int thread_count();
+
+}  // namespace echodiff
