@@ -1,0 +1,138 @@
+#include "tensor/autograd.h"
+
+#include <atomic>
+#include <queue>
+#include <unordered_map>
+
+#include "tensor/observe.h"
+
+namespace echodiff {
+namespace {
+
+thread_local bool grad_mode = true;
+std::atomic<uint64_t> next_sequence{0};  // orders nodes; never enters a result
+
+// into += gradient. Shapes are checked by the caller; both are f32 or both f64.
+void accumulate(Tensor& into, const Tensor& gradient) {
+  if (!into.defined()) {
+    into = gradient;
+    return;
+  }
+  Tensor sum = empty_like(into);
+  dispatch(into.dtype(), "backward", [&]<class T>(T) {
+    const T* a = into.data<T>();
+    const T* b = gradient.data<T>();
+    T* out = sum.mutable_data<T>();
+    const int64_t n = sum.count();
+    for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+  });
+  into = sum;
+}
+
+void check_gradient(const Node& node, size_t i, const Tensor& gradient) {
+  const Tensor& input = node.inputs[i];
+  check(gradient.shape() == input.shape() && gradient.dtype() == input.dtype(), "backward of ", node.op, ": gradient ", i,
+        " is ", gradient.shape(), " ", name_of(gradient.dtype()), ", the input is ", input.shape(), " ",
+        name_of(input.dtype()));
+}
+
+}  // namespace
+
+bool grad_enabled() { return grad_mode; }
+NoGrad::NoGrad() : before_(grad_mode) { grad_mode = false; }
+NoGrad::~NoGrad() { grad_mode = before_; }
+
+bool needs_backward(const std::vector<Tensor>& inputs) {
+  if (!grad_mode) return false;
+  for (const Tensor& input : inputs)
+    if (input.requires_grad()) return true;
+  return false;
+}
+
+Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFunction backward) {
+  observe_forward(op, inputs, output);
+  if (!needs_backward(inputs)) return output;
+  const std::shared_ptr<Node> node = std::make_shared<Node>();
+  node->op = op;
+  node->sequence = next_sequence++;
+  node->shape = output.shape();
+  for (const Tensor& input : inputs) node->versions.push_back(input.defined() ? input.version() : 0);
+  node->inputs = std::move(inputs);
+  node->backward = std::move(backward);
+  output.attach(node);
+  return output;
+}
+
+// Dropping the last tensor of a graph would destroy node after node recursively, through inputs and through what the
+// backward captured. Both are moved to a worklist first; the outermost destructor empties it.
+Node::~Node() {
+  struct Remains {
+    std::vector<Tensor> inputs;
+    BackwardFunction backward;
+  };
+  thread_local std::vector<Remains>* worklist = nullptr;
+  if (worklist != nullptr) {
+    worklist->push_back({std::move(inputs), std::move(backward)});
+    return;
+  }
+  std::vector<Remains> list;
+  worklist = &list;
+  list.push_back({std::move(inputs), std::move(backward)});
+  while (!list.empty()) {
+    const Remains remains = std::move(list.back());
+    list.pop_back();
+  }
+  worklist = nullptr;
+}
+
+void Tensor::backward(const Tensor& gradient) const {
+  check(requires_grad(), "backward: the tensor does not depend on any leaf that requires a gradient");
+  check(gradient.defined() || count() == 1, "backward: a tensor of shape ", shape(), " needs a gradient");
+  const Tensor seed = gradient.defined() ? gradient : full(shape(), 1, dtype());
+  check(seed.shape() == shape(), "backward: gradient ", seed.shape(), " for a tensor ", shape());
+
+  const NoGrad no_grad;
+  if (!node()) {
+    Tensor sum = grad();
+    accumulate(sum, seed);
+    Tensor(*this).set_grad(sum);
+    return;
+  }
+  const auto older = [](const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) { return a->sequence < b->sequence; };
+  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(older)> ready(older);
+  std::unordered_map<const Node*, Tensor> gradients;
+  gradients[node().get()] = seed;
+  ready.push(node());
+  while (!ready.empty()) {
+    const std::shared_ptr<Node> current = ready.top();
+    ready.pop();
+    const Tensor dy = gradients.at(current.get());
+    gradients.erase(current.get());
+    check(current->backward != nullptr, "backward: the graph of ", current->op, " was already freed by an earlier backward");
+    for (size_t i = 0; i < current->inputs.size(); ++i)
+      check(!current->inputs[i].defined() || current->inputs[i].version() == current->versions[i], "backward of ",
+            current->op, ": input ", i, " was written after the forward pass");
+    const Gradients inputs_gradients = current->backward(dy);
+    check(inputs_gradients.size() == current->inputs.size(), "backward of ", current->op, ": ", inputs_gradients.size(),
+          " gradients for ", current->inputs.size(), " inputs");
+    observe_backward(current->op, dy, inputs_gradients);
+    for (size_t i = 0; i < inputs_gradients.size(); ++i) {
+      Tensor& input = current->inputs[i];
+      if (!inputs_gradients[i].defined() || !input.requires_grad()) continue;
+      check_gradient(*current, i, inputs_gradients[i]);
+      if (!input.node()) {
+        Tensor sum = input.grad();
+        accumulate(sum, inputs_gradients[i]);
+        input.set_grad(sum);
+      } else {
+        Tensor& sum = gradients[input.node().get()];
+        if (!sum.defined()) ready.push(input.node());
+        accumulate(sum, inputs_gradients[i]);
+      }
+    }
+    current->backward = nullptr;  // frees what it captured; inputs stay until the node goes
+    current->inputs.clear();
+  }
+}
+
+}  // namespace echodiff

@@ -1,0 +1,149 @@
+// POSIX calls rather than streams: only they give fsync, and an errno to report.
+#include "tensor/io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int number() const { return number_; }
+  // Closing may report a write that failed late (NFS, quotas), so it can't be left to the destructor.
+  int close() {
+    const int result = ::close(number_);
+    number_ = -1;
+    return result;
+  }
+
+ private:
+  int number_;
+};
+
+// Removes a file unless it was renamed into place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  const std::string& path() const { return path_; }
+  void keep() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
+std::string reason() { return std::strerror(errno); }
+
+// Fills `out` until the end of the file; returns the bytes read.
+size_t read_some(int descriptor, char* out, size_t size, const std::string& path) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count = ::read(descriptor, out + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    check_input(count >= 0, Fault::kIo, path, ": reading failed after ", done, " bytes: ", reason());
+    if (count == 0) break;
+    done += size_t(count);
+  }
+  return done;
+}
+
+// Opens `path` for writing from empty; errors speak of `name`.
+Descriptor create(const std::string& path, const std::string& name) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  const bool failed_disk = errno == ENOSPC || errno == EDQUOT || errno == EIO;
+  check_input(file.number() >= 0, failed_disk ? Fault::kIo : Fault::kCannotCreate, name,
+              ": cannot be created: ", reason());
+  return file;
+}
+
+void write_all(const Descriptor& file, std::string_view bytes, const std::string& name) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t count = ::write(file.number(), bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    check_input(count >= 0, Fault::kIo, name, ": writing failed after ", done, " of ", bytes.size(),
+                " bytes: ", reason());
+    done += size_t(count);
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  check_input(file.number() >= 0, Fault::kMissingInput, path, ": cannot be opened: ", reason(),
+              "; give the path of a readable file");
+  struct stat about = {};
+  check_input(::fstat(file.number(), &about) == 0, Fault::kIo, path, ": ", reason());
+  check_input(!S_ISDIR(about.st_mode), Fault::kMissingInput, path, ": is a folder, expected a file");
+  std::string bytes(size_t(about.st_size), '\0');
+  bytes.resize(read_some(file.number(), bytes.data(), bytes.size(), path));
+  if (!S_ISREG(about.st_mode)) {  // a pipe states no size: read to its end
+    char block[65536];
+    for (size_t count; (count = read_some(file.number(), block, sizeof block, path)) > 0;) bytes.append(block, count);
+  }
+  return bytes;
+}
+
+void write_file_atomic(const std::string& path, std::string_view bytes) {
+  const std::filesystem::path target(path);
+  const std::string folder = target.has_parent_path() ? target.parent_path().string() : std::string(".");
+  std::error_code ignored;  // whatever else is wrong shows when the file is opened
+  check_input(target.has_filename() && !std::filesystem::is_directory(target, ignored), Fault::kCannotCreate, path,
+              ": cannot be created: it names a folder, expected the name of a file");
+  // The process id keeps two programs that write the same file apart; the last rename wins.
+  TemporaryFile temporary(path + ".tmp" + std::to_string(::getpid()));
+  Descriptor file = create(temporary.path(), path);
+  write_all(file, bytes, path);
+  check_input(::fsync(file.number()) == 0, Fault::kIo, path, ": fsync failed: ", reason(), "; nothing was replaced");
+  check_input(file.close() == 0, Fault::kIo, path, ": close failed: ", reason(), "; nothing was replaced");
+  check_input(::rename(temporary.path().c_str(), path.c_str()) == 0, Fault::kIo, path, ": rename failed: ", reason(),
+              "; nothing was replaced");
+  temporary.keep();
+  // Without this the new name may be lost with the power although its bytes are safe.
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check_input(directory.number() >= 0 && ::fsync(directory.number()) == 0, Fault::kIo, folder,
+              ": fsync of the folder failed: ", reason());
+}
+
+void write_file_unsynced(const std::string& path, std::string_view bytes) {
+  Descriptor file = create(path, path);
+  write_all(file, bytes, path);
+  check_input(file.close() == 0, Fault::kIo, path, ": close failed: ", reason());
+}
+
+void flush_folder(const std::string& path) {
+  const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check_input(directory.number() >= 0 && ::syncfs(directory.number()) == 0, Fault::kIo, path,
+              ": flushing to disk failed: ", reason());
+}
+
+void make_directories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  check_input(!error && std::filesystem::is_directory(path, error), Fault::kCannotCreate, path,
+              ": the folder cannot be created: ", error ? error.message() : "a file has that name");
+}
+
+}  // namespace echodiff

@@ -1,0 +1,28 @@
+// Whole files in and out of memory: a written file is either completely there or not there at all.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace echodiff {
+
+// All bytes of the file at `path`. Throws Error: kMissingInput when there is no such file, or it is a folder or may
+// not be read; kIo when reading it fails.
+std::string read_file(const std::string& path);
+
+// Replaces `path` by `bytes`, whole or not at all, even through a crash or power loss: a temporary file in the same
+// folder, fsync, rename, fsync of the folder. Throws Error kCannotCreate when the file can't be made there, kIo when
+// writing fails (disk full); the temporary file is gone then and an older `path` is untouched.
+void write_file_atomic(const std::string& path, std::string_view bytes);
+
+// Writes `path` without waiting for the disk: for the many files of a folder that is written under another name, then
+// flushed as a whole (flush_folder) and renamed. Throws Error kCannotCreate or kIo.
+void write_file_unsynced(const std::string& path, std::string_view bytes);
+
+// Waits until everything on the file system that holds the folder `path` is on disk. Throws Error kIo.
+void flush_folder(const std::string& path);
+
+// Makes the folder `path` and those above it where they are missing. Throws Error kCannotCreate.
+void make_directories(const std::string& path);
+
+}  // namespace echodiff

@@ -1,0 +1,76 @@
+// Observers at record(): RAII, thread-local, no cost when none is there. They nest: the innermost calls the outer ones.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+class Observer {
+ public:
+  Observer();
+  virtual ~Observer();
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+  virtual void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) = 0;
+  virtual void backward(const char*, const Tensor& /*dy*/, const std::vector<Tensor>& /*gradients*/) {}
+  Observer* outer() const { return outer_; }
+
+ private:
+  Observer* outer_;
+};
+
+// Called by record() and backward().
+void observe_forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output);
+void observe_backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients);
+
+// min, max, mean, root mean square and the number of NaN or infinite elements.
+struct TensorStatistics {
+  double min = 0, max = 0, mean = 0, rms = 0;
+  int64_t not_finite = 0;
+};
+TensorStatistics statistics_of(const Tensor& x);
+std::ostream& operator<<(std::ostream&, const TensorStatistics&);
+
+// Throws Error(kInternal) at the first op whose output or gradient holds a NaN or infinity, naming it and its inputs' statistics.
+class NanTrap : public Observer {
+ public:
+  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+};
+
+// One line per op: name, shape, statistics; to diff against the same dump of PyTorch.
+class TensorDump : public Observer {
+ public:
+  explicit TensorDump(std::ostream& out) : out_(out) {}
+  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+
+ private:
+  std::ostream& out_;
+};
+
+// Time between record() calls, attributed to the op that just ended: a table by op, forward and backward.
+class OpTimer : public Observer {
+ public:
+  OpTimer();
+  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  void print(std::ostream& out) const;
+
+ private:
+  struct Entry {
+    int64_t calls = 0;
+    double seconds = 0;
+  };
+  double lap();
+  double last_;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace echodiff

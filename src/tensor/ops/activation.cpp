@@ -1,0 +1,47 @@
+#include "kernels/activation.h"
+
+#include "tensor/ops.h"
+
+namespace echodiff {
+namespace {
+
+template <class T>
+void forward(Activation kind, double slope, int64_t n, const T* x, T* y) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (kind == Activation::silu) return cpu::silu_forward(n, x, y);
+  }
+  reference::activation_forward(kind, slope, n, x, y);
+}
+
+template <class T>
+void backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (kind == Activation::silu) return cpu::silu_backward(n, x, dy, dx);
+  }
+  reference::activation_backward(kind, slope, n, x, dy, dx);
+}
+
+Tensor activate(const char* op, Activation kind, const Tensor& x, double slope = 0) {
+  Tensor y = empty_like(x);
+  dispatch(x.dtype(), op, [&]<class T>(T) { forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); });
+  return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
+    Tensor dx = empty_like(x);
+    dispatch(x.dtype(), op,
+             [&]<class T>(T) { backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>()); });
+    return {dx};
+  });
+}
+
+}  // namespace
+
+Tensor silu(const Tensor& x) { return activate("silu", Activation::silu, x); }
+Tensor relu(const Tensor& x) { return activate("relu", Activation::relu, x); }
+Tensor gelu(const Tensor& x) { return activate("gelu", Activation::gelu, x); }
+Tensor gelu_tanh(const Tensor& x) { return activate("gelu_tanh", Activation::gelu_tanh, x); }
+Tensor sigmoid(const Tensor& x) { return activate("sigmoid", Activation::sigmoid, x); }
+Tensor tanh(const Tensor& x) { return activate("tanh", Activation::tanh, x); }
+Tensor softplus(const Tensor& x) { return activate("softplus", Activation::softplus, x); }
+Tensor leaky_relu(const Tensor& x, double slope) { return activate("leaky_relu", Activation::leaky_relu, x, slope); }
+Tensor exp(const Tensor& x) { return activate("exp", Activation::exp, x); }
+
+}  // namespace echodiff

@@ -1,0 +1,126 @@
+#include "kernels/elementwise.h"
+#include "tensor/ops.h"
+#include "tensor/ops/broadcast.h"
+
+namespace echodiff {
+namespace {
+
+const char* name_of(Arithmetic kind) {
+  switch (kind) {
+    case Arithmetic::add:
+      return "add";
+    case Arithmetic::sub:
+      return "sub";
+    case Arithmetic::mul:
+      return "mul";
+    case Arithmetic::div:
+      return "div";
+  }
+  return "";
+}
+
+// The values alone, outside the graph.
+Tensor compute(Arithmetic kind, const Tensor& a, const Tensor& b) {
+  const char* op = name_of(kind);
+  check(a.dtype() == b.dtype(), op, ": a is ", echodiff::name_of(a.dtype()), ", b is ", echodiff::name_of(b.dtype()));
+  const Shape shape = broadcast_shape(op, a.shape(), b.shape());
+  const std::vector<int64_t> a_strides = broadcast_strides(a.shape(), shape),
+                             b_strides = broadcast_strides(b.shape(), shape), strides = shape.strides();
+  BroadcastGeometry geo;
+  for (int64_t dim : shape.memory_order())
+    geo.push_back({shape[dim], {a_strides[size_t(dim)], b_strides[size_t(dim)], strides[size_t(dim)]}});
+  Tensor y = empty(shape, a.dtype());
+  dispatch(a.dtype(), op,
+           [&]<class T>(T) { reference::arithmetic(kind, geo, a.data<T>(), b.data<T>(), y.mutable_data<T>()); });
+  return y;
+}
+
+Tensor scaled(const Tensor& x, double scale, double offset) {
+  Tensor y = empty_like(x);
+  dispatch(x.dtype(), "affine",
+           [&]<class T>(T) { reference::affine(x.count(), x.data<T>(), scale, offset, y.mutable_data<T>()); });
+  return y;
+}
+
+ChannelGeometry channel_geometry(const char* op, const Tensor& x, const Tensor& e, int64_t per_channel) {
+  check(x.rank() == 4, op, ": x must be (N, C, H, W), got ", x.shape());
+  check(e.shape() == Shape{x.dim(0), per_channel * x.dim(1)} && e.dtype() == x.dtype(), op, ": for x ", x.shape(), " ",
+        echodiff::name_of(x.dtype()), " expected (", x.dim(0), ", ", per_channel * x.dim(1), "), got ", e.shape(), " ",
+        echodiff::name_of(e.dtype()));
+  return {x.dim(0), x.dim(2) * x.dim(3), x.dim(1)};
+}
+
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  return record("add", compute(Arithmetic::add, a, b), {a, b}, [=](const Tensor& dy) -> Gradients {
+    return {a.requires_grad() ? sum_to(dy, a.shape()) : Tensor(), b.requires_grad() ? sum_to(dy, b.shape()) : Tensor()};
+  });
+}
+
+Tensor sub(const Tensor& a, const Tensor& b) {
+  return record("sub", compute(Arithmetic::sub, a, b), {a, b}, [=](const Tensor& dy) -> Gradients {
+    return {a.requires_grad() ? sum_to(dy, a.shape()) : Tensor(),
+            b.requires_grad() ? scaled(sum_to(dy, b.shape()), -1, 0) : Tensor()};
+  });
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {
+  return record("mul", compute(Arithmetic::mul, a, b), {a, b}, [=](const Tensor& dy) -> Gradients {
+    Tensor da, db;
+    if (a.requires_grad()) da = sum_to(compute(Arithmetic::mul, dy, b), a.shape());
+    if (b.requires_grad()) db = sum_to(compute(Arithmetic::mul, dy, a), b.shape());
+    return {da, db};
+  });
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {
+  const Tensor y = compute(Arithmetic::div, a, b);
+  return record("div", y, {a, b}, [a, b, y = y.detach()](const Tensor& dy) -> Gradients {
+    const Tensor quotient = compute(Arithmetic::div, dy, b);
+    Tensor da, db;
+    if (a.requires_grad()) da = sum_to(quotient, a.shape());
+    if (b.requires_grad()) db = sum_to(compute(Arithmetic::mul, quotient, y), b.shape(), -1);
+    return {da, db};
+  });
+}
+
+Tensor affine(const Tensor& x, double scale, double offset) {
+  return record("affine", scaled(x, scale, offset), {x},
+                [scale](const Tensor& dy) -> Gradients { return {scale == 1 ? dy : scaled(dy, scale, 0)}; });
+}
+
+Tensor add_channel(const Tensor& x, const Tensor& e) {
+  const ChannelGeometry geo = channel_geometry("add_channel", x, e, 1);
+  Tensor y = empty_like(x);
+  dispatch(x.dtype(), "add_channel",
+           [&]<class T>(T) { reference::add_channel(geo, x.data<T>(), e.data<T>(), y.mutable_data<T>()); });
+  return record("add_channel", y, {x, e}, [geo, e](const Tensor& dy) -> Gradients {
+    if (!e.requires_grad()) return {dy, Tensor()};
+    return {dy, sum_to(dy, {geo.N, geo.C, 1, 1}).alias({geo.N, geo.C})};
+  });
+}
+
+Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift) {
+  const ChannelGeometry geo = channel_geometry("scale_shift", x, scale_and_shift, 2);
+  Tensor y = empty_like(x);
+  dispatch(x.dtype(), "scale_shift", [&]<class T>(T) {
+    reference::scale_shift(geo, x.data<T>(), scale_and_shift.data<T>(), false, y.mutable_data<T>());
+  });
+  return record("scale_shift", y, {x, scale_and_shift}, [geo, x, e = scale_and_shift](const Tensor& dy) -> Gradients {
+    Tensor dx, de;
+    dispatch(x.dtype(), "scale_shift", [&]<class T>(T) {
+      if (x.requires_grad()) {
+        dx = empty_like(x);
+        reference::scale_shift(geo, dy.data<T>(), e.data<T>(), true, dx.mutable_data<T>());
+      }
+      if (e.requires_grad()) {
+        de = empty_like(e);
+        reference::scale_shift_backward(geo, x.data<T>(), dy.data<T>(), de.mutable_data<T>());
+      }
+    });
+    return {dx, de};
+  });
+}
+
+}  // namespace echodiff

@@ -1,0 +1,57 @@
+#include "kernels/conv2d.h"
+
+#include "tensor/ops.h"
+
+namespace echodiff {
+namespace {
+
+Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  check(x.rank() == 4, "conv2d: x must be (N, C, H, W), got ", x.shape());
+  check(weight.rank() == 4, "conv2d: weight must be (K, C/groups, R, S), got ", weight.shape());
+  Conv2dGeometry g{};
+  g.N = x.dim(0), g.C = x.dim(1), g.H = x.dim(2), g.W = x.dim(3);
+  g.K = weight.dim(0), g.R = weight.dim(2), g.S = weight.dim(3);
+  g.stride_h = options.stride[0], g.stride_w = options.stride[1];
+  g.padding_h = options.padding[0], g.padding_w = options.padding[1];
+  g.dilation_h = options.dilation[0], g.dilation_w = options.dilation[1];
+  g.groups = options.groups;
+  check(g.groups >= 1 && g.C % g.groups == 0 && g.K % g.groups == 0 && weight.dim(1) == g.C / g.groups, "conv2d: x ", x.shape(),
+        " and weight ", weight.shape(), " don't fit with ", g.groups, " groups");
+  check(!bias || bias.shape() == Shape({g.K}), "conv2d: bias must be (", g.K, "), got ", bias ? bias.shape() : Shape());
+  check(x.dtype() == weight.dtype(), "conv2d: x is ", name_of(x.dtype()), ", weight ", name_of(weight.dtype()));
+  g.out_height = (g.H + 2 * g.padding_h - g.dilation_h * (g.R - 1) - 1) / g.stride_h + 1;
+  g.out_width = (g.W + 2 * g.padding_w - g.dilation_w * (g.S - 1) - 1) / g.stride_w + 1;
+  check(g.H + 2 * g.padding_h >= g.dilation_h * (g.R - 1) + 1 && g.W + 2 * g.padding_w >= g.dilation_w * (g.S - 1) + 1,
+        "conv2d: the kernel of weight ", weight.shape(), " is larger than the padded x ", x.shape());
+  return g;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  const Conv2dGeometry g = geometry_of(x, weight, bias, options);
+  Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x.dtype());
+  dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
+    cpu::conv2d_forward(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
+  });
+  return record("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
+    Tensor dx, dweight, dbias;
+    dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
+      if (x.requires_grad()) {
+        dx = empty_like(x);
+        cpu::conv2d_backward_data(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr), dx.mutable_data<T>());
+      }
+      if (weight.requires_grad()) {
+        dweight = empty_like(weight);
+        cpu::conv2d_backward_weight(g, x.data<T>(), dy.data<T>(), dweight.mutable_data<T>());
+      }
+      if (bias.requires_grad()) {
+        dbias = empty_like(bias);
+        cpu::conv2d_backward_bias(g.N * g.out_height * g.out_width, g.K, dy.data<T>(), dbias.mutable_data<T>());
+      }
+    });
+    return {dx, dweight, dbias};
+  });
+}
+
+}  // namespace echodiff

@@ -1,0 +1,36 @@
+#include "kernels/layer_norm.h"
+
+#include "tensor/ops.h"
+
+namespace echodiff {
+
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+  check(x.rank() >= 1 && x.rank() <= 3,
+        "layer_norm: x must be (.., D) of rank 1 to 3 (to_tokens makes an image so), got ", x.shape());
+  const LayerNormGeometry geo{x.count() / std::max<int64_t>(1, x.dim(-1)), x.dim(-1)};
+  for (const Tensor& parameter : {weight, bias})
+    check(!parameter || (parameter.shape() == Shape{geo.D} && parameter.dtype() == x.dtype()),
+          "layer_norm: weight and bias must be (", geo.D, ") for x ", x.shape(), ", got ",
+          parameter ? parameter.shape() : Shape{});
+  Tensor y = empty_like(x), mean = empty({geo.rows}, DType::f64), rstd = empty({geo.rows}, DType::f64);
+  dispatch(x.dtype(), "layer_norm", [&]<class T>(T) {
+    reference::layer_norm_forward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr,
+                                  bias ? bias.data<T>() : nullptr, eps, y.mutable_data<T>(),
+                                  mean.mutable_data<double>(), rstd.mutable_data<double>());
+  });
+  return record("layer_norm", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
+    Tensor dx, dweight, dbias;
+    if (x.requires_grad()) dx = empty_like(x);
+    if (weight.requires_grad()) dweight = empty_like(weight);
+    if (bias.requires_grad()) dbias = empty_like(bias);
+    dispatch(x.dtype(), "layer_norm", [&]<class T>(T) {
+      reference::layer_norm_backward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr, dy.data<T>(),
+                                     mean.data<double>(), rstd.data<double>(), dx ? dx.mutable_data<T>() : nullptr,
+                                     dweight ? dweight.mutable_data<T>() : nullptr,
+                                     dbias ? dbias.mutable_data<T>() : nullptr);
+    });
+    return {dx, dweight, dbias};
+  });
+}
+
+}  // namespace echodiff

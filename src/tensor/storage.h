@@ -1,0 +1,35 @@
+// A block of memory that tensors share, counted and reused.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace echodiff {
+
+// Uninitialised memory, 64-byte aligned. Freed blocks go to a pool and are handed out again for the same size class:
+// the second training step finds its pages already mapped. Throws Error(kOutOfMemory) naming wanted and in use.
+class Storage {
+ public:
+  explicit Storage(int64_t bytes);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() { return data_; }
+  int64_t bytes() const { return bytes_; }
+  uint64_t version() const { return version_; }  // how often it was written after its making
+  void bump_version() { ++version_; }
+
+ private:
+  int64_t bytes_;
+  void* data_;
+  uint64_t version_ = 0;
+};
+
+struct MemoryStatistics {
+  int64_t in_use = 0, peak = 0, pooled = 0;  // bytes
+  int64_t system_allocations = 0;            // how often the pool had to ask the system
+};
+MemoryStatistics memory_statistics();
+
+}  // namespace echodiff

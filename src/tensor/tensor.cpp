@@ -1,0 +1,193 @@
+#include "tensor/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tensor/autograd.h"
+
+namespace echodiff {
+
+struct Tensor::Impl {
+  Shape shape;
+  DType dtype = DType::f32;
+  std::shared_ptr<Storage> storage;
+  bool requires_grad = false;
+  std::shared_ptr<Node> node;
+  Tensor grad;
+};
+
+const Shape& Tensor::shape() const {
+  check(defined(), "tensor: undefined");
+  return impl_->shape;
+}
+int64_t Tensor::dim(int64_t i) const {
+  const int64_t at = i < 0 ? i + rank() : i;
+  check(at >= 0 && at < rank(), "tensor: no dimension ", i, " in shape ", shape());
+  return shape()[at];
+}
+DType Tensor::dtype() const {
+  check(defined(), "tensor: undefined");
+  return impl_->dtype;
+}
+
+const void* Tensor::read(DType dtype) const {
+  check(defined(), "tensor: undefined");
+  check(dtype == impl_->dtype, "tensor: read as ", name_of(dtype), " but holds ", name_of(impl_->dtype));
+  return impl_->storage->data();
+}
+void* Tensor::write(DType dtype) {
+  void* data = const_cast<void*>(read(dtype));
+  check(!impl_->node, "tensor: writing to the output of ", impl_->node ? impl_->node->op : "", "; ops are pure");
+  check(!(impl_->requires_grad && grad_enabled()), "tensor: writing to a leaf outside NoGrad");
+  impl_->storage->bump_version();
+  return data;
+}
+
+double Tensor::item() const {
+  check(count() == 1, "item: expected one element, got shape ", shape());
+  return to_vector()[0];
+}
+
+std::vector<double> Tensor::to_vector() const {
+  std::vector<double> values(static_cast<size_t>(count()));
+  const std::vector<int64_t> strides = shape().strides();
+  std::vector<int64_t> index(size_t(rank()), 0);
+  for (double& value : values) {
+    int64_t offset = 0;
+    for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
+    switch (dtype()) {
+      case DType::f32: value = double(data<float>()[offset]); break;
+      case DType::f64: value = data<double>()[offset]; break;
+      case DType::i64: value = double(data<int64_t>()[offset]); break;
+    }
+    for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
+  }
+  return values;
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy = make(shape(), dtype());
+  std::memcpy(copy.impl_->storage->data(), impl_->storage->data(), size_t(count() * size_of(dtype())));
+  return copy;
+}
+Tensor Tensor::detach() const { return alias(shape()); }
+Tensor Tensor::alias(const Shape& other) const {
+  check(other.count() == count(), "alias: ", shape(), " and ", other, " have different counts");
+  Tensor view;
+  view.impl_ = std::make_shared<Impl>();
+  view.impl_->shape = other;
+  view.impl_->dtype = dtype();
+  view.impl_->storage = impl_->storage;
+  return view;
+}
+Tensor Tensor::to(DType target) const {
+  if (target == dtype()) return *this;
+  Tensor out = make(shape(), target);
+  const int64_t n = count();
+  const auto convert = [n](const auto* from, auto* into) {
+    for (int64_t i = 0; i < n; ++i) into[i] = std::remove_reference_t<decltype(into[i])>(from[i]);
+  };
+  const auto from = [&](auto* into) {
+    if (dtype() == DType::f32) convert(data<float>(), into);
+    else if (dtype() == DType::f64) convert(data<double>(), into);
+    else convert(data<int64_t>(), into);
+  };
+  if (target == DType::f32) from(out.mutable_data<float>());
+  else if (target == DType::f64) from(out.mutable_data<double>());
+  else from(out.mutable_data<int64_t>());
+  return out;
+}
+void Tensor::copy_from(const Tensor& other) {
+  check(shape() == other.shape() && dtype() == other.dtype(), "copy_from: ", shape(), " ", name_of(dtype()), " from ",
+        other.shape(), " ", name_of(other.dtype()));
+  std::memcpy(write(dtype()), other.read(dtype()), size_t(count() * size_of(dtype())));
+}
+
+bool Tensor::requires_grad() const { return defined() && (impl_->requires_grad || impl_->node); }
+Tensor& Tensor::set_requires_grad(bool on) {
+  check(!node(), "set_requires_grad: only leaves have it set");
+  check(!on || dtype() != DType::i64, "set_requires_grad: i64 tensors have no gradient");
+  impl_->requires_grad = on;
+  return *this;
+}
+Tensor Tensor::grad() const { return defined() ? impl_->grad : Tensor(); }
+void Tensor::set_grad(Tensor grad) {
+  check(!grad.defined() || grad.shape() == shape(), "set_grad: gradient ", grad.defined() ? grad.shape() : Shape(),
+        " for a tensor ", shape());
+  impl_->grad = std::move(grad);
+}
+const std::shared_ptr<Node>& Tensor::node() const {
+  check(defined(), "tensor: undefined");
+  return impl_->node;
+}
+void Tensor::attach(std::shared_ptr<Node> node) { impl_->node = std::move(node); }
+uint64_t Tensor::version() const { return impl_->storage->version(); }
+
+Tensor Tensor::make(const Shape& shape, DType dtype) {
+  for (int64_t size : shape.sizes()) check(size >= 0, "tensor: negative size in ", shape);
+  Tensor x;
+  x.impl_ = std::make_shared<Impl>();
+  x.impl_->shape = shape;
+  x.impl_->dtype = dtype;
+  x.impl_->storage = std::make_shared<Storage>(shape.count() * size_of(dtype));
+  return x;
+}
+
+Tensor empty(const Shape& shape, DType dtype) { return Tensor::make(shape, dtype); }
+Tensor empty_like(const Tensor& x) { return Tensor::make(x.shape(), x.dtype()); }
+
+Tensor full(const Shape& shape, double value, DType dtype) {
+  Tensor x = empty(shape, dtype);
+  const int64_t n = x.count();
+  if (dtype == DType::f32) std::fill_n(x.mutable_data<float>(), n, float(value));
+  else if (dtype == DType::f64) std::fill_n(x.mutable_data<double>(), n, value);
+  else std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
+  return x;
+}
+Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
+
+Tensor arange(int64_t n) {
+  Tensor x = empty({n}, DType::i64);
+  int64_t* values = x.mutable_data<int64_t>();
+  for (int64_t i = 0; i < n; ++i) values[i] = i;
+  return x;
+}
+
+namespace {
+
+// Copies values in logical row-major order into x's memory order.
+template <class From, class T>
+void scatter_logical(const From* values, const Shape& shape, T* out) {
+  const std::vector<int64_t> strides = shape.strides();
+  std::vector<int64_t> index(size_t(shape.rank()), 0);
+  const int64_t n = shape.count();
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t offset = 0;
+    for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
+    out[offset] = T(values[i]);
+    for (int64_t d = shape.rank() - 1; d >= 0 && ++index[size_t(d)] == shape[d]; --d) index[size_t(d)] = 0;
+  }
+}
+
+}  // namespace
+
+Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype) {
+  check(int64_t(values.size()) == shape.count(), "from_vector: ", values.size(), " values for shape ", shape);
+  Tensor x = empty(shape, dtype);
+  if (dtype == DType::f32) scatter_logical(values.data(), shape, x.mutable_data<float>());
+  else if (dtype == DType::f64) scatter_logical(values.data(), shape, x.mutable_data<double>());
+  else scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
+  return x;
+}
+Tensor from_values(const Shape& shape, const float* values) {
+  Tensor x = empty(shape);
+  scatter_logical(values, shape, x.mutable_data<float>());
+  return x;
+}
+Tensor from_indices(const std::vector<int64_t>& values) {
+  Tensor x = empty({int64_t(values.size())}, DType::i64);
+  std::copy(values.begin(), values.end(), x.mutable_data<int64_t>());
+  return x;
+}
+
+}  // namespace echodiff
