@@ -1,0 +1,142 @@
+#include "nn/module.h"
+
+#include <functional>
+#include <map>
+
+#include "nn/init.h"
+#include "nn/trace.h"
+#include "tensor/autograd.h"
+
+namespace echodiff {
+namespace {
+
+using TensorFunction = std::function<void(const std::string& name, Tensor&)>;
+
+class TensorVisitor : public Visitor {
+ public:
+  TensorVisitor(TensorFunction parameter, TensorFunction buffer)
+      : parameter_(std::move(parameter)), buffer_(std::move(buffer)) {}
+
+ protected:
+  void on_parameter(const std::string& name, Tensor& tensor) override { parameter_(name, tensor); }
+  void on_buffer(const std::string& name, Tensor& tensor) override { buffer_(name, tensor); }
+
+ private:
+  TensorFunction parameter_, buffer_;
+};
+
+class ModuleVisitor : public Visitor {
+ public:
+  explicit ModuleVisitor(std::function<void(const std::string& name, Module&)> f) : f_(std::move(f)) {}
+
+ protected:
+  void on_module(const std::string& name, Module& module) override { f_(name, module); }
+
+ private:
+  std::function<void(const std::string&, Module&)> f_;
+};
+
+void visit_parameters(Module& module, const TensorFunction& f) {
+  TensorVisitor visitor(f, [](const std::string&, Tensor&) {});
+  module.visit(visitor);
+}
+void visit_tensors(Module& module, const TensorFunction& f) {
+  TensorVisitor visitor(f, f);
+  module.visit(visitor);
+}
+// The module itself (as "") and all below it.
+void visit_modules(Module& module, const std::function<void(const std::string&, Module&)>& f) {
+  ModuleVisitor visitor(f);
+  visitor.child("", module);
+}
+
+}  // namespace
+
+std::string Visitor::path(const std::string& name) const {
+  return prefix_.empty() ? name : name.empty() ? prefix_ : prefix_ + "." + name;
+}
+
+void Visitor::child(const std::string& name, Module& module) {
+  const std::string before = prefix_;
+  prefix_ = path(name);
+  on_module(prefix_, module);
+  module.visit(*this);
+  prefix_ = before;
+}
+
+std::vector<NamedTensor> Module::parameters() {
+  std::vector<NamedTensor> list;
+  visit_parameters(*this, [&](const std::string& name, Tensor& tensor) { list.push_back({name, tensor}); });
+  return list;
+}
+
+StateDict Module::state_dict() {
+  StateDict state;
+  visit_tensors(*this, [&](const std::string& name, Tensor& tensor) { state.push_back({name, tensor}); });
+  return state;
+}
+
+int64_t Module::parameter_count() {
+  int64_t count = 0;
+  visit_parameters(*this, [&](const std::string&, Tensor& tensor) { count += tensor.count(); });
+  return count;
+}
+
+void Module::load_state_dict(const StateDict& state) {
+  std::map<std::string, const Tensor*> given;
+  std::ostringstream problems;
+  for (const NamedTensor& entry : state)
+    if (!given.emplace(entry.name, &entry.tensor).second) problems << "; " << entry.name << " is there twice";
+  std::vector<std::pair<Tensor, const Tensor*>> pairs;
+  for (const NamedTensor& own : state_dict()) {
+    const auto found = given.find(own.name);
+    if (found == given.end()) {
+      problems << "; " << own.name << " is missing";
+      continue;
+    }
+    if (found->second->shape() != own.tensor.shape())
+      problems << "; " << own.name << " is " << found->second->shape() << ", expected " << own.tensor.shape();
+    pairs.emplace_back(own.tensor, found->second);
+    given.erase(found);
+  }
+  for (const auto& [name, tensor] : given) problems << "; " << name << " " << tensor->shape() << " is unexpected";
+  const std::string list = problems.str();
+  check_input(list.empty(), Fault::kBadInput,
+              "state dict: does not fit the network: ", list.empty() ? "" : list.substr(2),
+              "; use the options the weights were made with");
+  const NoGrad no_grad;
+  for (auto& [own, source] : pairs) own.copy_from(source->to(own.dtype()));
+}
+
+void Module::to(DType dtype) {
+  visit_tensors(*this, [&](const std::string&, Tensor& tensor) {
+    if (tensor.dtype() == DType::i64 || tensor.dtype() == dtype) return;
+    const bool trained = tensor.requires_grad();
+    tensor = tensor.to(dtype);
+    tensor.set_requires_grad(trained);
+  });
+}
+
+void Module::train(bool on) {
+  visit_modules(*this, [&](const std::string&, Module& module) { module.training_ = on; });
+}
+
+void Module::seed_dropout(uint64_t seed) {
+  visit_modules(*this, [&](const std::string&, Module& module) { module.set_dropout_seed(seed); });
+}
+
+void Module::initialise(uint64_t seed) {
+  const NoGrad no_grad;
+  visit_modules(*this, [&](const std::string& name, Module& module) {
+    module.name_ = name;
+    module.reset_parameters(Initialiser(seed, name));
+  });
+}
+
+Tensor Module::traced(const std::string& name, Tensor output) const {
+  if (ActivationTrace* trace = ActivationTrace::current())
+    trace->keep(name_.empty() || name.empty() ? name_ + name : name_ + "." + name, output);
+  return output;
+}
+
+}  // namespace echodiff

@@ -1,0 +1,50 @@
+#include "nn/norm.h"
+
+namespace echodiff {
+
+GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps)
+    : groups_(groups), eps_(eps), weight_(make_parameter({channels})), bias_(make_parameter({channels})) {
+  check_input(channels % groups == 0, Fault::kUsage, "group norm: ", channels, " channels are not a multiple of ",
+              groups, " groups; choose a width (--dim) that is");
+}
+
+void GroupNorm::visit(Visitor& v) {
+  v.parameter("weight", weight_);
+  v.parameter("bias", bias_);
+}
+
+void GroupNorm::reset_parameters(const Initialiser& init) {
+  init.constant(weight_, 1);
+  init.constant(bias_, 0);
+}
+
+BatchNorm2d::BatchNorm2d(int64_t channels)
+    : weight_(make_parameter({channels})),
+      bias_(make_parameter({channels})),
+      running_mean_(zeros({channels})),
+      running_var_(full({channels}, 1)),
+      num_batches_tracked_(zeros({}, DType::i64)) {}
+
+Tensor BatchNorm2d::operator()(const Tensor& x) const {
+  Tensor mean = running_mean_, var = running_var_;  // handles on the same memory
+  if (training()) {
+    Tensor batches = num_batches_tracked_;
+    ++*batches.mutable_data<int64_t>();
+  }
+  return traced(batch_norm(x, weight_, bias_, mean, var, {.training = training()}));
+}
+
+void BatchNorm2d::visit(Visitor& v) {
+  v.parameter("weight", weight_);
+  v.parameter("bias", bias_);
+  v.buffer("running_mean", running_mean_);
+  v.buffer("running_var", running_var_);
+  v.buffer("num_batches_tracked", num_batches_tracked_);
+}
+
+void BatchNorm2d::reset_parameters(const Initialiser& init) {
+  init.constant(weight_, 1);
+  init.constant(bias_, 0);
+}
+
+}  // namespace echodiff

@@ -1,0 +1,159 @@
+#include "nn/unet.h"
+
+#include "tensor/ops.h"
+
+namespace echodiff {
+namespace {
+
+constexpr Conv2dLayerOptions kConv3{.kernel = 3, .padding = 1};
+
+std::variant<RMSNorm, GroupNorm> make_norm(int64_t channels, UnetNorm norm) {
+  if (norm == UnetNorm::rms) return RMSNorm(channels);
+  return GroupNorm(8, channels);
+}
+
+MemoryAttentionOptions attention_options(const UnetOptions& options, bool full) {
+  return {.linear = !full, .heads = options.heads, .head_dim = options.head_dim};
+}
+
+Tensor take(std::vector<Tensor>& skips) {
+  Tensor skip = std::move(skips.back());
+  skips.pop_back();
+  return skip;
+}
+
+}  // namespace
+
+UnetBlock::UnetBlock(int64_t in, int64_t out, double dropout, UnetNorm norm)
+    : proj_(in, out, kConv3), norm_(make_norm(out, norm)), dropout_(dropout) {}
+
+Tensor UnetBlock::operator()(const Tensor& x, const Tensor& scale_and_shift) const {
+  Tensor h = proj_(x);
+  h = std::visit([&](const auto& norm) { return norm(h); }, norm_);
+  if (scale_and_shift) h = scale_shift(h, scale_and_shift);
+  return traced(dropout_(traced("act", silu(h))));
+}
+
+void UnetBlock::visit(Visitor& v) {
+  v.child("proj", proj_);
+  std::visit([&](auto& norm) { v.child("norm", norm); }, norm_);
+  v.child("dropout", dropout_);
+}
+
+ResnetBlock::ResnetBlock(int64_t in, int64_t out, const UnetOptions& options)
+    : time_(4 * options.dim, 2 * out),
+      block1_(in, out, options.dropout, options.norm),
+      block2_(out, out, 0, options.norm) {
+  if (in != out) res_conv_.emplace(in, out);
+}
+
+Tensor ResnetBlock::operator()(const Tensor& x, const Tensor& time) const {
+  const Tensor scale_and_shift = traced("mlp", time_(traced("mlp.0", silu(time))));  // (N, 2 out)
+  const Tensor h = block2_(block1_(x, scale_and_shift));
+  return traced(h + (res_conv_ ? (*res_conv_)(x) : traced("res_conv", x)));
+}
+
+void ResnetBlock::visit(Visitor& v) {
+  v.child("mlp.1", time_);
+  v.child("block1", block1_);
+  v.child("block2", block2_);
+  v.child("res_conv", res_conv_);
+}
+
+UnetResample::UnetResample(int64_t in, int64_t out, Kind kind)
+    : kind_(kind), conv_(kind == Kind::down ? 4 * in : in, out, kind == Kind::down ? Conv2dLayerOptions{} : kConv3) {}
+
+Tensor UnetResample::operator()(const Tensor& x) const {
+  if (kind_ == Kind::down) return traced(conv_(pixel_unshuffle(x, 2)));
+  return traced(conv_(kind_ == Kind::up ? upsample_nearest2(x) : x));
+}
+
+void UnetResample::visit(Visitor& v) { v.child(kind_ == Kind::same ? "" : "1", conv_); }
+
+UnetLevel::UnetLevel(int64_t block_in, int64_t channels, int64_t out, bool full_attention, UnetResample::Kind kind,
+                     const UnetOptions& options)
+    : block1_(block_in, channels, options),
+      block2_(block_in, channels, options),
+      attention_(channels, attention_options(options, full_attention)),
+      resample_(channels, out, kind) {}
+
+Tensor UnetLevel::down(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
+  x = block1_(x, time);
+  skips.push_back(x);
+  x = block2_(x, time);
+  x = attention_(x) + x;
+  skips.push_back(x);
+  return resample_(x);
+}
+
+Tensor UnetLevel::up(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
+  x = block1_(concat({x, take(skips)}, 1), time);
+  x = block2_(concat({x, take(skips)}, 1), time);
+  x = attention_(x) + x;
+  return resample_(x);
+}
+
+void UnetLevel::visit(Visitor& v) {
+  v.child("0", block1_);
+  v.child("1", block2_);
+  v.child("2", attention_);
+  v.child("3", resample_);
+}
+
+Unet::Unet(const UnetOptions& options, uint64_t seed)
+    : options_(options),
+      lowest_(options.mults.empty() ? 0 : options.dim * options.mults.back()),
+      init_conv_(options.channels, options.dim, {.kernel = 7, .padding = 3}),
+      time_mlp_(options.dim, TimeMlpStyle::lucidrains),
+      mid_block1_(lowest_, lowest_, options),
+      mid_block2_(lowest_, lowest_, options),
+      mid_attention_(lowest_, attention_options(options, true)),
+      final_block_(2 * options.dim, options.dim, options),
+      final_conv_(options.dim, options.out_channels) {
+  check_input(!options.mults.empty(), Fault::kUsage, "unet: expected one multiplier per level, got none");
+  const int64_t levels = int64_t(options.mults.size());
+  const auto width = [&](int64_t i) { return i == 0 ? options.dim : options.dim * options.mults[size_t(i - 1)]; };
+  for (int64_t i = 0; i < levels; ++i) {
+    const bool last = i == levels - 1;
+    const UnetResample::Kind kind = last ? UnetResample::Kind::same : UnetResample::Kind::down;
+    downs_.emplace_back(width(i), width(i), width(i + 1), last, kind, options);
+  }
+  for (int64_t i = levels - 1; i >= 0; --i) {
+    const UnetResample::Kind kind = i == 0 ? UnetResample::Kind::same : UnetResample::Kind::up;
+    ups_.emplace_back(width(i + 1) + width(i), width(i + 1), width(i), i == levels - 1, kind, options);
+  }
+  initialise(seed);
+}
+
+Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
+  const int64_t factor = int64_t{1} << (options_.mults.size() - 1);
+  check(input.rank() == 4 && input.dim(1) == options_.channels && input.dim(2) % factor == 0 &&
+            input.dim(3) % factor == 0,
+        "unet: x must be (N, ", options_.channels, ", H, W) with H and W multiples of ", factor, ", got ",
+        input.shape());
+  const Tensor start = init_conv_(input);  // (N, dim, H, W)
+  const Tensor time = time_mlp_(t, input.dtype());
+  Tensor x = start;
+  std::vector<Tensor> skips;
+  for (const UnetLevel& level : downs_) x = level.down(x, time, skips);
+  x = mid_block1_(x, time);
+  x = mid_attention_(x) + x;
+  x = mid_block2_(x, time);
+  for (const UnetLevel& level : ups_) x = level.up(x, time, skips);
+  x = final_block_(concat({x, start}, 1), time);
+  return traced(final_conv_(x));
+}
+
+void Unet::visit(Visitor& v) {
+  v.child("init_conv", init_conv_);
+  v.child("time_mlp", time_mlp_);
+  v.child("downs", downs_);
+  v.child("ups", ups_);
+  v.child("mid_block1", mid_block1_);
+  v.child("mid_attn", mid_attention_);
+  v.child("mid_block2", mid_block2_);
+  v.child("final_res_block", final_block_);
+  v.child("final_conv", final_conv_);
+}
+
+}  // namespace echodiff
