@@ -1,0 +1,41 @@
+#include "diffusion/condition.h"
+
+#include <algorithm>
+
+#include "kernels/error.h"
+#include "kernels/philox.h"
+
+namespace echodiff {
+namespace {
+
+void clear_organs(float* sample, int64_t pixels, int64_t planes) {  // channels last: planes lie next to each other
+  for (int64_t i = 0; i < pixels; ++i) std::fill(sample + i * planes, sample + i * planes + planes - 1, 0.0f);
+}
+
+}  // namespace
+
+Tensor without_organs(const Tensor& condition) { return drop_organs(condition, 1, 0, 0); }
+
+Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, uint64_t stream) {
+  check(condition.rank() == 4, "drop_organs: condition must be (N, P, H, W), got ", condition.shape());
+  check(probability >= 0 && probability <= 1, "drop_organs: probability must be 0..1, got ", probability);
+  if (probability == 0) return condition;
+  Tensor out = condition.clone();
+  const int64_t planes = condition.dim(1), pixels = condition.dim(2) * condition.dim(3);
+  Random random(seed, stream);
+  for (int64_t n = 0; n < condition.dim(0); ++n)
+    if (random.uniform() < probability) clear_organs(out.mutable_data<float>() + n * pixels * planes, pixels, planes);
+  return out;
+}
+
+Tensor guide(const Tensor& conditional, const Tensor& unconditional, double scale) {
+  check(conditional.shape() == unconditional.shape(), "guide: shapes differ: ", conditional.shape(), " and ",
+        unconditional.shape());
+  Tensor out = empty_like(conditional);
+  const float *c = conditional.data<float>(), *u = unconditional.data<float>(), g = float(scale);
+  float* y = out.mutable_data<float>();
+  for (int64_t i = 0; i < out.count(); ++i) y[i] = u[i] + g * (c[i] - u[i]);
+  return out;
+}
+
+}  // namespace echodiff

@@ -1,0 +1,24 @@
+// Classifier-free guidance over masks (Ho & Salimans 2022, arXiv:2207.12598; over label maps: Wang et al. 2022, SDM).
+//
+//   guided = uncond + g (cond - uncond)
+// "Unconditional" here means without organs: every plane but the last is zero. The last plane, the sector, stays: it
+// says where the picture is, not what it shows, and a guided picture should not be pushed out of its sector.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+// condition (N, P, H, W) -> the same with planes 0..P-2 zero.
+Tensor without_organs(const Tensor& condition);
+
+// For training: each sample loses its organs with `probability`, decided by (seed, stream, n). Probability 0 returns
+// `condition` itself.
+Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, uint64_t stream);
+
+// Both (N, C, H, W); scale 1 is `conditional`.
+Tensor guide(const Tensor& conditional, const Tensor& unconditional, double scale);
+
+}  // namespace echodiff

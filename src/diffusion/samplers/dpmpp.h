@@ -1,0 +1,14 @@
+// DPM-Solver++(2M), Lu et al. 2022 (arXiv:2211.01095), algorithm 2, in the midpoint form of diffusers 0.42.1:
+// deterministic, second order except in its first and last step. With lambda = log(alpha / sigma), h the step in
+// lambda and r = h_before / h,
+//   x_next = sigma_next / sigma x - alpha_next (e^-h - 1) (x0_hat + (x0_hat - x0_hat_before) / (2 r))
+// sigma is 0 at the end, so the last step returns x0_hat.
+#pragma once
+
+#include "diffusion/samplers/plan.h"
+
+namespace echodiff {
+
+std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t K);
+
+}  // namespace echodiff

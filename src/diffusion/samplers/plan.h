@@ -1,0 +1,76 @@
+// A sampler as a table: one row of coefficients per reverse step, computed once, the same for every sample.
+//
+// All samplers here are linear in what they know, so one function walks any of them:
+//   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before + noise_scale z
+// ddpm.h, ddim.h and dpmpp.h fill the rows. A sample carries its own position in the table, so samples at different
+// steps, or of different tables, share one call of the network.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "diffusion/diffusion.h"
+#include "diffusion/schedule.h"
+
+namespace echodiff {
+
+enum class SamplerKind { ddpm, ddim, dpmpp };
+enum class Variance { posterior, beta, learned };  // sigma_t^2 of ddpm; learned: the network's second half, Nichol 2021
+SamplerKind parse_sampler(const std::string& name);  // "ddpm", "ddim", "dpmpp"; throws Error(kUsage)
+Variance parse_variance(const std::string& name);    // "posterior", "beta", "learned"; throws Error(kUsage)
+
+struct SamplerOptions {
+  SamplerKind kind = SamplerKind::ddpm;
+  int64_t steps = 0;  // 0: the sampler's own number (default_steps)
+  double eta = 0;     // ddim: 0 deterministic, 1 as noisy as ddpm
+  bool clip = true;   // clamp x0_hat to [-1, 1] in every step
+  Prediction prediction = Prediction::eps;
+  Variance variance = Variance::posterior;  // ddpm only
+};
+
+struct PlanStep {
+  int64_t t = 0, next_t = -1;  // the network's time before and after; -1: x_next is the finished x_0
+  float sqrt_alpha_bar = 0, sqrt_one_minus_alpha_bar = 0, sqrt_recip_alpha_bar = 0, sqrt_recipm1_alpha_bar = 0;
+  float from_x = 0, from_x_start = 0, from_eps = 0, from_previous = 0;
+  float noise_scale = 0;
+  float min_log_variance = 0, max_log_variance = 0;  // learned variance interpolates between them
+  bool draws_noise = false;
+};
+
+struct SamplingPlan {
+  Prediction prediction = Prediction::eps;
+  bool clip = true;
+  bool rederive_eps = false;  // eps follows the clamped x0_hat (ddim)
+  bool learned_variance = false;
+  std::vector<PlanStep> steps;
+  int64_t count() const { return int64_t(steps.size()); }
+};
+
+// T for ddpm, 50 for ddim, 20 for dpmpp, never more than T allows.
+int64_t default_steps(SamplerKind kind, int64_t T);
+
+// Throws Error(kUsage) when the number of steps doesn't fit T.
+SamplingPlan make_plan(const Schedule& schedule, const SamplerOptions& options);
+
+// A deterministic DDIM run of at most K steps from x_t at time t to x_0, to finish what another plan began.
+SamplingPlan make_tail(const Schedule& schedule, const SamplerOptions& options, int64_t t, int64_t K);
+
+// One sample on its way. All vectors have C H W elements, channels last.
+struct SampleState {
+  int64_t step = 0;             // the plan's next row
+  std::vector<float> x;         // x_T at first
+  std::vector<float> eps;       // of the last step
+  std::vector<float> x_start;   // x0_hat of the last step
+  std::vector<float> previous;  // x0_hat of the step before
+};
+
+// Takes the plan's row state.step, given the network's output for (state.x, row.t). `variance` is the second half of
+// the output of a network with learned variance, else null; `noise` may be null unless row.draws_noise.
+void advance(const SamplingPlan& plan, SampleState& state, const float* output, const float* variance,
+             const float* noise);
+
+// A row for time t with the four scales of alpha_bar_t filled in (rounded to float, as the library's buffers).
+PlanStep plan_step(const Schedule& schedule, int64_t t, int64_t next_t);
+
+}  // namespace echodiff
