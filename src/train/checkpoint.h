@@ -1,0 +1,53 @@
+// Checkpoints in a run directory: one safetensors file each, sealed by hashes, and a text file that names the newest.
+//
+//   RUN/checkpoints/step-00000100.safetensors   NAME: raw weights; ema.NAME; train.*: what going on needs
+//   RUN/checkpoints/latest                      "step-00000100.safetensors"; RUN/latest is a link to it
+//
+// The metadata holds `xxh3/NAME`, the XXH3-64 of each tensor's row-major bytes, and `xxh3`, that of the file's length
+// field and header with this one value as zeros. So every byte is covered, and the file stays plain safetensors.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tensor/io/safetensors.h"
+
+namespace echodiff {
+
+using Metadata = std::map<std::string, std::string>;
+
+// The file's bytes with all hashes filled in: a function of the arguments alone.
+std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, Metadata metadata);
+
+// Reads a file that encode_checkpoint made; the hashes are taken out of its metadata. Throws Error: kMissingInput;
+// kBadInput when any bit differs from what was written, or it was not made here.
+SafetensorsFile read_checkpoint(const std::string& path);
+SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& path);  // `path` is for messages
+
+// The same for any safetensors file: one that carries a seal is held to it.
+SafetensorsFile read_weights(const std::string& path);
+SafetensorsFile parse_weights(const std::string& bytes, const std::string& path);
+
+// Writes the checkpoint, then `latest`, each whole or not at all, then removes all but the newest `keep` (0: keeps
+// all). A crash at any point leaves the old state or the new one. Refuses tensors that hold NaN or infinity
+// (kInternal); kCannotCreate or kIo when writing fails. Returns the path.
+std::string save_checkpoint(const std::string& run, int64_t step, const std::vector<NamedTensor>& tensors,
+                            const Metadata& metadata, int64_t keep);
+
+// The path of the checkpoint that `latest` names; "" when the run has none yet. Throws Error(kBadInput) when `latest`
+// is not a checkpoint's name.
+std::string latest_checkpoint(const std::string& run);
+
+// The tensors whose names start with `prefix`, without it.
+std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix);
+// The raw weights: neither "ema." nor "train.".
+std::vector<NamedTensor> raw_weights(const std::vector<NamedTensor>& tensors);
+// The tensors renamed to prefix + name.
+std::vector<NamedTensor> add_prefix(const std::string& prefix, std::vector<NamedTensor> tensors);
+
+// Throws Error(fault) naming the first tensor with a NaN or infinity, and `where`.
+void require_finite(const std::vector<NamedTensor>& tensors, Fault fault, const std::string& where);
+
+}  // namespace echodiff

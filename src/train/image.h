@@ -1,0 +1,18 @@
+// Changing the size of grey pictures.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/io/png.h"
+
+namespace echodiff {
+
+// The picture at `width` x `height` pixels, each the mean grey of the area it covers in `image`, partly covered pixels
+// weighted by their share (a box average; the same size gives the same picture, and enlarging blends at pixel edges).
+// The aspect ratio is not kept. Throws Error kInternal for an empty picture or size.
+GrayImage resize_area(const GrayImage& image, int64_t width, int64_t height);
+
+// The picture at `width` x `height` pixels, each the value at its centre in `image`: invents no new value, for masks.
+GrayImage resize_nearest(const GrayImage& image, int64_t width, int64_t height);
+
+}  // namespace echodiff

@@ -1,0 +1,182 @@
+#include "train/model_run.h"
+
+#include <charconv>
+#include <filesystem>
+#include <sstream>
+
+namespace echodiff {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) out.push_back(part);
+  return out;
+}
+
+std::string text_of(double value) {
+  char buffer[64];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+}
+
+template <class T>
+T parse_number(const std::string& text, const std::string& what) {
+  T value{};
+  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
+  check_input(end.ec == std::errc() && end.ptr == text.data() + text.size(), Fault::kUsage, what,
+              ": expected a number, got '", text, "'");
+  return value;
+}
+
+// Looks keys up, naming the file and key when something is wrong.
+class Reader {
+ public:
+  Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
+
+  std::string text(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    check_input(found != metadata_.end(), Fault::kBadInput, path_, ": its metadata has no ", key,
+                "; it is not a checkpoint of dtrain diffusion");
+    return found->second;
+  }
+  int64_t integer(const std::string& key) const { return parse_number<int64_t>(text(key), key); }
+  double real(const std::string& key) const { return parse_number<double>(text(key), key); }
+  bool flag(const std::string& key) const { return text(key) == "true"; }
+
+ private:
+  const Metadata& metadata_;
+  const std::string& path_;
+};
+
+const char* text_of(bool flag) { return flag ? "true" : "false"; }
+
+}  // namespace
+
+std::vector<int64_t> parse_integers(const std::string& text, const std::string& what) {
+  std::vector<int64_t> out;
+  for (const std::string& part : split(text)) {
+    out.push_back(parse_number<int64_t>(part, what));
+    check_input(out.back() > 0, Fault::kUsage, what, ": expected positive whole numbers like 1,2,4, got '", text, "'");
+  }
+  check_input(text.empty() || text.back() != ',', Fault::kUsage, what, ": ends in a comma: '", text, "'");
+  return out;
+}
+
+std::string join(const std::vector<int64_t>& values) {
+  std::string out;
+  for (const int64_t value : values) out += (out.empty() ? "" : ",") + std::to_string(value);
+  return out;
+}
+
+std::string join(const std::vector<std::string>& values) {
+  std::string out;
+  for (const std::string& value : values) out += (out.empty() ? "" : ",") + value;
+  return out;
+}
+
+Metadata to_metadata(const DenoiserRun& run) {
+  const DenoiserOptions& net = run.options;
+  return {{"kind", "diffusion"},
+          {"schedule", name_of(run.schedule)},
+          {"predict", name_of(run.prediction)},
+          {"timesteps", std::to_string(run.T)},
+          {"image_size", std::to_string(run.image_size)},
+          {"planes", join(run.planes)},
+          {"variance", run.variance},
+          {"network.architecture", net.architecture},
+          {"network.image_channels", std::to_string(net.image_channels)},
+          {"network.condition", net.condition},
+          {"network.dim", std::to_string(net.dim)},
+          {"network.mults", join(net.mults)},
+          {"network.blocks", std::to_string(net.blocks)},
+          {"network.heads", std::to_string(net.heads)},
+          {"network.head_dim", std::to_string(net.head_dim)},
+          {"network.dropout", text_of(net.dropout)},
+          {"network.learned_variance", text_of(net.learned_variance)},
+          {"network.attention_resolutions", join(net.attention_resolutions)},
+          {"network.scale_shift", text_of(net.scale_shift)},
+          {"network.new_attention_order", text_of(net.new_attention_order)},
+          {"network.resblock_updown", text_of(net.resblock_updown)}};
+}
+
+DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
+  const Reader read(metadata, path);
+  try {
+    DenoiserRun run;
+    check_input(read.text("kind") == "diffusion", Fault::kBadInput, path, ": is a checkpoint of kind ",
+                read.text("kind"), ", expected diffusion; give the run directory of dtrain diffusion");
+    run.schedule = parse_schedule(read.text("schedule"));
+    run.prediction = parse_prediction(read.text("predict"));
+    run.T = read.integer("timesteps");
+    run.image_size = read.integer("image_size");
+    run.planes = split(read.text("planes"));
+    run.variance = read.text("variance");
+    DenoiserOptions& net = run.options;
+    net.architecture = read.text("network.architecture");
+    net.image_channels = read.integer("network.image_channels");
+    net.planes = int64_t(run.planes.size());
+    net.condition = read.text("network.condition");
+    net.image_size = run.image_size;
+    net.dim = read.integer("network.dim");
+    net.mults = parse_integers(read.text("network.mults"), "network.mults");
+    net.blocks = read.integer("network.blocks");
+    net.heads = read.integer("network.heads");
+    net.head_dim = read.integer("network.head_dim");
+    net.dropout = read.real("network.dropout");
+    net.learned_variance = read.flag("network.learned_variance");
+    net.attention_resolutions = parse_integers(read.text("network.attention_resolutions"), "attention_resolutions");
+    net.scale_shift = read.flag("network.scale_shift");
+    net.new_attention_order = read.flag("network.new_attention_order");
+    net.resblock_updown = read.flag("network.resblock_updown");
+    return run;
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kUsage) throw;
+    throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
+  }
+}
+
+LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
+  const bool is_file = std::filesystem::is_regular_file(run);
+  check_input(is_file || std::filesystem::is_directory(run), Fault::kMissingInput, run,
+              ": no such run directory; give the --out of dtrain diffusion");
+  const std::string path = is_file ? run : latest_checkpoint(run);
+  check_input(!path.empty(), Fault::kMissingInput, run,
+              ": holds no checkpoint yet (no checkpoints/latest); train it first");
+  const SafetensorsFile file = read_checkpoint(path);
+  const DenoiserRun described = denoiser_run(file.metadata, path);
+  StateDict weights = ema ? with_prefix(file.tensors, "ema.") : StateDict();
+  if (weights.empty()) weights = raw_weights(file.tensors);
+  LoadedDenoiser loaded{described, Denoiser(described.options, 0), Reader(file.metadata, path).integer("step")};
+  loaded.network.load_state_dict(weights);
+  loaded.network.eval();
+  return loaded;
+}
+
+bool infer_lucidrains(const StateDict& weights, DenoiserOptions* options) {
+  const auto find = [&](const std::string& name) -> const Tensor* {
+    for (const NamedTensor& entry : weights)
+      if (entry.name == name) return &entry.tensor;
+    return nullptr;
+  };
+  const Tensor *first = find("init_conv.weight"), *last = find("final_conv.weight"), *memory = find("mid_attn.mem_kv");
+  if (!first || !last || !memory || first->rank() != 4 || last->rank() != 4 || memory->rank() != 4) return false;
+  DenoiserOptions found = *options;
+  found.architecture = find("downs.0.0.block1.norm.g") ? "lucidrains" : "lucidrains1";
+  found.dim = first->dim(0);
+  found.planes = first->dim(1) - found.image_channels;
+  found.learned_variance = last->dim(0) == 2 * found.image_channels;
+  found.heads = memory->dim(1);
+  found.head_dim = memory->dim(3);
+  found.mults.clear();
+  for (int64_t level = 0;; ++level) {  // all but the last end in space-to-depth and a 1x1 convolution
+    const std::string name = "downs." + std::to_string(level) + ".3.";
+    const Tensor* down = find(name + "1.weight") ? find(name + "1.weight") : find(name + "weight");
+    if (!down || down->dim(0) % found.dim != 0) break;
+    found.mults.push_back(down->dim(0) / found.dim);
+  }
+  if (found.mults.empty()) return false;
+  *options = found;
+  return true;
+}
+
+}  // namespace echodiff

@@ -1,0 +1,224 @@
+#include "train/optimizer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "kernels/thread_pool.h"
+#include "tensor/autograd.h"
+
+namespace echodiff {
+namespace {
+
+constexpr int64_t kGrain = 1 << 15;  // elements a piece
+
+std::vector<Tensor> zeros_like(const std::vector<NamedTensor>& parameters) {
+  std::vector<Tensor> out;
+  for (const NamedTensor& parameter : parameters) out.push_back(zeros(parameter.tensor.shape()));
+  return out;
+}
+
+void clear_gradients(std::vector<NamedTensor>& parameters) {
+  for (NamedTensor& parameter : parameters) parameter.tensor.set_grad({});
+}
+
+void append_state(const std::string& kind, const std::vector<NamedTensor>& parameters,
+                  const std::vector<Tensor>& values, std::vector<NamedTensor>* out) {
+  for (size_t i = 0; i < values.size(); ++i) out->push_back({kind + "." + parameters[i].name, values[i]});
+}
+
+void load_tensors(const SafetensorsFile& file, const std::string& prefix, const std::vector<NamedTensor>& parameters,
+                  std::vector<Tensor>* values) {
+  for (size_t i = 0; i < values->size(); ++i) {
+    const std::string name = prefix + "." + parameters[i].name;
+    const Tensor& stored = file.at(name);
+    Tensor& value = (*values)[i];
+    check_input(stored.shape() == value.shape() && stored.dtype() == value.dtype(), Fault::kBadInput, file.path, ": ",
+                name, " is ", stored.shape(), " ", name_of(stored.dtype()), ", expected ", value.shape(), " ",
+                name_of(value.dtype()), "; it belongs to another network");
+    value.copy_from(stored);
+  }
+}
+
+int64_t load_step(const SafetensorsFile& file, const std::string& name) {
+  const Tensor& step = file.at(name);
+  check_input(step.dtype() == DType::i64 && step.count() == 1 && step.item() >= 0, Fault::kBadInput, file.path, ": ",
+              name, " is not a step count");
+  return int64_t(step.item());
+}
+
+// Runs update(begin, end) -> "all finite" over a parameter's elements on all threads.
+template <class F>
+bool update_all(int64_t count, F&& update) {
+  std::atomic<bool> finite{true};
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    if (!update(begin, end)) finite = false;
+  });
+  return finite;
+}
+
+bool is_finite(float x) { return std::fabs(x) <= std::numeric_limits<float>::max(); }
+
+}  // namespace
+
+Adam::Adam(std::vector<NamedTensor> parameters, const AdamOptions& options)
+    : parameters_(std::move(parameters)),
+      options_(options),
+      exp_avg_(zeros_like(parameters_)),
+      exp_avg_sq_(zeros_like(parameters_)) {
+  if (options_.amsgrad) max_exp_avg_sq_ = zeros_like(parameters_);
+}
+
+bool Adam::step(double learning_rate) {
+  const NoGrad no_grad;
+  ++step_;
+  // In torch's order of operations: theta -= (lr / (1 - b1^k)) * m / (sqrt(v) / sqrt(1 - b2^k) + eps).
+  const double correction1 = 1 - std::pow(options_.beta1, double(step_));
+  const double correction2 = 1 - std::pow(options_.beta2, double(step_));
+  const float step_size = float(learning_rate / correction1), root2 = float(std::sqrt(correction2));
+  const float eps = float(options_.eps), beta2 = float(options_.beta2);
+  const float share1 = float(1 - options_.beta1), share2 = float(1 - options_.beta2);
+  const float l2 = options_.decoupled ? 0 : float(options_.weight_decay);
+  const float kept = options_.decoupled ? float(1 - learning_rate * options_.weight_decay) : 1;
+  bool finite = true;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor gradient = parameters_[i].tensor.grad();
+    if (!gradient) continue;
+    const float* g = gradient.data<float>();
+    float* theta = parameters_[i].tensor.mutable_data<float>();
+    float* m = exp_avg_[i].mutable_data<float>();
+    float* v = exp_avg_sq_[i].mutable_data<float>();
+    float* v_max = options_.amsgrad ? max_exp_avg_sq_[i].mutable_data<float>() : nullptr;
+    finite &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
+      bool all_finite = true;
+      for (int64_t k = begin; k < end; ++k) {
+        const float decayed = theta[k] * kept, slope = g[k] + l2 * decayed;
+        m[k] += share1 * (slope - m[k]);
+        v[k] = v[k] * beta2 + share2 * slope * slope;
+        if (v_max) v_max[k] = std::max(v_max[k], v[k]);
+        const float spread = std::sqrt(v_max ? v_max[k] : v[k]) / root2 + eps;
+        theta[k] = decayed - step_size * (m[k] / spread);
+        all_finite &= is_finite(theta[k]);
+      }
+      return all_finite;
+    });
+  }
+  return finite;
+}
+
+void Adam::zero_grad() { clear_gradients(parameters_); }
+
+std::vector<NamedTensor> Adam::state() const {
+  std::vector<NamedTensor> out;
+  append_state("exp_avg", parameters_, exp_avg_, &out);
+  append_state("exp_avg_sq", parameters_, exp_avg_sq_, &out);
+  append_state("max_exp_avg_sq", parameters_, max_exp_avg_sq_, &out);
+  out.push_back({"step", full({}, double(step_), DType::i64)});
+  return out;
+}
+
+void Adam::load_state(const SafetensorsFile& file, const std::string& prefix) {
+  const NoGrad no_grad;
+  load_tensors(file, prefix + "exp_avg", parameters_, &exp_avg_);
+  load_tensors(file, prefix + "exp_avg_sq", parameters_, &exp_avg_sq_);
+  load_tensors(file, prefix + "max_exp_avg_sq", parameters_, &max_exp_avg_sq_);
+  step_ = load_step(file, prefix + "step");
+}
+
+Sgd::Sgd(std::vector<NamedTensor> parameters, const SgdOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
+  if (options_.momentum != 0) momentum_buffer_ = zeros_like(parameters_);
+}
+
+bool Sgd::step(double learning_rate) {
+  const NoGrad no_grad;
+  ++step_;
+  const float rate = float(learning_rate), l2 = float(options_.weight_decay), momentum = float(options_.momentum);
+  const bool nesterov = options_.nesterov;
+  bool finite = true;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor gradient = parameters_[i].tensor.grad();
+    if (!gradient) continue;
+    const float* g = gradient.data<float>();
+    float* theta = parameters_[i].tensor.mutable_data<float>();
+    // It starts at zero, so the first step gives the gradient itself, as in torch.
+    float* buffer = momentum_buffer_.empty() ? nullptr : momentum_buffer_[i].mutable_data<float>();
+    finite &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
+      bool all_finite = true;
+      for (int64_t k = begin; k < end; ++k) {
+        float slope = g[k] + l2 * theta[k];
+        if (buffer) {
+          buffer[k] = momentum * buffer[k] + slope;
+          slope = nesterov ? slope + momentum * buffer[k] : buffer[k];
+        }
+        theta[k] -= rate * slope;
+        all_finite &= is_finite(theta[k]);
+      }
+      return all_finite;
+    });
+  }
+  return finite;
+}
+
+void Sgd::zero_grad() { clear_gradients(parameters_); }
+
+std::vector<NamedTensor> Sgd::state() const {
+  std::vector<NamedTensor> out;
+  append_state("momentum_buffer", parameters_, momentum_buffer_, &out);
+  out.push_back({"step", full({}, double(step_), DType::i64)});
+  return out;
+}
+
+void Sgd::load_state(const SafetensorsFile& file, const std::string& prefix) {
+  const NoGrad no_grad;
+  load_tensors(file, prefix + "momentum_buffer", parameters_, &momentum_buffer_);
+  step_ = load_step(file, prefix + "step");
+}
+
+double gradient_norm(const std::vector<NamedTensor>& parameters) {
+  double squares = 0;
+  for (const NamedTensor& parameter : parameters) {
+    const Tensor gradient = parameter.tensor.grad();
+    if (!gradient) continue;
+    const float* g = gradient.data<float>();
+    std::vector<double> partial(size_t((gradient.count() + kGrain - 1) / kGrain), 0.0);
+    parallel_ranges(gradient.count(), kGrain, [&](int64_t begin, int64_t end) {
+      double sum = 0;
+      for (int64_t k = begin; k < end; ++k) sum += double(g[k]) * double(g[k]);
+      partial[size_t(begin / kGrain)] = sum;
+    });
+    for (const double sum : partial) squares += sum;
+  }
+  return std::sqrt(squares);
+}
+
+double clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm) {
+  const double norm = gradient_norm(parameters);
+  const float scale = float(max_norm / (norm + 1e-6));
+  if (max_norm == 0 || !(scale < 1)) return norm;
+  for (const NamedTensor& parameter : parameters) {
+    const Tensor gradient = parameter.tensor.grad();
+    if (!gradient) continue;
+    Tensor scaled = empty_like(gradient);  // not in place: a gradient may share its memory with another's
+    const float* g = gradient.data<float>();
+    float* out = scaled.mutable_data<float>();
+    parallel_ranges(gradient.count(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) out[k] = g[k] * scale;
+    });
+    Tensor(parameter.tensor).set_grad(scaled);
+  }
+  return norm;
+}
+
+double learning_rate(const LearningRateOptions& options, int64_t step) {
+  if (step < options.warmup) return options.rate * double(step + 1) / double(options.warmup);
+  if (!options.cosine) return options.rate;
+  const int64_t span = std::max<int64_t>(1, options.total - options.warmup);
+  const double progress = std::min(1.0, double(step - options.warmup) / double(span));
+  const double share = 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  return options.rate * (options.final_fraction + (1 - options.final_fraction) * share);
+}
+
+}  // namespace echodiff

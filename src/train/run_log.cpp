@@ -1,0 +1,77 @@
+#include "train/run_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "tensor/io/file.h"
+
+namespace echodiff {
+namespace {
+
+std::string number(double value) {
+  if (!std::isfinite(value)) return "null";  // JSON has no NaN
+  char buffer[64];
+  const std::to_chars_result end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return std::string(buffer, end.ptr);
+}
+
+std::string json_text(const LogValue& value) {
+  if (const int64_t* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
+  if (const double* real = std::get_if<double>(&value)) return number(*real);
+  if (const std::string* text = std::get_if<std::string>(&value))
+    return nlohmann::json(*text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string list = "[";
+  for (double element : std::get<std::vector<double>>(value)) list += (list.size() > 1 ? ", " : "") + number(element);
+  return list + "]";
+}
+
+// The whole lines of `text` whose step isn't beyond `keep_to_step`.
+std::string kept_lines(const std::string& text, int64_t keep_to_step) {
+  std::string kept;
+  size_t start = 0;
+  for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', start)) {
+    const std::string line = text.substr(start, end - start);
+    start = end + 1;
+    const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
+    if (!object.is_object()) continue;
+    const auto step = object.find("step");
+    if (step != object.end() && step->is_number_integer() && step->get<int64_t>() > keep_to_step) continue;
+    kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::string& path, int64_t keep_to_step) : path_(path) {
+  std::string kept;
+  if (keep_to_step >= 0 && std::filesystem::exists(path)) kept = kept_lines(read_file(path), keep_to_step);
+  write_file_atomic(path, kept);
+  file_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  check_input(file_ >= 0, Fault::kCannotCreate, path, ": can't open: ", std::strerror(errno));
+}
+
+RunLog::~RunLog() { close(file_); }
+
+void RunLog::write(const std::vector<std::pair<std::string, LogValue>>& fields) {
+  std::string line = "{";
+  for (const auto& [name, value] : fields) line += (line.size() > 1 ? ", \"" : "\"") + name + "\": " + json_text(value);
+  line += "}\n";
+  size_t written = 0;
+  while (written < line.size()) {
+    const ssize_t n = ::write(file_, line.data() + written, line.size() - written);
+    if (n < 0 && errno == EINTR) continue;
+    check_input(n > 0, Fault::kIo, path_, ": can't write: ", std::strerror(errno));
+    written += size_t(n);
+  }
+}
+
+}  // namespace echodiff

@@ -1,0 +1,35 @@
+// log.jsonl: one JSON object a line, appended while a run goes on.
+//
+//   RunLog log(run.file("log.jsonl"), first_step);
+//   log.write({{"step", 10}, {"loss", 0.123}, {"seconds", 1.5}});
+//   log.write({{"step", 10}, {"val_loss", 0.1}, {"val_bins", std::vector<double>{...}}});
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace echodiff {
+
+using LogValue = std::variant<int64_t, double, std::string, std::vector<double>>;
+
+class RunLog {
+ public:
+  // Appends to PATH. Lines of steps beyond `keep_to_step` (a resumed run starts behind its last log line) and a last
+  // line cut off by a crash are dropped first; keep_to_step < 0 starts an empty log. Throws Error kCannotCreate, kIo.
+  RunLog(const std::string& path, int64_t keep_to_step = -1);
+  ~RunLog();
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+
+  // Numbers are written with the fewest digits that read back the same; NaN and inf as null. Throws Error kIo.
+  void write(const std::vector<std::pair<std::string, LogValue>>& fields);
+
+ private:
+  std::string path_;
+  int file_ = -1;
+};
+
+}  // namespace echodiff
