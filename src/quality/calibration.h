@@ -1,0 +1,26 @@
+// How well scores in [0, 1] tell good pictures from poor ones, and whether 0.8 means 8 of 10.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace echodiff {
+
+// The chance that a good picture scores above a poor one, ties counted half (Mann & Whitney 1947). NaN when a class is empty.
+double auroc(const std::vector<double>& scores, const std::vector<bool>& good);
+
+struct ReliabilityBin {
+  double low = 0, high = 1;
+  int64_t count = 0;
+  double mean_score = 0, fraction_good = 0;
+};
+
+struct Calibration {
+  double accuracy = 0;  // at 0.5
+  double brier = 0;     // mean squared difference of score and label
+  double ece = 0;       // expected calibration error over the bins
+  std::vector<ReliabilityBin> bins;  // ten, of equal width
+};
+Calibration calibration_of(const std::vector<double>& scores, const std::vector<bool>& good);
+
+}  // namespace echodiff

@@ -1,0 +1,14 @@
+#include "quality/policy/posthoc.h"
+
+#include "quality/policy/none.h"
+
+namespace echodiff {
+
+Policy posthoc_policy() {
+  Policy policy = none_policy();
+  policy.name = "posthoc";
+  policy.needs_scorer = policy.judges_final = true;
+  return policy;
+}
+
+}  // namespace echodiff

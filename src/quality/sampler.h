@@ -1,0 +1,87 @@
+// Sampling with a judge in the loop (sections 2.3 and 5.3 of the paper): N trajectories, `batch` slots.
+//
+// A slot whose trajectory is dropped or finished is refilled at once, so the network's batch stays full and holds
+// samples at different steps. What a trajectory becomes is a function of (seed, its index) alone, never of its
+// neighbours, the batch, the slot, the shard or the thread count; records are handed out in index order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "diffusion/samplers/plan.h"
+#include "quality/policy/policy.h"
+#include "tensor/io/png.h"
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+// x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance.
+using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition)>;
+// images (n, 1, H, W) in [-1, 1] -> n scores in 0..1. Must give a picture the same score in any batch.
+using Judge = std::function<std::vector<double>(const Tensor& images)>;
+// The `draw`-th noise of trajectory `index`: 0 is x_T, i + 1 is drawn by step i.
+using NoiseSource = std::function<void(int64_t index, int64_t draw, float* out, int64_t count)>;
+
+enum class ScoreOn { x0hat, xt };       // what the policy's scores look at
+enum class Keep { finish, x0hat, xt };  // what is kept of a trajectory accepted before its end
+
+struct SamplerJob {
+  SamplingPlan plan;
+  Policy policy;
+  // Keep::finish: the plan that finishes from x_t at time t; empty: the same plan goes on, unwatched. It is taken only
+  // where it is shorter than the rest of the plan.
+  std::function<SamplingPlan(int64_t t)> tail;
+  std::vector<Tensor> conditions;  // (1, P, H, W) each, all of one shape; trajectory i takes number i mod their count
+  NoiseSource noise;               // default_noise(seed)
+  int64_t count = 0;               // trajectories 0..count-1
+  int64_t batch = 8;
+  int64_t shard = 0, shards = 1;  // only trajectories of index % shards == shard
+  std::optional<int64_t> accept;  // stop after so many kept, counted in index order
+  double guidance = 1;            // other than 1: two calls a step (condition.h)
+  double tau = 0.95;              // the finished picture must reach it, where the policy judges that
+  ScoreOn score_on = ScoreOn::x0hat;
+  Keep keep = Keep::finish;
+};
+
+// What became of one trajectory.
+struct SampleRecord {
+  int64_t index = 0, condition = 0, unet_calls = 0;
+  std::string decision;               // "accepted", "discarded"; "finished" where nothing judged
+  std::string reason;                 // reached_tau, reached_tau_early, no_policy; stagnation, final_score, ...
+  std::optional<double> final_score;  // of `image`, where it was made
+  std::optional<int64_t> halted_t;    // the time at which the policy decided, if before the end
+  std::vector<Score> scores;
+  GrayImage image;  // what is kept; of one dropped on its way: x0_hat where it stopped
+  bool kept() const { return decision != "discarded"; }
+};
+
+struct SamplerTotals {
+  int64_t trajectories = 0, kept = 0, unet_calls = 0;  // of the records handed out
+  int64_t unused_calls = 0;  // of trajectories begun beyond the one that `accept` stopped at, or interrupted
+  int64_t scored_images = 0;
+  double unet_seconds = 0, scorer_seconds = 0;
+  bool interrupted = false;
+};
+
+struct SamplerHooks {
+  std::function<void(const SampleRecord&)> on_record;                            // in index order
+  std::function<void(int64_t index, int64_t step, const SampleState&)> on_step;  // after each step
+  std::function<void(int64_t done, int64_t total)> on_progress;                  // in steps of the plan
+  std::function<bool()> stop;  // asked before each call: true hands out what is decided and returns
+};
+
+// Throws Error: kInternal when the network or the judge answers NaN or infinity, or shapes don't fit. The judge may be
+// empty if the policy needs none.
+SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge, const SamplerHooks& hooks);
+
+// fill_normal(seed, index, draw).
+NoiseSource default_noise(uint64_t seed);
+
+// round(clamp((x + 1) / 2) * 255), and back to [-1, 1].
+GrayImage to_gray(const float* x, int64_t height, int64_t width);
+void from_gray(const GrayImage& image, float* x);
+
+}  // namespace echodiff

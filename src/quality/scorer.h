@@ -1,0 +1,44 @@
+// The judge of section 5.3: ResNet-18 with one logit, y_hat = sigmoid(logit) in [0, 1] (equation 5).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/resnet18.h"
+#include "tensor/io/png.h"
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+struct ScorerOptions {
+  int64_t image_size = 64;  // pixels a side of what it was trained on
+  int64_t width = 64;       // channels of the first stage
+};
+
+class Scorer {
+ public:
+  Scorer(const ScorerOptions& options, uint64_t seed) : options_(options), network_({.width = options.width}, seed) {}
+
+  // images (N, 1, H, W) in [-1, 1] -> N scores. A picture's score does not depend on the others. Throws
+  // Error(kBadInput) when the size is not the one it was trained on: sharpness and noise mean other things there.
+  std::vector<double> score(const Tensor& images) const;
+
+  ResNet18& network() { return network_; }
+  const ScorerOptions& options() const { return options_; }
+
+  // One checkpoint of the run directory, under torchvision's names. Returns its path.
+  std::string save(const std::string& run, int64_t step);
+
+ private:
+  ScorerOptions options_;
+  ResNet18 network_;
+};
+
+// The newest checkpoint of a scorer's run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.
+Scorer load_scorer_run(const std::string& run);
+
+// 8-bit grey pictures of one size as (N, 1, H, W) in [-1, 1].
+Tensor to_tensor(const std::vector<const GrayImage*>& images);
+
+}  // namespace echodiff
