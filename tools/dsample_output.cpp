@@ -1,0 +1,93 @@
+#include "dsample_output.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "kernels/error.h"
+#include "tensor/io/file.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// File names needn't be UTF-8: what isn't becomes U+FFFD. NaN becomes null.
+std::string text_of(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded)
+    : directory_(directory), keep_discarded_(keep_discarded) {
+  std::error_code error;
+  const bool free =
+      !fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error));
+  check_input(free && !error, Fault::kCannotCreate, directory,
+              ": is there already and not an empty folder; name another or remove it");
+  make_directories(directory + "/images");
+  if (keep_discarded) make_directories(directory + "/discarded");
+  lines_.open(directory + "/samples.jsonl", std::ios::binary);
+  check_input(lines_.is_open(), Fault::kCannotCreate, directory,
+              "/samples.jsonl: cannot be created; check the folder's rights");
+}
+
+void SampleFolder::write(const SampleRecord& record, const std::string& mask, uint64_t seed) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(record.index));
+  if (record.kept()) write_png(directory_ + "/images/" + name, record.image);
+  if (!record.kept() && keep_discarded_) write_png(directory_ + "/discarded/" + name, record.image);
+  Json line;
+  line["index"] = record.index;
+  line["mask"] = mask.empty() ? Json() : Json(mask);
+  line["seed"] = seed;
+  line["unet_calls"] = record.unet_calls;
+  line["decision"] = record.decision;
+  line["reason"] = record.reason;
+  line["final_score"] = record.final_score ? Json(*record.final_score) : Json();
+  line["halted_t"] = record.halted_t ? Json(*record.halted_t) : Json();
+  line["scores"] = Json::array();
+  for (const Score& score : record.scores) line["scores"].push_back(Json::array({score.t, score.value}));
+  lines_ << text_of(line, -1) << '\n' << std::flush;
+  check_input(lines_.good(), Fault::kIo, directory_, "/samples.jsonl: writing failed; is the disk full?");
+}
+
+void SampleFolder::write_config(const std::string& toml) const { write_file_atomic(directory_ + "/config.toml", toml); }
+
+void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals& totals) const {
+  const double kept = double(totals.kept), trajectories = double(totals.trajectories);
+  Json json;
+  json["trajectories"] = totals.trajectories;
+  json["accepted"] = totals.kept;
+  json["accepted_rate"] = totals.trajectories > 0 ? Json(kept / trajectories) : Json();
+  json["unet_calls"] = totals.unet_calls;
+  json["unet_calls_per_accepted"] = totals.kept > 0 ? Json(double(totals.unet_calls) / kept) : Json();
+  json["unet_calls_unused"] = totals.unused_calls;
+  json["seconds"] = facts.seconds;
+  json["images_per_second"] = facts.seconds > 0 ? Json(kept / facts.seconds) : Json();
+  json["unet_seconds"] = totals.unet_seconds;
+  json["scorer_seconds"] = totals.scorer_seconds;
+  json["scored_images"] = totals.scored_images;
+  json["interrupted"] = totals.interrupted;
+  json["policy"] = facts.policy;
+  json["tau"] = facts.tau;
+  json["score_on"] = facts.score_on;
+  json["keep"] = facts.keep;
+  json["sampler"] = facts.sampler;
+  json["sample_steps"] = facts.sample_steps;
+  json["eta"] = facts.eta;
+  json["clip"] = facts.clip;
+  json["guidance"] = facts.guidance;
+  json["T"] = facts.T;
+  json["schedule"] = facts.schedule;
+  json["predict"] = facts.prediction;
+  json["size"] = facts.size;
+  json["batch"] = facts.batch;
+  json["seed"] = facts.seed;
+  write_file_atomic(directory_ + "/summary.json", text_of(json, 2) + "\n");
+}
+
+}  // namespace echodiff

@@ -1,0 +1,38 @@
+// What dsample leaves in its folder: images/NNNNNN.png and a line of samples.jsonl per trajectory while it works,
+// config.toml, and summary.json last: a folder without it was not finished.
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "quality/sampler.h"
+
+namespace echodiff {
+
+struct SummaryFacts {
+  std::string policy, sampler, score_on, keep, schedule, prediction;
+  int64_t sample_steps = 0, T = 0, size = 0, batch = 0;
+  uint64_t seed = 0;
+  double eta = 0, guidance = 1, tau = 0, seconds = 0;
+  bool clip = true;
+};
+
+class SampleFolder {
+ public:
+  // Throws Error(kCannotCreate) when DIR is there and not an empty folder, or can't be made.
+  SampleFolder(const std::string& directory, bool keep_discarded);
+
+  // `mask` is the condition's file name, or empty.
+  void write(const SampleRecord& record, const std::string& mask, uint64_t seed);
+  void write_config(const std::string& toml) const;
+  void write_summary(const SummaryFacts& facts, const SamplerTotals& totals) const;
+
+ private:
+  std::string directory_;
+  bool keep_discarded_;
+  std::ofstream lines_;
+};
+
+}  // namespace echodiff

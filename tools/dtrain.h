@@ -1,0 +1,11 @@
+// The subcommands of dtrain: each adds its flags and its body.
+#pragma once
+
+#include "cli.h"
+
+namespace echodiff {
+
+void add_diffusion(Options& program);
+void add_scorer(Options& program);
+
+}  // namespace echodiff

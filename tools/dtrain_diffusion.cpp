@@ -1,0 +1,309 @@
+// dtrain diffusion: algorithm 1 of Ho et al. 2020 (arXiv:2006.11239), conditioned on masks c.
+//
+//   repeat:  x_0, c ~ q(x_0, c);  t ~ Uniform{0..T-1};  eps ~ N(0, I)
+//            take a gradient step on || target - net(sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t, c) ||^2
+//
+// Every random number is a function of (seed, number of the sample), so a resumed run equals the unbroken one bit for bit.
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+#include "diffusion/condition.h"
+#include "diffusion/diffusion.h"
+#include "dtrain.h"
+#include "dtrain_flags.h"
+#include "tensor/observe.h"
+#include "tensor/ops.h"
+#include "train/checkpoint.h"
+#include "train/draws.h"
+#include "train/grid.h"
+#include "train/loader.h"
+#include "train/patient_log.h"
+#include "train/run_dir.h"
+#include "train/validation.h"
+
+namespace echodiff {
+namespace {
+
+// Where the pictures come from: a data set, or a recorded sequence of batches.
+struct Data {
+  std::optional<Dataset> dataset;
+  std::optional<Loader> training, held_out;
+  std::optional<Replay> replay;
+};
+
+// What one forward and backward pass is made from.
+struct Draws {
+  Batch batch;
+  Tensor t, noise;  // (N) i64, (N, 1, H, W)
+};
+
+Data open_data(const DiffusionFlags& flags, uint64_t seed, DenoiserRun* run) {
+  Data data;
+  if (!flags.replay.empty()) {
+    data.replay.emplace(flags.replay, run->T);
+    run->image_size = data.replay->image_size();
+    for (int64_t p = 1; p < data.replay->planes(); ++p) run->planes.push_back("plane_" + std::to_string(p));
+    run->planes.push_back("sector");
+  } else {
+    data.dataset = load_dataset({.directory = flags.data, .image_size = flags.image_size, .planes = flags.planes,
+                                 .seed = seed});
+    data.training.emplace(*data.dataset, "train", seed, flags.augment);
+    data.held_out.emplace(*data.dataset, "val", seed, AugmentOptions());
+    check_input(data.training->size() > 0, Fault::kBadInput, flags.data, ": no picture is in the train split");
+    run->image_size = data.dataset->image_size;
+    run->planes = data.dataset->plane_names;
+  }
+  run->options.planes = int64_t(run->planes.size());
+  run->options.image_size = run->image_size;
+  return data;
+}
+
+int64_t total_steps(const DiffusionFlags& flags, const Data& data) {
+  if (data.replay) {
+    const int64_t steps = flags.steps.value_or(data.replay->steps());
+    check_input(steps <= data.replay->steps(), Fault::kUsage, "--steps: the replay holds ", data.replay->steps(),
+                " steps, found ", steps);
+    return steps;
+  }
+  const int64_t pictures_a_step = flags.batch * flags.accumulate;
+  const int64_t samples = flags.epochs.value_or(200) * data.training->size();
+  return flags.steps.value_or((samples + pictures_a_step - 1) / pictures_a_step);
+}
+
+Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step) {
+  if (data.replay) return {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
+  const int64_t first = micro_step * flags.batch;
+  Draws draws{data.training->draw(first, flags.batch), draw_times(seed, Draw::time, first, flags.batch, T), {}};
+  draws.noise = draw_noise(seed, Draw::noise, first, draws.batch.x_0.shape());
+  draws.batch.condition =
+      drop_organs(draws.batch.condition, flags.mask_drop, seed_of(seed, Draw::mask_drop), uint64_t(first));
+  return draws;
+}
+
+// Resuming under other options would silently give another run.
+void require_same_run(const Metadata& saved, const Metadata& now, const std::string& path) {
+  for (const auto& [key, value] : now) {
+    if (key == "step") continue;
+    const auto found = saved.find(key);
+    check_input(found != saved.end() && found->second == value, Fault::kUsage, "--resume: ", path, " has ", key, " = ",
+                found == saved.end() ? "nothing" : found->second, ", the flags say ", value,
+                "; give the flags of the first run (--config RUN/config.toml)");
+  }
+}
+
+// The resolved flags with one value replaced by what the data or --init said, so that --config gives the same run again.
+std::string with_value(std::string toml, const std::string& key, const std::string& value) {
+  const std::string start = "\n" + key + " = ";
+  const size_t at = toml.find(start);
+  if (at == std::string::npos) return toml;
+  const size_t begin = at + start.size();
+  return toml.replace(begin, toml.find('\n', begin) - begin, value);
+}
+
+std::string config_text(const std::string& flags_toml, const DenoiserRun& run, int64_t steps, int64_t parameter_count) {
+  const DenoiserOptions& net = run.options;
+  std::string toml = with_value("\n" + flags_toml, "arch", "\"" + net.architecture + "\"");
+  toml = with_value(toml, "dim", std::to_string(net.dim));
+  toml = with_value(toml, "mults", "\"" + join(net.mults) + "\"");
+  toml = with_value(toml, "heads", std::to_string(net.heads));
+  toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
+  toml = with_value(toml, "image-size", std::to_string(run.image_size));
+  return concat_message(toml.substr(1), "\n[resolved]\nplanes = \"", join(run.planes), "\"\nsteps = ", steps,
+                        "\nparameters = ", parameter_count, "\n");
+}
+
+void describe(const Common& common, Denoiser& network, const DenoiserRun& run, bool every_tensor) {
+  note(common, concat_message(run.options.architecture, " U-Net, dim ", run.options.dim, ", mults ", join(run.options.mults),
+                              ", masks ", join(run.planes), " by ", run.options.condition, ": ",
+                              network.parameter_count(), " parameters"));
+  if (!every_tensor) return;
+  for (const NamedTensor& parameter : network.parameters())
+    note(common, concat_message(parameter.name, "  ", parameter.tensor.shape(), "  ", parameter.tensor.count()));
+}
+
+int train_diffusion(const DiffusionFlags& flags, const Common& common) {
+  const uint64_t seed = common.seed;
+  DenoiserRun run = flags.run();
+  const Data data = open_data(flags, seed, &run);
+  StateDict initial;
+  if (!flags.init.empty()) {
+    const SafetensorsFile file = read_weights(flags.init);
+    require_finite(file.tensors, Fault::kBadInput, flags.init);
+    initial = raw_weights(file.tensors);
+    bool shape_given = false;
+    for (const char* flag : {"--arch", "--dim", "--mults", "--heads", "--head-dim"}) shape_given |= common.given(flag);
+    if (!shape_given) infer_lucidrains(initial, &run.options);
+    run.options.planes = int64_t(run.planes.size());
+  }
+  const int64_t steps = total_steps(flags, data);
+  LearningRateOptions rate_options = flags.learning_rate;
+  rate_options.total = steps;
+
+  const RunDirectory directory(flags.out);
+  const std::string found = latest_checkpoint(flags.out);
+  check_input(found.empty() || flags.resume, Fault::kCannotCreate, flags.out,
+              ": holds a run already; go on with --resume or choose another --out");
+
+  const Schedule schedule = make_schedule(run.schedule, run.T);
+  Denoiser network(run.options, seed), averaged(run.options, seed);
+  if (!initial.empty()) network.load_state_dict(initial);
+  const std::vector<NamedTensor> parameters = network.parameters();
+  Adam optimizer(parameters, flags.adam());
+  Ema ema(network.state_dict(), averaged.state_dict(), flags.ema);
+  averaged.eval();
+
+  Metadata metadata = to_metadata(run);
+  metadata["seed"] = std::to_string(seed);
+  int64_t first_step = 0;
+  if (!found.empty()) {
+    const SafetensorsFile file = read_checkpoint(found);
+    require_same_run(file.metadata, metadata, found);
+    network.load_state_dict(raw_weights(file.tensors));
+    optimizer.load_state(file, "train.");
+    ema.load(file, "ema.", int64_t(file.at("train.ema_step").item()));
+    first_step = int64_t(file.at("train.steps_done").item());
+    note(common, concat_message("going on after step ", first_step, " of ", steps));
+  }
+  describe(common, network, run, flags.print_summary);
+  directory.write_config(config_text(common.resolved_toml, run, steps, network.parameter_count()));
+
+  PatientLog log(directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                 [&](const std::string& warning) { note(common, "warning: " + warning); });
+
+  const auto save = [&](int64_t steps_done) {
+    std::vector<NamedTensor> tensors = network.state_dict();
+    const auto append = [&](const std::vector<NamedTensor>& more) {
+      tensors.insert(tensors.end(), more.begin(), more.end());
+    };
+    append(add_prefix("ema.", ema.averaged()));
+    append(add_prefix("train.", optimizer.state()));
+    append({{"train.ema_step", full({}, double(ema.step()), DType::i64)},
+            {"train.steps_done", full({}, double(steps_done), DType::i64)}});
+    metadata["step"] = std::to_string(steps_done);
+    save_checkpoint(flags.out, steps_done, tensors, metadata, flags.keep);
+  };
+  const auto save_or_warn = [&](int64_t steps_done) {
+    try {
+      save(steps_done);
+    } catch (const Error& error) {
+      if (error.fault() != Fault::kIo && error.fault() != Fault::kCannotCreate) throw;
+      note(common, concat_message("warning: step ", steps_done, " is not saved: ", error.what(), "; training goes on"));
+    }
+  };
+
+  const Loader* grid_source = data.held_out && data.held_out->size() > 0 ? &*data.held_out
+                              : data.training                            ? &*data.training
+                                                                         : nullptr;
+  const auto draw_grid = [&](int64_t steps_done) {
+    std::vector<int64_t> indices;
+    for (int64_t i = 0; i < flags.sample_count; ++i) indices.push_back(i * grid_source->size() / flags.sample_count);
+    const Tensor condition = grid_source->gather(indices).condition;
+    network.eval();
+    const Tensor raw = sample_grid(network, schedule, run.prediction, condition, seed, flags.sample_steps);
+    const Tensor smooth = sample_grid(averaged, schedule, run.prediction, condition, seed, flags.sample_steps);
+    network.train();
+    std::vector<std::vector<GrayImage>> rows(3);
+    for (int64_t n = 0; n < flags.sample_count; ++n) {
+      rows[0].push_back(mask_image(condition, n));
+      rows[1].push_back(gray_image(raw, n));
+      rows[2].push_back(gray_image(smooth, n));
+    }
+    char name[64];
+    std::snprintf(name, sizeof name, "samples/step-%08lld.png", static_cast<long long>(steps_done));
+    try {
+      write_png(directory.file(name), tile(rows));
+    } catch (const Error& error) {
+      note(common, concat_message("warning: ", error.what(), "; training goes on"));
+    }
+  };
+
+  // The loss of one step, with its gradient added to the parameters'.
+  const auto forward_backward = [&](int64_t step) {
+    optimizer.zero_grad();
+    double total = 0;
+    for (int64_t micro = 0; micro < flags.accumulate; ++micro) {
+      const int64_t micro_step = step * flags.accumulate + micro;
+      const Draws drawn = draw(flags, data, run.T, seed, micro_step);  // x_0, c, t, eps
+      if (flags.dropout > 0) network.seed_dropout(seed_of(seed, Draw::dropout) + uint64_t(micro_step));
+      const Tensor x_t = q_sample(schedule, drawn.batch.x_0, drawn.t, drawn.noise);
+      const Tensor target = training_target(schedule, run.prediction, drawn.batch.x_0, drawn.t, drawn.noise);
+      const Tensor output = network(x_t, drawn.t, drawn.batch.condition);
+      const Tensor loss = diffusion_loss(schedule, run.prediction, output, target, drawn.t,
+                                         flags.min_snr_gamma.value_or(kNoMinSnr));
+      total += loss.item() / double(flags.accumulate);
+      (flags.accumulate == 1 ? loss : loss * (1.0 / double(flags.accumulate))).backward();
+    }
+    return total;
+  };
+
+  // Runs the step again with every op watched, to say where the first bad number comes from.
+  const auto stop_at_bad_number = [&](int64_t step, double loss, double norm, double rate) {
+    std::string cause = "no op made it: the update itself overflowed";
+    try {
+      const NanTrap trap;
+      forward_backward(step);
+    } catch (const Error& error) {
+      cause = error.what();
+    }
+    const int64_t pictures = flags.batch * flags.accumulate;
+    throw Error(Fault::kInternal,
+                concat_message("step ", step + 1, ": expected finite numbers, found loss ", loss, ", gradient norm ", norm,
+                               " at lr ", rate, " (", cause, ")",
+                               data.training ? "; pictures " + data.training->files(step * pictures, pictures) : "",
+                               "; nothing of it is saved; lower --lr or --clip and go on with --resume"));
+  };
+
+  network.train();
+  Progress progress("training", steps, "steps", common.quiet, first_step);
+  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  for (int64_t step = first_step; step < steps; ++step) {
+    const double rate = learning_rate(rate_options, step);
+    const double loss = forward_backward(step);
+    const double norm = clip_grad_norm(parameters, flags.clip);
+    const bool finite = std::isfinite(loss) && std::isfinite(norm) && optimizer.step(rate);
+    if (!finite) stop_at_bad_number(step, loss, norm, rate);
+    ema.update();
+
+    const int64_t done = step + 1;
+    const bool last = done == steps;
+    if (done % flags.log_every == 0) {
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+      log.write(done, {{"loss", loss},
+                       {"grad_norm", norm},
+                       {"lr", rate},
+                       {"seconds", std::round(elapsed.count() * 1000) / 1000}});
+    }
+    progress.update(done, concat_message("loss ", loss));
+    const bool stopping = interrupted();
+    if (stopping) save(done);  // before anything slow: a second signal kills
+    if (flags.val_every > 0 && done % flags.val_every == 0 && data.held_out && data.held_out->size() > 0) {
+      const Validation validation = validate(network, schedule, run.prediction, *data.held_out, seed, flags.val_count);
+      log.write(done, {{"val_loss", validation.loss}, {"val_bins", validation.bins}});
+    }
+    if (stopping) {
+      log.finish();
+      note(common, concat_message("interrupted: step ", done, " of ", steps, " is saved; go on with --resume"));
+      return interrupt_exit_code();
+    }
+    if (flags.sample_every > 0 && (done % flags.sample_every == 0 || last) && grid_source) draw_grid(done);
+    if (last) save(done);
+    else if (done % flags.save_every == 0) save_or_warn(done);
+  }
+  log.finish();
+  return 0;
+}
+
+}  // namespace
+
+void add_diffusion(Options& program) {
+  Options& options = program.subcommand("diffusion", "Trains the diffusion model.",
+                                        "dtrain diffusion --data DIR --out RUN --image-size 64 --epochs 200");
+  const std::shared_ptr<DiffusionFlags> flags = std::make_shared<DiffusionFlags>();
+  add_flags(options, *flags);
+  options.body([flags](const Common& common) { return train_diffusion(*flags, common); });
+}
+
+}  // namespace echodiff

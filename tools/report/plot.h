@@ -1,0 +1,63 @@
+// Plots as inline SVG: lines over numeric axes, and horizontal bars. Colours come from the page's style sheet, so that
+// a plot follows the reader's light or dark theme.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace echodiff {
+
+struct Series {
+  std::string name;               // in the legend; empty: not listed
+  std::string css_class = "c1";   // c0 (grey) to c5
+  std::string colour;             // a CSS colour in place of the class's
+  std::vector<double> x, y;       // points that are not finite break the line
+  std::vector<double> low, high;  // whiskers of each point, or empty
+  std::vector<double> size;       // dot radius of each point in plot pixels, or empty: 3
+  double width = 1.8;             // of the line; 0: none
+  double opacity = 1;
+  bool dots = false, dashed = false;
+};
+
+// A dashed line across the plot at y.
+struct Level {
+  double y;
+  std::string label;
+};
+
+struct Axis {
+  std::string label;         // with its unit
+  double low = 0, high = 0;  // low == high: from the data. low > high: drawn from right to left
+  bool logarithmic = false;  // values that are not positive are left out
+};
+
+struct LinePlot {
+  Axis x, y;
+  std::vector<Series> series;
+  std::vector<Level> levels;
+  bool diagonal = false;  // a grey line y = x
+  int64_t width = 930, height = 330;
+};
+
+// The legend (HTML) and the plot below it.
+std::string line_plot(const LinePlot& plot);
+
+struct Bar {
+  std::string label, note;  // the note is smaller, under the label
+  double value;
+  std::string text;          // the value as shown
+  double low = 0, high = 0;  // whisker where low < high
+  std::string css_class = "c1";
+};
+
+// Bars from zero to at least `full` (0: the largest value), with the axis label below.
+std::string bar_plot(const std::vector<Bar>& bars, const std::string& axis_label, double full = 0);
+
+// The centred running mean over `window` points (fewer at the ends).
+std::vector<double> running_mean(const std::vector<double>& values, int64_t window);
+
+// Round values between low and high (low < high), about `wanted` of them.
+std::vector<double> axis_ticks(double low, double high, int64_t wanted, bool logarithmic);
+
+}  // namespace echodiff
