@@ -1,0 +1,223 @@
+// The sampler with a cheap network and judge: nothing a sample becomes may depend on batch, shard, threads or on what
+// happened to others; `accept` stops in index order; costs add up.
+#include "quality/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/thread_pool.h"
+#include "quality/policy/none.h"
+#include "quality/policy/paper.h"
+#include "quality/policy/posthoc.h"
+
+namespace echodiff {
+namespace {
+
+constexpr int64_t kSize = 4, kPixels = kSize * kSize, kT = 20;
+
+// eps = a function of x, t and the first plane of each pixel.
+Tensor fake_network(const Tensor& x, const Tensor& t, const Tensor& condition) {
+  Tensor out = empty_like(x);
+  const int64_t planes = condition.dim(1);
+  for (int64_t i = 0; i < x.count(); ++i)
+    out.mutable_data<float>()[i] = 0.8f * x.data<float>()[i] + 0.01f * float(t.data<int64_t>()[i / kPixels]) -
+                                   0.2f * condition.data<float>()[i * planes];
+  return out;
+}
+
+std::vector<double> fake_judge(const Tensor& images) {
+  std::vector<double> scores;
+  for (int64_t n = 0; n < images.dim(0); ++n) {
+    double sum = 0;
+    for (int64_t i = 0; i < kPixels; ++i) sum += double(images.data<float>()[n * kPixels + i]);
+    scores.push_back(1 / (1 + std::exp(-3 * sum / kPixels)));
+  }
+  return scores;
+}
+
+SamplerJob make_job(const Policy& policy) {
+  SamplerJob job;
+  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddpm});
+  job.policy = policy;
+  job.conditions = {full({1, 2, kSize, kSize}, 0), full({1, 2, kSize, kSize}, 1), full({1, 2, kSize, kSize}, 0.5)};
+  job.noise = default_noise(7);
+  job.count = 30;
+  job.tau = 0.5;
+  return job;
+}
+
+Policy watching() { return paper_policy({.tau = 0.55, .window = 3, .delta = 0.002, .warm_up = 0.2, .every = 2}); }
+
+struct Outcome {
+  std::vector<SampleRecord> records;
+  SamplerTotals totals;
+};
+
+Outcome run(const SamplerJob& job) {
+  Outcome outcome;
+  SamplerHooks hooks;
+  hooks.on_record = [&](const SampleRecord& record) { outcome.records.push_back(record); };
+  outcome.totals = run_sampler(job, fake_network, fake_judge, hooks);
+  return outcome;
+}
+
+void expect_same(const SampleRecord& a, const SampleRecord& b) {
+  EXPECT_EQ(a.index, b.index);
+  EXPECT_EQ(a.unet_calls, b.unet_calls);
+  EXPECT_EQ(a.decision, b.decision) << a.index;
+  EXPECT_EQ(a.reason, b.reason);
+  EXPECT_EQ(a.final_score, b.final_score);
+  EXPECT_EQ(a.image.pixels, b.image.pixels) << a.index;
+  ASSERT_EQ(a.scores.size(), b.scores.size());
+  for (size_t i = 0; i < a.scores.size(); ++i) EXPECT_EQ(a.scores[i].value, b.scores[i].value);
+}
+
+void expect_same(const Outcome& a, const Outcome& b) {
+  ASSERT_EQ(a.records.size(), b.records.size());
+  for (size_t i = 0; i < a.records.size(); ++i) expect_same(a.records[i], b.records[i]);
+  EXPECT_EQ(a.totals.unet_calls, b.totals.unet_calls);
+}
+
+TEST(Sampler, TheTrialHasEveryKindOfDecision) {
+  std::vector<std::string> reasons;
+  for (const SampleRecord& record : run(make_job(watching())).records) reasons.push_back(record.reason);
+  for (const char* reason : {"stagnation", "reached_tau_early"})
+    EXPECT_NE(std::find(reasons.begin(), reasons.end(), reason), reasons.end()) << reason;
+}
+
+TEST(Sampler, BatchAndThreadsChangeNothing) {
+  SamplerJob job = make_job(watching());
+  job.batch = 1;
+  const Outcome one = run(job);
+  for (const int64_t batch : {3, 8, 64}) {
+    job.batch = batch;
+    expect_same(run(job), one);
+  }
+  const int before = thread_count();
+  set_thread_count(3);
+  expect_same(run(job), one);
+  set_thread_count(before);
+}
+
+TEST(Sampler, OthersDiscardsChangeNothing) {
+  const Outcome all = run(make_job(none_policy())), some = run(make_job(posthoc_policy()));
+  ASSERT_EQ(all.records.size(), some.records.size());
+  for (size_t i = 0; i < all.records.size(); ++i) {
+    EXPECT_EQ(all.records[i].decision, "finished");
+    EXPECT_EQ(all.records[i].image.pixels, some.records[i].image.pixels);
+    EXPECT_EQ(some.records[i].decision, *all.records[i].final_score >= 0.5 ? "accepted" : "discarded");
+    EXPECT_EQ(some.records[i].reason, *all.records[i].final_score >= 0.5 ? "reached_tau" : "final_score");
+  }
+}
+
+TEST(Sampler, ShardsTogetherAreTheWhole) {
+  SamplerJob job = make_job(watching());
+  const Outcome whole = run(job);
+  job.shards = 4;
+  size_t seen = 0;
+  for (job.shard = 0; job.shard < 4; ++job.shard)
+    for (const SampleRecord& record : run(job).records) {
+      EXPECT_EQ(record.index % 4, job.shard);
+      expect_same(record, whole.records[size_t(record.index)]);
+      ++seen;
+    }
+  EXPECT_EQ(seen, whole.records.size());
+}
+
+TEST(Sampler, AcceptStopsInIndexOrder) {
+  SamplerJob job = make_job(watching());
+  const Outcome whole = run(job);
+  job.accept = 4;
+  job.batch = 1;
+  const Outcome one = run(job);
+  EXPECT_EQ(one.totals.kept, 4);
+  EXPECT_TRUE(one.records.back().kept());
+  EXPECT_EQ(one.totals.unused_calls, 0);
+  for (size_t i = 0; i < one.records.size(); ++i) expect_same(one.records[i], whole.records[i]);
+  job.batch = 8;
+  expect_same(run(job), one);
+}
+
+TEST(Sampler, CallsAddUp) {
+  SamplerJob job = make_job(none_policy());
+  EXPECT_EQ(run(job).totals.unet_calls, 30 * kT);
+  job.guidance = 2;
+  EXPECT_EQ(run(job).totals.unet_calls, 30 * kT * 2);
+  const Outcome watched = run(make_job(watching()));
+  int64_t sum = 0;
+  for (const SampleRecord& record : watched.records) {
+    sum += record.unet_calls;
+    if (record.reason == "stagnation") {
+      EXPECT_LT(record.unet_calls, kT);
+    }
+  }
+  EXPECT_EQ(watched.totals.unet_calls, sum);
+}
+
+TEST(Sampler, GuidanceTowardsMasks) {
+  SamplerJob job = make_job(none_policy());
+  const Outcome plain = run(job);
+  job.guidance = 3;
+  const Outcome guided = run(job);
+  // Trajectory 0 has no organs: its two calls agree and nothing changes. Trajectory 1 has.
+  EXPECT_EQ(plain.records[0].image.pixels, guided.records[0].image.pixels);
+  EXPECT_NE(plain.records[1].image.pixels, guided.records[1].image.pixels);
+}
+
+TEST(Sampler, WhatIsKeptOfAnEarlyAccept) {
+  SamplerJob job = make_job(watching());
+  const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
+  for (const Keep keep : {Keep::finish, Keep::x0hat, Keep::xt}) {
+    job.keep = keep;
+    int64_t early = 0;
+    for (const SampleRecord& record : run(job).records)
+      if (record.halted_t && record.reason != "stagnation") {
+        ++early;
+        EXPECT_EQ(record.unet_calls, keep == Keep::finish ? kT : kT - *record.halted_t);
+      }
+    EXPECT_GT(early, 0);
+  }
+  job.keep = Keep::finish;
+  job.tail = [&](int64_t t) { return make_tail(schedule, {}, t, 2); };
+  for (const SampleRecord& record : run(job).records)
+    if (record.reason == "reached_tau_early") {
+      EXPECT_EQ(record.unet_calls, std::min(kT, kT - *record.halted_t + 2));
+    }
+}
+
+TEST(Sampler, StopHandsOutWhatIsDecided) {
+  SamplerJob job = make_job(posthoc_policy());
+  job.batch = 4;
+  int64_t calls = 0, records = 0;
+  SamplerHooks hooks;
+  hooks.stop = [&] { return ++calls > kT + 5; };
+  hooks.on_record = [&](const SampleRecord&) { ++records; };
+  const SamplerTotals totals = run_sampler(job, fake_network, fake_judge, hooks);
+  EXPECT_TRUE(totals.interrupted);
+  EXPECT_EQ(records, 4);
+  EXPECT_EQ(totals.unused_calls, 4 * 5);
+}
+
+TEST(Sampler, NaNIsAnError) {
+  const SamplerJob job = make_job(none_policy());
+  const Network broken = [](const Tensor& x, const Tensor&, const Tensor&) { return full(x.shape(), std::nan("")); };
+  EXPECT_THROW(run_sampler(job, broken, {}, {}), Error);
+  const Judge broken_judge = [](const Tensor& images) {
+    return std::vector<double>(size_t(images.dim(0)), std::nan(""));
+  };
+  EXPECT_THROW(run_sampler(make_job(posthoc_policy()), fake_network, broken_judge, {}), Error);
+}
+
+TEST(Sampler, EightBits) {
+  const std::vector<float> x{-2, -1, 0, 1, 5, 0.5f};
+  const GrayImage image = to_gray(x.data(), 2, 3);
+  EXPECT_EQ(image.pixels, (std::vector<uint8_t>{0, 0, 128, 255, 255, 191}));
+  std::vector<float> back(6);
+  from_gray(image, back.data());
+  EXPECT_EQ(to_gray(back.data(), 2, 3).pixels, image.pixels);
+}
+
+}  // namespace
+}  // namespace echodiff

@@ -1,0 +1,85 @@
+// Whole-file reading and atomic writing: contents, faults of what cannot be done, nothing left behind.
+#include "tensor/io/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public ::testing::Test {
+ protected:
+  FileTest() : folder_(fs::temp_directory_path() / ("echodiff_file_" + std::to_string(::getpid()))) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~FileTest() override { fs::remove_all(folder_); }
+  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  int64_t entries() const { return std::distance(fs::directory_iterator(folder_), fs::directory_iterator()); }
+
+  fs::path folder_;
+};
+
+template <class Work>
+Fault fault_of(Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    return error.fault();
+  }
+  ADD_FAILURE() << "no error";
+  return Fault::kInternal;
+}
+
+TEST_F(FileTest, ReadsBackWhatWasWritten) {
+  std::string bytes;
+  for (int i = 0; i < 100000; ++i) bytes += char(i * 7);
+  write_file_atomic(at("a"), bytes);
+  EXPECT_EQ(read_file(at("a")), bytes);
+  write_file_atomic(at("a"), "");
+  EXPECT_EQ(read_file(at("a")), "");
+  EXPECT_EQ(entries(), 1);
+  write_file_unsynced(at("b"), bytes);
+  flush_folder(folder_.string());
+  EXPECT_EQ(read_file(at("b")), bytes);
+}
+
+TEST_F(FileTest, FaultsSayWhatKindOfMistake) {
+  EXPECT_EQ(fault_of([&] { read_file(at("none")); }), Fault::kMissingInput);
+  EXPECT_EQ(fault_of([&] { read_file(folder_.string()); }), Fault::kMissingInput);
+  EXPECT_EQ(fault_of([&] { write_file_atomic(at("none/a"), "x"); }), Fault::kCannotCreate);
+  EXPECT_EQ(fault_of([&] { write_file_atomic(folder_.string(), "x"); }), Fault::kCannotCreate);
+  write_file_atomic(at("file"), "x");
+  EXPECT_EQ(fault_of([&] { make_directories(at("file/sub")); }), Fault::kCannotCreate);
+  EXPECT_EQ(fault_of([&] { make_directories(at("file")); }), Fault::kCannotCreate);
+  make_directories(at("p/q/r"));
+  make_directories(at("p/q/r"));
+  EXPECT_TRUE(fs::is_directory(at("p/q/r")));
+}
+
+TEST_F(FileTest, FailedWriteKeepsTheOldFileAndLeavesNothing) {
+  write_file_atomic(at("a"), "old");
+  struct rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const struct rlimit small = {4096, before.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  const Fault fault = fault_of([&] { write_file_atomic(at("a"), std::string(100000, 'x')); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_DFL);
+  EXPECT_EQ(fault, Fault::kIo);
+  EXPECT_EQ(read_file(at("a")), "old");
+  EXPECT_EQ(entries(), 1);
+}
+
+}  // namespace
+}  // namespace echodiff

@@ -1,0 +1,94 @@
+// Tensor: shapes, the layout of each rank, sharing and copying, and what throws.
+#include "tensor/tensor.h"
+
+#include <gtest/gtest.h>
+
+#include "tensor/autograd.h"
+
+namespace echodiff {
+namespace {
+
+std::vector<double> counting(int64_t n) {
+  std::vector<double> values(static_cast<size_t>(n));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = double(i);
+  return values;
+}
+
+TEST(Shape, CountsAndStrides) {
+  EXPECT_EQ(Shape().count(), 1);
+  EXPECT_EQ((Shape{2, 0, 3}.count()), 0);
+  EXPECT_EQ((Shape{2, 3, 4}.strides()), (std::vector<int64_t>{12, 4, 1}));
+  EXPECT_EQ((Shape{2, 3, 4, 5}.strides()), (std::vector<int64_t>{60, 1, 15, 3}));  // channels last
+  EXPECT_EQ(concat_message(Shape{2, 3}), "(2, 3)");
+}
+
+TEST(Tensor, Rank4IsChannelsLast) {
+  const Tensor x = from_vector({2, 3, 2, 2}, counting(24));
+  EXPECT_EQ(x.to_vector(), counting(24));
+  // n = 0, pixel (0, 0): the three channels are neighbours.
+  EXPECT_EQ(x.data<float>()[0], 0);
+  EXPECT_EQ(x.data<float>()[1], 4);
+  EXPECT_EQ(x.data<float>()[2], 8);
+  EXPECT_EQ(x.data<float>()[3], 1);
+}
+
+TEST(Tensor, OtherRanksAreRowMajor) {
+  for (const Shape& shape : {Shape{24}, Shape{4, 6}, Shape{2, 3, 4}, Shape{2, 1, 3, 2, 2}}) {
+    const Tensor x = from_vector(shape, counting(24));
+    for (int64_t i = 0; i < 24; ++i) EXPECT_EQ(x.data<float>()[i], float(i)) << shape;
+  }
+}
+
+TEST(Tensor, CopiesShareAndClonesDoNot) {
+  Tensor x = full({3}, 1);
+  Tensor shared = x, copy = x.clone(), aside = x.detach();
+  x.mutable_data<float>()[1] = 5;
+  EXPECT_EQ(shared.to_vector()[1], 5);
+  EXPECT_EQ(aside.to_vector()[1], 5);
+  EXPECT_EQ(copy.to_vector()[1], 1);
+  EXPECT_TRUE(shared.same_as(x));
+  EXPECT_FALSE(copy.same_as(x));
+}
+
+TEST(Tensor, Conversions) {
+  const Tensor x = from_vector({2, 2}, {1.5, -2, 0.1, 3});
+  EXPECT_EQ(x.to(DType::f64).dtype(), DType::f64);
+  EXPECT_EQ(x.to(DType::f64).to_vector()[2], double(0.1F));
+  EXPECT_EQ(x.to(DType::i64).to_vector(), (std::vector<double>{1, -2, 0, 3}));
+  EXPECT_TRUE(x.to(DType::f32).same_as(x));
+  EXPECT_EQ(arange(3).to_vector(), (std::vector<double>{0, 1, 2}));
+  EXPECT_EQ(full({}, 2.5).item(), 2.5);
+}
+
+TEST(Tensor, CopyFrom) {
+  Tensor x = zeros({2, 3, 1, 2});
+  const Tensor y = from_vector({2, 3, 1, 2}, counting(12));
+  x.copy_from(y);
+  EXPECT_EQ(x.to_vector(), counting(12));
+  EXPECT_THROW(x.copy_from(zeros({12})), Error);
+  EXPECT_THROW(x.copy_from(zeros({2, 3, 1, 2}, DType::f64)), Error);
+}
+
+TEST(Tensor, Misuse) {
+  const Tensor undefined;
+  EXPECT_FALSE(undefined.defined());
+  EXPECT_THROW(undefined.shape(), Error);
+  Tensor x = full({2, 3}, 1);
+  EXPECT_THROW(x.data<double>(), Error);
+  EXPECT_THROW(x.item(), Error);
+  EXPECT_THROW(x.dim(2), Error);
+  EXPECT_EQ(x.dim(-1), 3);
+  EXPECT_THROW(empty({2, -1}), Error);
+  EXPECT_THROW(from_vector({3}, {1, 2}), Error);
+  EXPECT_THROW(arange(3).set_requires_grad(true), Error);
+  EXPECT_THROW(x.alias({5}), Error);
+}
+
+TEST(Tensor, EmptyTensorsAreLegal) {
+  const Tensor x = zeros({0, 3, 4, 4});
+  EXPECT_EQ(x.count(), 0);
+  EXPECT_TRUE(x.to_vector().empty());
+}
+
+}  // namespace
+}  // namespace echodiff

@@ -1,0 +1,101 @@
+// Twelve training steps against PyTorch's: losses, gradient norms, final weights and their moving average.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "diffusion/diffusion.h"
+#include "nn/denoiser.h"
+#include "tests/golden.h"
+#include "tests/shared.h"
+#include "train/ema.h"
+#include "train/loader.h"
+#include "train/model_run.h"
+#include "train/optimizer.h"
+
+namespace echodiff {
+namespace {
+
+constexpr double kTolerance = 8 * 2.5e-7;  // relative
+
+using ReplayGolden = SharedTest;
+
+TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
+  constexpr int64_t kT = 1000;
+  const StateDict initial = read_safetensors((golden_dir() / "unet/replay_init.safetensors").string()).tensors;
+  DenoiserOptions options;
+  ASSERT_TRUE(infer_lucidrains(initial, &options));
+  EXPECT_EQ(options.dim, 8);
+  EXPECT_EQ(options.mults, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(options.planes, 3);
+  Denoiser network(options, 0), averaged(options, 0);
+  network.load_state_dict(initial);
+  const std::vector<NamedTensor> parameters = network.parameters();
+  Adam adam(parameters, {.beta1 = 0.9, .beta2 = 0.99});
+  Ema ema(network.state_dict(), averaged.state_dict(),
+          {.beta = 0.995, .update_after_step = 100, .update_every = 10});
+  const Replay replay((golden_dir() / "unet/replay.safetensors").string(), kT);
+  const GoldenFile expected("unet/replay.safetensors");
+  const std::vector<double> losses = expected.at("losses_f64").to_vector();
+  const std::vector<double> norms = expected.at("grad_norms").to_vector();
+  const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
+  ASSERT_EQ(replay.steps(), 12);
+  for (int64_t step = 0; step < replay.steps(); ++step) {
+    const Batch batch = replay.batch(step);
+    const Tensor t = replay.times(step), noise = replay.noise(step);
+    const Tensor output = network(q_sample(schedule, batch.x_0, t, noise), t, batch.condition);
+    const Tensor loss = diffusion_loss(schedule, Prediction::eps, output, noise, t);
+    adam.zero_grad();
+    loss.backward();
+    const double norm = clip_grad_norm(parameters, 1.0);
+    EXPECT_NEAR(loss.item(), losses[size_t(step)], kTolerance * losses[size_t(step)]) << "step " << step;
+    EXPECT_NEAR(norm, norms[size_t(step)], kTolerance * norms[size_t(step)]) << "step " << step;
+    EXPECT_TRUE(adam.step(1e-3));
+    ema.update();
+  }
+  const GoldenFile trainer("unet/trainer_io.safetensors");
+  const StateDict raw = network.state_dict();
+  const auto compare = [&](const std::string& prefix, const StateDict& state) {
+    int64_t compared = 0;
+    for (const NamedTensor& entry : state) {
+      if (!trainer.contains(prefix + entry.name)) continue;
+      trainer.expect(prefix + entry.name, entry.tensor);
+      ++compared;
+    }
+    EXPECT_EQ(compared, 5) << prefix;
+  };
+  compare("final/", raw);
+  compare("final_ema/", ema.averaged());
+}
+
+TEST_F(ReplayGolden, RefusesATimeBeyondTheSchedule) {
+  EXPECT_THROW(Replay((golden_dir() / "unet/replay.safetensors").string(), 10), Error);
+}
+
+TEST(ModelRun, MetadataReadsBack) {
+  DenoiserRun run;
+  run.options.architecture = "guided";
+  run.options.condition = "spade";
+  run.options.dim = 32;
+  run.options.mults = {1, 2};
+  run.options.attention_resolutions = {2, 4};
+  run.options.dropout = 0.1;
+  run.schedule = ScheduleKind::cosine;
+  run.prediction = Prediction::v;
+  run.T = 77;
+  run.planes = {"liver", "sector"};
+  run.options.planes = 2;
+  run.options.image_size = run.image_size;
+  const Metadata metadata = to_metadata(run);
+  const DenoiserRun back = denoiser_run(metadata, "test");
+  EXPECT_EQ(to_metadata(back), metadata);
+  EXPECT_EQ(back.planes, run.planes);
+  EXPECT_EQ(back.options.attention_resolutions, run.options.attention_resolutions);
+  Metadata damaged = metadata;
+  damaged["schedule"] = "square";
+  EXPECT_THROW(denoiser_run(damaged, "test"), Error);
+  damaged.erase("schedule");
+  EXPECT_THROW(denoiser_run(damaged, "test"), Error);
+}
+
+}  // namespace
+}  // namespace echodiff
