@@ -62,4 +62,19 @@ void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bo
   finish(tile, accumulate, c, ldc);
 }
 
+void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc) {
+  Tile tile;
+  start(tile, nullptr);
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec column[kColumns];
+    for (int j = 0; j < kColumns; ++j) column[j] = load(b[k] + j * kLanes);
+    for (int i = 0; i < kTileRows; ++i) {
+      const Vec x = broadcast(a[i]);
+      for (int j = 0; j < kColumns; ++j) tile.sum[i][j] += x * column[j];
+    }
+    a += lda;
+  }
+  finish(tile, accumulate, c, ldc);
+}
+
 }  // namespace echodiff::simd::ECHODIFF_ISA

@@ -16,6 +16,8 @@ struct SimdKernels {
                     float* c, int64_t ldc);
   // A by columns: element (i, k) is a[k * lda + i].
   void (*gemm_columns)(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+  // The same, with row k of b at b[k] instead of packed.
+  void (*gemm_samples)(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc);
 
   // ---- activation_simd.cpp, n elements
   void (*silu_forward)(int64_t n, const float* x, float* y);

@@ -17,6 +17,7 @@ inline constexpr int kTileRows = 4, kTileColumns = 2 * kLanes;
 void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
                float* c, int64_t ldc);
 void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc);
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);

@@ -9,6 +9,7 @@ extern const SimdKernels kernels = {
     .tile_columns = kTileColumns,
     .gemm_rows = gemm_rows,
     .gemm_columns = gemm_columns,
+    .gemm_samples = gemm_samples,
     .silu_forward = silu_forward,
     .silu_backward = silu_backward,
     .dot = dot,
