@@ -32,7 +32,7 @@ bin=$here/build/bin
 if [ -z "$data" ]; then
   step "phantoms: $pictures pictures of $size x $size"
   "$bin/dphantom" --out "$out/data" --count $pictures --size $size --seed $seed
-  "$bin/dphantom" --out "$out/unseen" --count $sampled --size $size --seed $((seed + 1)) --test-fraction 1
+  "$bin/dphantom" --out "$out/unseen" --count $sampled --size $size --seed $((seed + 1))
   data=$out/data masks=$out/unseen
 else
   masks=$data
@@ -52,13 +52,12 @@ step "thresholds from real pictures, labels, review page"
 "$bin/dlabel" review "$out/unjudged/labels.jsonl" --out "$out/review.html"
 
 step "the judge"
-"$bin/dtrain" scorer --labels "$out/unjudged/labels.jsonl" --fill "$data" --thresholds "$out/thresholds.json" --out "$out/scorer" --seed $seed
+"$bin/dtrain" scorer --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --seed $seed
 
 step "samples with the judge"
 for policy in posthoc paper; do
   "$bin/dsample" "${sampling[@]}" --seed $((seed + 1)) --count $judged --policy $policy --scorer "$out/scorer" --tau 0.95 --keep-discarded \
     --out "$out/$policy"
-  "$bin/dlabel" score --images "$out/$policy" --thresholds "$out/thresholds.json" --out "$out/$policy/labels.jsonl"
 done
 
 step "report"

@@ -67,6 +67,12 @@ Material gather(const ReportOptions& options, uint64_t seed) {
   Material material;
   material.runs = read_runs(options.runs);
   if (!options.data.empty()) material.runs.data = options.data;
+  for (const DiffusionRun& run : material.runs.diffusion) {
+    const std::map<std::string, std::string>::const_iterator named = run.config.find("data");
+    if (material.runs.data.empty() && named != run.config.end() && fs::is_directory(named->second)) {
+      material.runs.data = named->second;
+    }
+  }
   const int64_t size = picture_size(material.runs);
   if (!material.runs.data.empty()) {
     material.real = load_set(material.runs.data, options.planes, size, seed, true);
@@ -127,7 +133,7 @@ int main(int argc, char** argv) {
             .required();
         options.add("--out", values.out, "page to write; the numbers go beside it as .json", "FILE.html").required();
         options.add("--data", values.data, "data set that trained the model: real pictures and masks", "DIR",
-                    "the one among --runs");
+                    "the one among --runs, else the one a model's run names");
         options.add("--masks", values.masks, "data set whose masks the samples were drawn for", "DIR",
                     "the one each run names, else --data");
         options.add("--thresholds", values.thresholds, "which pictures are good (dlabel calibrate)", "FILE",

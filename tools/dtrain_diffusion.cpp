@@ -3,7 +3,8 @@
 //   repeat:  x_0, c ~ q(x_0, c);  t ~ Uniform{0..T-1};  eps ~ N(0, I)
 //            take a gradient step on || target - net(sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t, c) ||^2
 //
-// Every random number is a function of (seed, number of the sample), so a resumed run equals the unbroken one bit for bit.
+// Every random number is a function of (seed, number of the sample), so a resumed run equals the unbroken one bit for
+// bit.
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -48,8 +49,8 @@ Data open_data(const DiffusionFlags& flags, uint64_t seed, DenoiserRun* run) {
     for (int64_t p = 1; p < data.replay->planes(); ++p) run->planes.push_back("plane_" + std::to_string(p));
     run->planes.push_back("sector");
   } else {
-    data.dataset = load_dataset({.directory = flags.data, .image_size = flags.image_size, .planes = flags.planes,
-                                 .seed = seed});
+    data.dataset =
+        load_dataset({.directory = flags.data, .image_size = flags.image_size, .planes = flags.planes, .seed = seed});
     data.training.emplace(*data.dataset, "train", seed, flags.augment);
     data.held_out.emplace(*data.dataset, "val", seed, AugmentOptions());
     check_input(data.training->size() > 0, Fault::kBadInput, flags.data, ": no picture is in the train split");
@@ -74,7 +75,8 @@ int64_t total_steps(const DiffusionFlags& flags, const Data& data) {
 }
 
 Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step) {
-  if (data.replay) return {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
+  if (data.replay)
+    return {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
   const int64_t first = micro_step * flags.batch;
   Draws draws{data.training->draw(first, flags.batch), draw_times(seed, Draw::time, first, flags.batch, T), {}};
   draws.noise = draw_noise(seed, Draw::noise, first, draws.batch.x_0.shape());
@@ -94,7 +96,8 @@ void require_same_run(const Metadata& saved, const Metadata& now, const std::str
   }
 }
 
-// The resolved flags with one value replaced by what the data or --init said, so that --config gives the same run again.
+// The resolved flags with one value replaced by what the data or --init said, so that --config gives the same run
+// again.
 std::string with_value(std::string toml, const std::string& key, const std::string& value) {
   const std::string start = "\n" + key + " = ";
   const size_t at = toml.find(start);
@@ -116,9 +119,9 @@ std::string config_text(const std::string& flags_toml, const DenoiserRun& run, i
 }
 
 void describe(const Common& common, Denoiser& network, const DenoiserRun& run, bool every_tensor) {
-  note(common, concat_message(run.options.architecture, " U-Net, dim ", run.options.dim, ", mults ", join(run.options.mults),
-                              ", masks ", join(run.planes), " by ", run.options.condition, ": ",
-                              network.parameter_count(), " parameters"));
+  note(common, concat_message(run.options.architecture, " U-Net, dim ", run.options.dim, ", mults ",
+                              join(run.options.mults), ", masks ", join(run.planes), " by ", run.options.condition,
+                              ": ", network.parameter_count(), " parameters"));
   if (!every_tensor) return;
   for (const NamedTensor& parameter : network.parameters())
     note(common, concat_message(parameter.name, "  ", parameter.tensor.shape(), "  ", parameter.tensor.count()));
@@ -231,8 +234,8 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
       const Tensor x_t = q_sample(schedule, drawn.batch.x_0, drawn.t, drawn.noise);
       const Tensor target = training_target(schedule, run.prediction, drawn.batch.x_0, drawn.t, drawn.noise);
       const Tensor output = network(x_t, drawn.t, drawn.batch.condition);
-      const Tensor loss = diffusion_loss(schedule, run.prediction, output, target, drawn.t,
-                                         flags.min_snr_gamma.value_or(kNoMinSnr));
+      const Tensor loss =
+          diffusion_loss(schedule, run.prediction, output, target, drawn.t, flags.min_snr_gamma.value_or(kNoMinSnr));
       total += loss.item() / double(flags.accumulate);
       (flags.accumulate == 1 ? loss : loss * (1.0 / double(flags.accumulate))).backward();
     }
@@ -250,8 +253,8 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     }
     const int64_t pictures = flags.batch * flags.accumulate;
     throw Error(Fault::kInternal,
-                concat_message("step ", step + 1, ": expected finite numbers, found loss ", loss, ", gradient norm ", norm,
-                               " at lr ", rate, " (", cause, ")",
+                concat_message("step ", step + 1, ": expected finite numbers, found loss ", loss, ", gradient norm ",
+                               norm, " at lr ", rate, " (", cause, ")",
                                data.training ? "; pictures " + data.training->files(step * pictures, pictures) : "",
                                "; nothing of it is saved; lower --lr or --clip and go on with --resume"));
   };
@@ -271,10 +274,9 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     const bool last = done == steps;
     if (done % flags.log_every == 0) {
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      log.write(done, {{"loss", loss},
-                       {"grad_norm", norm},
-                       {"lr", rate},
-                       {"seconds", std::round(elapsed.count() * 1000) / 1000}});
+      log.write(
+          done,
+          {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", std::round(elapsed.count() * 1000) / 1000}});
     }
     progress.update(done, concat_message("loss ", loss));
     const bool stopping = interrupted();
@@ -289,8 +291,10 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
       return interrupt_exit_code();
     }
     if (flags.sample_every > 0 && (done % flags.sample_every == 0 || last) && grid_source) draw_grid(done);
-    if (last) save(done);
-    else if (done % flags.save_every == 0) save_or_warn(done);
+    if (last)
+      save(done);
+    else if (done % flags.save_every == 0)
+      save_or_warn(done);
   }
   log.finish();
   return 0;

@@ -16,8 +16,10 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--accumulate", flags.accumulate, "batches a step: gradients are averaged over them", {1, 65536},
               "batches");
   options.add_flag("--resume", flags.resume, "go on from the newest checkpoint of --out, to the same bits");
-  options.add("--init", flags.init, "begin with these weights (safetensors); the network's shape is read off them "
-              "unless given", "FILE");
+  options.add("--init", flags.init,
+              "begin with these weights (safetensors); the network's shape is read off them "
+              "unless given",
+              "FILE");
   options.add("--replay", flags.replay, "train on exactly these batches: x_0, cond, t, noise (safetensors)", "FILE");
   options.add_flag("--flip", flags.augment.flip, "mirror every other picture with its masks");
   options.add("--augment-gamma", flags.augment.gamma, "grey^g within the sector, |log g| up to this", {0, 1},

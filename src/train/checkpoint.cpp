@@ -17,10 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSeal = "xxh3";       // metadata key of the header's hash
+constexpr const char* kSeal = "xxh3";        // metadata key of the header's hash
 constexpr const char* kPerTensor = "xxh3/";  // + the tensor's name
 const std::string kZeros(16, '0');
-const std::string kDamaged = "; the file is damaged: restore it from a copy, or name an older one in checkpoints/latest";
+const std::string kDamaged =
+    "; the file is damaged: restore it from a copy, or name an older one in checkpoints/latest";
 
 std::string hex(uint64_t value) {
   char text[17];
@@ -46,7 +47,7 @@ size_t seal_position(const std::string& bytes) {
   const std::string key = std::string("\"") + kSeal + "\":\"";
   const size_t at = std::string_view(bytes).substr(0, header_end(bytes)).find(key);
   return at == std::string::npos || at + key.size() + kZeros.size() > header_end(bytes) ? std::string::npos
-                                                                                         : at + key.size();
+                                                                                        : at + key.size();
 }
 
 std::string header_hash(const std::string& bytes, size_t seal) {
@@ -178,9 +179,9 @@ void require_finite(const std::vector<NamedTensor>& tensors, Fault fault, const 
     return std::all_of(data, data + count, [](auto x) { return std::isfinite(x); });
   };
   for (const auto& [name, tensor] : tensors) {
-    const bool finite = tensor.dtype() == DType::i64 || (tensor.dtype() == DType::f32
-                                                             ? all_finite(tensor.data<float>(), tensor.count())
-                                                             : all_finite(tensor.data<double>(), tensor.count()));
+    const bool finite = tensor.dtype() == DType::i64 ||
+                        (tensor.dtype() == DType::f32 ? all_finite(tensor.data<float>(), tensor.count())
+                                                      : all_finite(tensor.data<double>(), tensor.count()));
     check_input(finite, fault, where, ": ", name, " holds a NaN or infinity, expected finite numbers",
                 fault == Fault::kBadInput ? "; give another file" : "; lower --lr");
   }

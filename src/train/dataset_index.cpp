@@ -31,6 +31,8 @@ json parse_strict(const std::string& text, const std::string& path) {
     const int64_t end = std::min(int64_t(error.byte), int64_t(text.size()));
     const int64_t line = 1 + std::count(text.begin(), text.begin() + std::max(int64_t{0}, end - 1), '\n');
     throw Error(Fault::kBadInput, concat_message(path, ":", line, ": not valid JSON (at byte ", error.byte, ")"));
+  } catch (const json::out_of_range&) {  // 1e400
+    throw Error(Fault::kBadInput, concat_message(path, ": a number out of range"));
   }
 }
 

@@ -47,8 +47,7 @@ Tensor draw_noise(uint64_t seed, Draw draw, int64_t first, const Shape& shape) {
   Tensor noise = empty(shape);
   float* out = noise.mutable_data<float>();
   const int64_t each = shape.count() / shape[0];
-  for (int64_t n = 0; n < shape[0]; ++n)
-    fill_normal(out + n * each, each, seed_of(seed, draw), uint64_t(first + n), 0);
+  for (int64_t n = 0; n < shape[0]; ++n) fill_normal(out + n * each, each, seed_of(seed, draw), uint64_t(first + n), 0);
   return noise;
 }
 

@@ -9,9 +9,9 @@
 
 namespace echodiff {
 
-// After s counted updates the decay is clamp(1 - (1 + s / inv_gamma)^-power, min_value, beta), so that early weights are
-// soon forgotten; s counts from update_after_step, up to which the average is a plain copy. Only every update_every-th
-// step takes part. The defaults follow a short run: the window grows to `beta` as (1 + s)^(2/3) steps.
+// After s counted updates the decay is clamp(1 - (1 + s / inv_gamma)^-power, min_value, beta), so that early weights
+// are soon forgotten; s counts from update_after_step, up to which the average is a plain copy. Only every
+// update_every-th step takes part. The defaults follow a short run: the window grows to `beta` as (1 + s)^(2/3) steps.
 struct EmaOptions {
   double beta = 0.999;
   int64_t update_after_step = 0, update_every = 1;
@@ -24,7 +24,7 @@ class Ema {
   // the average, which starts as a copy. i64 tensors (counters) are copied at each update.
   Ema(std::vector<NamedTensor> online, std::vector<NamedTensor> averaged, const EmaOptions& options);
 
-  void update();  // after each optimiser step
+  void update();         // after each optimiser step
   double decay() const;  // what an update at the present count uses
   int64_t step() const { return step_; }
   // Goes on from a saved average and count. Throws Error(kBadInput) for a missing or misshapen tensor.

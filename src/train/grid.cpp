@@ -13,8 +13,8 @@ Tensor sample_grid(const Denoiser& network, const Schedule& schedule, Prediction
                    uint64_t seed, int64_t steps) {
   const NoGrad no_grad;
   const int64_t N = condition.dim(0), H = condition.dim(2), W = condition.dim(3);
-  const SamplingPlan plan = make_plan(
-      schedule, {.kind = SamplerKind::ddim, .steps = std::min(steps, schedule.T), .prediction = prediction});
+  const SamplingPlan plan =
+      make_plan(schedule, {.kind = SamplerKind::ddim, .steps = std::min(steps, schedule.T), .prediction = prediction});
   Tensor x = draw_noise(seed, Draw::grid_noise, 0, {N, 1, H, W});
   std::vector<SampleState> states(static_cast<size_t>(N));
   for (int64_t n = 0; n < N; ++n)

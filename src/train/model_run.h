@@ -18,8 +18,8 @@ struct DenoiserRun {
   ScheduleKind schedule = ScheduleKind::linear;
   Prediction prediction = Prediction::eps;
   int64_t T = 2000;
-  int64_t image_size = 64;          // pixels a side
-  std::vector<std::string> planes;  // of the condition, the sector last
+  int64_t image_size = 64;             // pixels a side
+  std::vector<std::string> planes;     // of the condition, the sector last
   std::string variance = "posterior";  // beta, posterior or learned
 };
 

@@ -36,10 +36,11 @@ class DtrainDiffusion : public ::testing::Test {
 
   // The exit code of dtrain diffusion with a tiny network.
   int train(const std::string& out, const std::string& more) const {
-    const std::string command = std::string(ECHODIFF_BIN_DIR) + "/dtrain diffusion --data " + (dir_ / "data").string() +
-                                " --planes organ=1 --image-size 16 --dim 8 --mults 1,2 --batch 2 --timesteps 50 --flip" +
-                                " --dropout 0.1 --mask-drop 0.2 --val-every 2 --val-count 1 --sample-every 0 --quiet" +
-                                " --out " + (dir_ / out).string() + " " + more + " 2>/dev/null";
+    const std::string command =
+        std::string(ECHODIFF_BIN_DIR) + "/dtrain diffusion --data " + (dir_ / "data").string() +
+        " --planes organ=1 --image-size 16 --dim 8 --mults 1,2 --batch 2 --timesteps 50 --flip" +
+        " --dropout 0.1 --mask-drop 0.2 --val-every 2 --val-count 1 --sample-every 0 --quiet" + " --out " +
+        (dir_ / out).string() + " " + more + " 2>/dev/null";
     return WEXITSTATUS(std::system(command.c_str()));
   }
   std::string file(const std::string& name) const { return read_file((dir_ / name).string()); }

@@ -31,8 +31,8 @@ class Checkpoint : public ::testing::Test {
   void TearDown() override { fs::remove_all(run_); }
 
   std::string save(int64_t step, int64_t keep = 2) const {
-    return save_checkpoint(run_.string(), step, some_tensors(), {{"step", std::to_string(step)}, {"planes", "liver,sector"}},
-                           keep);
+    return save_checkpoint(run_.string(), step, some_tensors(),
+                           {{"step", std::to_string(step)}, {"planes", "liver,sector"}}, keep);
   }
   int64_t files() const {
     int64_t count = 0;

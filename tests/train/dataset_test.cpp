@@ -158,11 +158,12 @@ TEST_F(DatasetTest, RefusesSectorsThatDoNotFit) {
 
 TEST_F(DatasetTest, RefusesBadDescriptions) {
   pair("a.png");
-  for (const char* json : {"", "{", "[]", "{}", R"({"planes": 3})", R"({"planes": [3]})",
-                           R"({"planes": [{"name": "a"}]})", R"({"planes": [{"name": "a", "value": 1.5}]})",
-                           R"({"planes": [{"name": "a", "value": 0}]})", R"({"planes": [{"name": "a", "value": 999}]})",
-                           R"({"planes": [{"name": "", "value": 1}]})", R"({"planes": [], "planes": []})",
-                           R"({"planes": [{"name": "sector", "value": 1}]})", R"({"planes": [], "sector": 1})"}) {
+  for (const char* json :
+       {"", "{", "[]", "{}", R"({"planes": 3})", R"({"planes": [3]})", R"({"planes": [{"name": "a"}]})",
+        R"({"planes": [{"name": "a", "value": 1.5}]})", R"({"planes": [{"name": "a", "value": 0}]})",
+        R"({"planes": [{"name": "a", "value": 999}]})", R"({"planes": [{"name": "", "value": 1}]})",
+        R"({"planes": [], "planes": []})", R"({"planes": [{"name": "sector", "value": 1}]})",
+        R"({"planes": [], "sector": 1})", R"({"planes": [{"name": "a", "value": 1e400}]})"}) {
     text("dataset.json", json);
     EXPECT_TRUE(has(refusal(Fault::kBadInput), "dataset.json")) << json;
   }

@@ -31,8 +31,7 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   network.load_state_dict(initial);
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam adam(parameters, {.beta1 = 0.9, .beta2 = 0.99});
-  Ema ema(network.state_dict(), averaged.state_dict(),
-          {.beta = 0.995, .update_after_step = 100, .update_every = 10});
+  Ema ema(network.state_dict(), averaged.state_dict(), {.beta = 0.995, .update_after_step = 100, .update_every = 10});
   const Replay replay((golden_dir() / "unet/replay.safetensors").string(), kT);
   const GoldenFile expected("unet/replay.safetensors");
   const std::vector<double> losses = expected.at("losses_f64").to_vector();

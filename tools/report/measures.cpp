@@ -68,8 +68,8 @@ void measure_set(PictureSet& set, const MetricOptions& options, bool in_sector) 
 }
 
 void measure_samples(Material& material) {
-  if (!material.rule.thresholds) return;
-  const Thresholds& rule = *material.rule.thresholds;
+  const bool ruled = material.rule.thresholds.has_value();
+  const Thresholds rule = material.rule.thresholds.value_or(Thresholds{});
   for (SamplingRun& run : material.runs.sampling) {
     const PictureSet* masks = material.masks_of(run);
     for (Sample& sample : run.samples) {
@@ -80,9 +80,10 @@ void measure_samples(Material& material) {
         if (example == nullptr || example->planes.back().width != sample.image.width) continue;
         region = &example->planes.back();
       }
+      sample.metrics = measure(sample.image, rule.metric, region);
+      if (!ruled) continue;
       require_same_size(rule, sample.image.width, sample.image.height,
                         run.place.path + ": picture " + std::to_string(sample.index));
-      sample.metrics = measure(sample.image, rule.metric, region);
       sample.good = is_good(*sample.metrics, rule);
     }
   }
@@ -98,9 +99,9 @@ Yield yield_of(const SamplingRun& run) {
   for (const Sample& sample : run.samples) {
     if (!sample.kept()) continue;
     ++kept_lines;
-    if (!sample.metrics) continue;
+    if (!sample.good) continue;
     ++yield.measured;
-    if (sample.good) ++good;
+    if (*sample.good) ++good;
   }
   if (!run.guided()) yield.kept = kept_lines;
   yield.good = wilson(good, yield.measured);

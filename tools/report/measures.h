@@ -58,8 +58,8 @@ struct Material {
 ReportRule choose_rule(const std::optional<Thresholds>& given, const std::string& given_path, const RunSet& runs,
                        const std::optional<PictureSet>& real);
 
-// Fills in metrics and the rule's verdict of every sample whose picture is there. With region "sector" a sample needs
-// its mask; the others stay unmeasured.
+// Fills in metrics and, with a rule, the verdict of every sample whose picture is there. With region "sector" a sample
+// needs its mask; the others stay unmeasured.
 void measure_samples(Material& material);
 void measure_set(PictureSet& set, const MetricOptions& options, bool in_sector);
 

@@ -62,14 +62,14 @@ struct Sample {
   double final_score = kNotGiven;
   std::vector<std::pair<double, double>> scores;  // (t, score), in the order of the steps
   GrayImage image;                                // empty when the picture was not kept
-  std::optional<Metrics> metrics;                 // by the report's rule, for pictures that are there
-  bool good = false;                              // by that rule
+  std::optional<Metrics> metrics;                 // of pictures that are there
+  std::optional<bool> good;                       // by the report's rule, where there is one
   std::optional<bool> label;                      // labels.jsonl, where it says otherwise or a person looked
   std::string label_source;
 
   bool kept() const { return decision != "discarded"; }
   // A label someone gave beats the rule.
-  bool looks_good() const { return label.value_or(good); }
+  bool looks_good() const { return label.value_or(good.value_or(false)); }
 };
 
 struct SamplingRun {

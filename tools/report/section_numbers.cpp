@@ -139,11 +139,12 @@ void cost_section(const Material& material, Report& report) {
                               : below                                           ? "<span class=\"no\">lower</span>"
                                                                                 : "not told apart"});
     const std::string css_class = run.guided() ? "c1" : "c0", note = policy_text(run);
-    const bool counted = ruled && yield.good.n > 0;
-    calls.push_back({run.place.name, note, counted ? yield.calls_per_good : yield.calls_per_kept,
-                     rounded(counted ? yield.calls_per_good : yield.calls_per_kept), 0, 0, css_class});
-    seconds.push_back({run.place.name, note, counted ? yield.seconds_per_good : yield.seconds_per_kept,
-                       duration_text(counted ? yield.seconds_per_good : yield.seconds_per_kept), 0, 0, css_class});
+    const bool counted = ruled && yield.good.n > 0, none_good = counted && yield.good.k == 0;
+    const double bar_calls = counted ? yield.calls_per_good : yield.calls_per_kept;
+    const double bar_seconds = counted ? yield.seconds_per_good : yield.seconds_per_kept;
+    calls.push_back({run.place.name, note, bar_calls, none_good ? "none good" : rounded(bar_calls), 0, 0, css_class});
+    seconds.push_back(
+        {run.place.name, note, bar_seconds, none_good ? "none good" : duration_text(bar_seconds), 0, 0, css_class});
     shares.push_back({run.place.name, note, 100 * yield.good.fraction, percent(yield.good.fraction),
                       100 * yield.good.low, 100 * yield.good.high, css_class});
     report.json.begin_object().text("run", run.place.name).text("policy", run.policy).text("sampler", run.sampler);

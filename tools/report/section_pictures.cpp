@@ -118,9 +118,9 @@ std::string kept_grid(const SamplingRun& run, bool ruled) {
   for (const Sample& sample : run.samples) {
     if (!sample.kept() || cells.size() == kPerGrid) continue;
     cells.push_back(cell_html(picture_svg(sample.image, {}, sample_alt(sample))));
-    if (!sample.metrics) continue;
+    if (!sample.good) continue;
     ++measured;
-    if (sample.good) ++good;
+    if (*sample.good) ++good;
   }
   const std::string verdict = ruled && measured > 0 ? concat_message(": ", good, " of these ", measured, " good") : "";
   return concat_message(

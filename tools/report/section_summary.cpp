@@ -130,11 +130,11 @@ void summary_section(const Material& material, Report& report) {
   }
   report.json.end_object();
 
-  if (table.rows.empty()) {
+  if (!ruled && !material.runs.sampling.empty()) page.missing("No rule says which sample is good.", kMakeRule);
+  if (table.rows.empty() && material.runs.sampling.empty()) {
     page.missing("None of the folders holds samples, a scorer's metrics or a validation loss yet.", kMakeUnguided);
-  } else {
-    page.table(table);
   }
+  if (!table.rows.empty()) page.table(table);
   if (ruled) {
     page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
                    escape_html(material.rule.origin) + ". Intervals are Wilson’s.");

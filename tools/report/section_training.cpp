@@ -140,10 +140,13 @@ void show_diffusion(const DiffusionRun& run, Report& report) {
   }
   report.json.end_object();
   if (!run.sheet.empty()) {
-    page.figure("",
-                "<img class=\"sheet\" alt=\"Samples during training\" src=\"" + data_uri(read_png(run.sheet)) + "\">",
-                concat_message("Samples of the weights at step ", count_text(run.sheet_step),
-                               ", as training wrote them (raw and EMA)."));
+    const GrayImage sheet = read_png(run.sheet);
+    page.figure(
+        "",
+        concat_message("<img class=\"sheet\" style=\"max-width:", 5 * sheet.width,
+                       "px\" alt=\"Samples during training\" src=\"", data_uri(sheet), "\">"),
+        concat_message("Samples at step ", count_text(run.sheet_step),
+                       ", as training drew them: their masks, then the raw weights, then the averaged ones (EMA)."));
   }
 }
 

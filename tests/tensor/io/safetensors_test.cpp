@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -38,7 +39,10 @@ void expect_same(const SafetensorsFile& a, const SafetensorsFile& b) {
     const Tensor& other = b.at(entry.name);
     EXPECT_EQ(entry.tensor.shape(), other.shape()) << entry.name;
     EXPECT_EQ(entry.tensor.dtype(), other.dtype()) << entry.name;
-    EXPECT_EQ(entry.tensor.to_vector(), other.to_vector()) << entry.name;
+    const std::vector<double> found = entry.tensor.to_vector(), expected = other.to_vector();
+    for (size_t i = 0; i < found.size(); ++i)
+      EXPECT_TRUE(found[i] == expected[i] || (std::isnan(found[i]) && std::isnan(expected[i])))
+          << entry.name << " element " << i << ": " << found[i] << ", expected " << expected[i];
   }
 }
 

@@ -1,0 +1,328 @@
+// dreport on small made-up runs: its numbers against ones counted by hand, a page that is whole and refers to nothing
+// outside, missing pieces that are named, and damaged or absent input that ends with its exit code and one line.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "quality/thresholds.h"
+#include "tensor/io/file.h"
+#include "tensor/io/png.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kSide = 16;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+// Rows 0..7 hold the liver, rows 8..11 the portal vein; the sector leaves out the last two columns.
+GrayImage picture(uint8_t liver, uint8_t vein, uint8_t outside) {
+  GrayImage image{kSide, kSide, std::vector<uint8_t>(kSide * kSide, 20)};
+  for (int64_t row = 0; row < kSide; ++row) {
+    for (int64_t column = 0; column < kSide; ++column) {
+      if (row < 12) image.at(row, column) = row < 8 ? liver : vein;
+      if (column >= 14) image.at(row, column) = outside;
+    }
+  }
+  return image;
+}
+
+class ReportTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() / ("echodiff_report_" + std::string(info->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  void write(const std::string& name, const std::string& text) const {
+    make_directories(fs::path(at(name)).parent_path().string());
+    write_file_atomic(at(name), text);
+  }
+
+  Outcome dreport(const std::string& arguments) const {
+    const std::string command = "cd '" + folder_.string() + "' && '" ECHODIFF_BIN_DIR "/dreport' " + arguments +
+                                " --quiet >stdout.txt 2>stderr.txt";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(at("stdout.txt")), read_file(at("stderr.txt"))};
+  }
+
+  // Two pictures whose liver is 60 grey levels brighter than the vein.
+  void make_data() const {
+    write("data/dataset.json",
+          R"({"planes": [{"name": "liver", "value": 1}, {"name": "portal_vein", "value": 2}], "sector": true})");
+    write("data/index.csv", "file,split\na.png,train\nb.png,train\nc.png,val\n");
+    GrayImage mask = picture(1, 2, 0), sector = picture(255, 255, 0);
+    for (int64_t row = 12; row < kSide; ++row) {
+      for (int64_t column = 0; column < kSide; ++column) {
+        mask.at(row, column) = 0;
+        sector.at(row, column) = column < 14 ? 255 : 0;
+      }
+    }
+    for (const char* part : {"images", "masks", "sector"}) make_directories(at(std::string("data/") + part));
+    for (const char* name : {"a.png", "b.png", "c.png"}) {
+      write_png(at(std::string("data/images/") + name), picture(100, 40, 0));
+      write_png(at(std::string("data/masks/") + name), mask);
+      write_png(at(std::string("data/sector/") + name), sector);
+    }
+  }
+
+  // Four finished samples: three that follow their mask, one that hardly does; 6 of 255 outside the sector in one.
+  void make_unguided(const std::string& name) const {
+    make_directories(at(name + "/images"));
+    std::string lines;
+    for (int i = 0; i < 4; ++i) {
+      const std::string file = "00000" + std::to_string(i);
+      write_png(at(name + "/images/" + file + ".png"), picture(i == 3 ? 50 : 90, i == 3 ? 40 : 30, i == 0 ? 6 : 0));
+      lines += "{\"index\": " + std::to_string(i) + ", \"mask\": \"" + (i % 2 == 0 ? "a" : "b") +
+               ".png\", \"seed\": 1, \"unet_calls\": 10, \"decision\": \"finished\", \"reason\": \"\", "
+               "\"final_score\": null, \"scores\": []}\n";
+    }
+    write(name + "/samples.jsonl", lines);
+    write(name + "/summary.json",
+          R"({"trajectories": 4, "accepted": 4, "unet_calls": 40, "unet_calls_per_accepted": 10, "seconds": 8,
+              "images_per_second": 0.5, "policy": "none", "sampler": "ddim", "sample_steps": 10, "size": 16, "T": 100})");
+  }
+
+  // Two accepted of three, with scores on the way.
+  void make_guided(const std::string& name) const {
+    make_directories(at(name + "/images"));
+    std::string lines;
+    for (int i = 0; i < 3; ++i) {
+      const bool kept = i < 2;
+      if (kept) write_png(at(name + "/images/00000" + std::to_string(i) + ".png"), picture(90, 30, 0));
+      lines += "{\"index\": " + std::to_string(i) +
+               ", \"mask\": \"a.png\", \"seed\": 1, \"unet_calls\": " + (kept ? "10" : "4") + ", \"decision\": \"" +
+               (kept ? "accepted" : "discarded") +
+               "\", \"reason\": \"x\", \"final_score\": 0.5, \"scores\": [[99, 0.1], [49, 0.4], [9, 0.97]]}\n";
+    }
+    write(name + "/samples.jsonl", lines);
+    write(name + "/summary.json",
+          R"({"trajectories": 3, "accepted": 2, "unet_calls": 24, "unet_calls_per_accepted": 12, "seconds": 6,
+              "images_per_second": 0.33, "policy": "paper", "sampler": "ddim", "sample_steps": 10, "tau": 0.95})");
+  }
+
+  void make_training(const std::string& name) const {
+    write(name + "/config.toml", "timesteps = 100\nimage-size = 16\n");
+    write(name + "/log.jsonl",
+          "{\"step\": 1, \"loss\": 1.0, \"seconds\": 0.5}\n{\"step\": 2, \"loss\": null}\n{\"step\": 2, \"loss\": 0.5, "
+          "\"seconds\": 1.0}\n{\"step\": 2, \"val_loss\": 0.6, \"val_bins\": [0.9, 0.3]}\n{\"step\": 3, \"lo");
+  }
+
+  void make_scorer(const std::string& name) const {
+    write(name + "/metrics.json",
+          R"({"auroc": 0.9, "accuracy": 0.8, "brier": 0.1, "ece": 0.05,
+              "counts": {"train_good": 5, "train_good_sampled": 4, "held_out_good": 2},
+              "calibration": [{"lo": 0, "hi": 0.5, "n": 4, "mean_score": 0.2, "fraction_good": 0.25},
+                              {"lo": 0.5, "hi": 1, "n": 0, "mean_score": null, "fraction_good": null}]})");
+  }
+
+  // Good iff contrast > 24: of the samples above, all but the one with liver 50.
+  void make_thresholds() const {
+    Thresholds thresholds;
+    thresholds.tau_sharpness = 1e9;
+    thresholds.tau_noise = 1e9;
+    thresholds.tau_contrast = 24;
+    thresholds.width = thresholds.height = kSide;
+    write_thresholds(at("thresholds.json"), thresholds);
+  }
+
+  void make_everything() const {
+    make_data();
+    make_unguided("unguided");
+    make_guided("guided");
+    make_training("model");
+    make_scorer("scorer");
+    make_thresholds();
+  }
+
+  fs::path folder_;
+};
+
+constexpr char kAll[] =
+    "--runs model unguided scorer guided --data data --thresholds thresholds.json --out report.html";
+
+// Every tag that opens closes, in order.
+void expect_balanced(const std::string& html) {
+  std::vector<std::string> open;
+  for (size_t start = html.find('<'); start != std::string::npos; start = html.find('<', start + 1)) {
+    const size_t end = html.find('>', start);
+    ASSERT_NE(end, std::string::npos);
+    const std::string tag = html.substr(start + 1, end - start - 1);
+    const std::string name = tag.substr(0, tag.find_first_of(" \n/", 1));
+    if (tag[0] == '!' || tag.back() == '/' || name == "meta" || name == "link" || name == "img" || name == "br")
+      continue;
+    if (tag[0] != '/') {
+      open.push_back(name);
+      continue;
+    }
+    ASSERT_FALSE(open.empty()) << tag;
+    ASSERT_EQ("/" + open.back(), tag) << html.substr(start > 200 ? start - 200 : 0, 260);
+    open.pop_back();
+  }
+  EXPECT_TRUE(open.empty());
+}
+
+void expect_self_contained(const std::string& html) {
+  for (const char* outside : {"http", "<script", "@import", "url(", "nan", "inf<"}) {
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  }
+  for (const char* reference : {"href=\"", "src=\""}) {
+    const std::string text = reference;
+    for (size_t at = html.find(text); at != std::string::npos; at = html.find(text, at + 1)) {
+      const std::string target = html.substr(at + text.size(), 5);
+      EXPECT_TRUE(target == "data:" || target[0] == '#') << target;
+    }
+  }
+}
+
+TEST_F(ReportTest, NumbersAsCountedByHand) {
+  make_everything();
+  const Outcome outcome = dreport(kAll);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("adherence: 3 of 4 (75.0 %)"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("outside the sector: mean 1.50 of 255"), std::string::npos) << outcome.out;
+
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& adherence = report["adherence"].at(0);
+  EXPECT_EQ(adherence["training_difference"], 60);
+  EXPECT_EQ(adherence["samples"]["k"], 3);
+  EXPECT_EQ(adherence["real"]["k"], 3);
+  EXPECT_EQ(adherence["outside_sector_mean"], 1.5);
+  EXPECT_EQ(adherence["outside_sector_worst"], 6);
+
+  const nlohmann::json& accounting = report["accounting"];
+  EXPECT_EQ(accounting["acceptable"], 3);
+  EXPECT_EQ(accounting["poor"], 1);
+  EXPECT_EQ(accounting["unet_calls_on_poor"], 10);
+  EXPECT_EQ(accounting["seconds_on_poor"], 2);
+
+  ASSERT_EQ(report["policies"].size(), 2u);
+  const nlohmann::json& unguided = report["policies"][0];
+  const nlohmann::json& guided = report["policies"][1];
+  EXPECT_EQ(unguided["policy"], "none");
+  EXPECT_EQ(guided["policy"], "paper");
+  EXPECT_EQ(guided["unet_calls_per_accepted"], 12);
+  EXPECT_EQ(guided["seconds_per_accepted"], 3);
+  EXPECT_NEAR(unguided["unet_calls_per_good"].get<double>(), 40.0 / 3, 1e-12);
+  EXPECT_EQ(guided["precision"]["fraction"], 1);
+  // Wilson at 95 %: of 2 of 2 the lower end is 1 / (1 + 1.96^2 / 2).
+  EXPECT_NEAR(guided["precision"]["low"].get<double>(), 0.342380, 1e-5);
+  EXPECT_EQ(guided["precision"]["high"], 1);
+  EXPECT_NEAR(unguided["precision"]["low"].get<double>(), 0.300642, 1e-5);
+  EXPECT_NEAR(unguided["precision"]["high"].get<double>(), 0.954413, 1e-5);
+  EXPECT_EQ(guided["above_unguided"], false);
+
+  EXPECT_EQ(report["table1"].size(), 3u);
+  EXPECT_EQ(report["diffusion"].at(0)["val_loss"]["last"], 0.6);
+  EXPECT_EQ(report["diffusion"].at(0)["val_bins_last"], nlohmann::json({0.9, 0.3}));
+  EXPECT_EQ(report["scorer"].at(0)["auroc"], 0.9);
+  EXPECT_EQ(report["scores"].at(0)["groups"].at(0)["trajectories"], 2);
+  EXPECT_EQ(report["rule"]["tau_contrast"], 24);
+}
+
+TEST_F(ReportTest, PageIsWholeAndSelfContained) {
+  make_everything();
+  ASSERT_EQ(dreport(kAll).code, 0);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  expect_self_contained(html);
+  for (const char* part : {"Fig. 3", "Fig. 4", "Fig. 6", "Fig. 7", "Table 1", "469.87", "69.83", "2,095 (61.5 %)"}) {
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(html.find("class=\"missing\""), std::string::npos);
+  // The same input gives the same bytes.
+  ASSERT_EQ(dreport(kAll).code, 0);
+  EXPECT_EQ(read_file(at("report.html")), html);
+}
+
+TEST_F(ReportTest, MissingPiecesAreNamedAndNamesAreEscaped) {
+  make_training("a<b>&\"c");
+  const Outcome outcome = dreport("--runs 'a<b>&\"c' --out report.html");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  expect_self_contained(html);
+  EXPECT_NE(html.find("a&lt;b&gt;&amp;&quot;c"), std::string::npos);
+  EXPECT_NE(html.find("There is no scorer run."), std::string::npos);
+  EXPECT_NE(html.find("There are no samples."), std::string::npos);
+  EXPECT_TRUE(nlohmann::json::accept(read_file(at("report.json"))));
+
+  // A folder of runs stands for them; every single kind alone makes a page too.
+  make_everything();
+  for (const char* runs : {"unguided", "guided", "scorer", "data", "."}) {
+    EXPECT_EQ(dreport("--out page.html --runs " + std::string(runs)).code, 0)
+        << runs << ": " << read_file(at("stderr.txt"));
+    expect_balanced(read_file(at("page.html")));
+  }
+}
+
+TEST_F(ReportTest, MasksComeFromTheFolderTheRunNames) {
+  make_everything();
+  // The masks the run names have no vein, so no sample can be compared; those of --data have one.
+  fs::copy(at("data"), at("unseen"), fs::copy_options::recursive);
+  write("unguided/config.toml", "masks = \"" + at("unseen") + "\"\n");
+  for (const char* name : {"a.png", "b.png"}) {
+    GrayImage mask{kSide, kSide, std::vector<uint8_t>(kSide * kSide, 1)};
+    write_png(at("unseen/masks/" + std::string(name)), mask);
+  }
+  const Outcome outcome = dreport(kAll);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  EXPECT_EQ(report["adherence"].at(0)["compared"], 4);
+  EXPECT_EQ(report["adherence"].at(0)["samples"]["n"], 0);
+}
+
+TEST_F(ReportTest, WrongInputEndsWithOneLineAndItsCode) {
+  make_everything();
+  const auto expect_refused = [&](const std::string& arguments, int code, const std::string& says) {
+    const Outcome outcome = dreport(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments << ": " << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
+  };
+  expect_refused("--runs nowhere --out r.html", 66, "nowhere");
+  expect_refused("--runs unguided --data nowhere --out r.html", 66, "nowhere");
+  expect_refused("--runs unguided --thresholds nowhere --out r.html", 66, "nowhere");
+  expect_refused("--runs unguided --out r.json", 2, "--out");
+  make_directories(at("empty"));
+  expect_refused("--runs empty --out r.html", 65, "empty");
+  expect_refused("--runs model --out no/such/folder/r.html", 73, "no/such/folder");
+
+  const std::string lines = read_file(at("unguided/samples.jsonl"));
+  const size_t second = lines.find('\n') + 1;
+  write("unguided/samples.jsonl", lines.substr(0, second + 20));
+  expect_refused("--runs unguided --out r.html", 65, "samples.jsonl:2");
+  write("unguided/samples.jsonl", lines + lines.substr(0, second));
+  expect_refused("--runs unguided --out r.html", 65, "samples.jsonl:5");
+  write("unguided/samples.jsonl", std::string(5000, '[') + "\n");
+  expect_refused("--runs unguided --out r.html", 65, "samples.jsonl:1");
+  write("unguided/samples.jsonl", lines);
+  fs::remove(at("unguided/images/000001.png"));
+  expect_refused("--runs unguided --out r.html", 65, "000001.png");
+  write("scorer/metrics.json", "{\"auroc\": \"high\"}");
+  expect_refused("--runs scorer --out r.html", 65, "auroc");
+  write("model/log.jsonl", "{\"step\": -1, \"loss\": 1}\n");
+  expect_refused("--runs model --out r.html", 65, "log.jsonl:1");
+  EXPECT_FALSE(fs::exists(at("r.html")));
+
+  Thresholds other;
+  other.width = other.height = 64;
+  write_thresholds(at("thresholds.json"), other);
+  expect_refused("--runs guided --thresholds thresholds.json --out r.html", 65, "64");
+}
+
+}  // namespace
+}  // namespace echodiff

@@ -1,0 +1,164 @@
+// bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine's cores can do at
+// most (one register tile on operands in the first-level cache). Prints a Markdown table; --profile adds a table by op.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include "cli.h"
+#include "kernels/simd_kernels.h"
+#include "kernels/thread_pool.h"
+#include "nn/denoiser.h"
+#include "nn/resnet18.h"
+#include "tensor/observe.h"
+#include "tensor/ops.h"
+#include "train/draws.h"
+#include "train/model_run.h"
+#include "train/optimizer.h"
+
+namespace echodiff {
+namespace {
+
+struct Settings {
+  std::string net = "unet", mults = "1,2,4";
+  int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7;
+  bool profile = false;
+};
+
+double seconds_of(const std::function<void()>& work) {
+  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  work();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return elapsed.count();
+}
+
+double median_seconds(int64_t repeats, const std::function<void()>& work) {
+  work();  // pages, pools, packed tables
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < repeats; ++i) seconds.push_back(seconds_of(work));
+  std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());
+  return seconds[size_t(repeats / 2)];
+}
+
+// Multiply-adds of the products, counted as two operations each; everything else is left out.
+class FlopCounter : public Observer {
+ public:
+  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override {
+    const std::string name = op;
+    if (name == "conv2d" || name == "linear") flops_ += 2.0 * double(output.count()) * double(inputs[1].count() / inputs[1].dim(0));
+    if (name == "attention") flops_ += 4.0 * double(output.count()) * double(inputs[1].dim(1));
+  }
+  double flops() const { return flops_; }
+
+ private:
+  double flops_ = 0;
+};
+
+// GFLOP/s of all threads together, each multiplying a tile again and again.
+double peak_gflops() {
+  const SimdKernels& simd = simd_kernels();
+  constexpr int64_t kDepth = 128, kCalls = 20000;
+  const int64_t threads = thread_count();
+  double best = 1e9;
+  for (int attempt = 0; attempt < 5; ++attempt)
+    best = std::min(best, seconds_of([&] {
+      parallel_for(threads, [&](int64_t) {
+        std::vector<float> a(size_t(simd.tile_rows * kDepth), 1e-3f), b(size_t(simd.tile_columns * kDepth), 1e-3f),
+            c(size_t(simd.tile_rows * simd.tile_columns));
+        std::vector<const float*> rows;
+        for (int64_t i = 0; i < simd.tile_rows; ++i) rows.push_back(a.data() + i * kDepth);
+        for (int64_t call = 0; call < kCalls; ++call)
+          simd.gemm_rows(1, kDepth, rows.data(), b.data(), nullptr, false, c.data(), simd.tile_columns);
+      });
+    }));
+  return 2.0 * double(threads * kCalls * kDepth * simd.tile_rows * simd.tile_columns) / best * 1e-9;
+}
+
+std::string machine() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+struct Bench {
+  std::vector<NamedTensor> parameters;
+  std::function<Tensor(int64_t batch)> forward;
+};
+
+int measure(const Settings& settings, const Bench& bench) {
+  const double peak = peak_gflops();
+  std::printf("%s, %s, %d threads, peak %.0f GFLOP/s\n\n", machine().c_str(), simd_kernels().name, thread_count(), peak);
+  std::printf("| work | ms | GFLOP | GFLOP/s | of peak |\n|---|---|---|---|---|\n");
+  const auto row = [&](const std::string& name, double flops, const std::function<void()>& work) {
+    const double seconds = median_seconds(settings.repeats, work);
+    std::printf("| %s | %.1f | %.2f | %.0f | %.0f %% |\n", name.c_str(), 1e3 * seconds, flops * 1e-9, flops / seconds * 1e-9,
+                100 * flops / seconds * 1e-9 / peak);
+  };
+  const std::string name = settings.net + " " + std::to_string(settings.size) + "x" + std::to_string(settings.size) + ", dim " +
+                           std::to_string(settings.dim);
+  double per_image = 0;
+  {
+    const NoGrad no_grad;
+    FlopCounter counter;
+    bench.forward(1);
+    per_image = counter.flops();
+  }
+  for (int64_t batch : {int64_t(1), settings.forward_batch}) {
+    const NoGrad no_grad;
+    row(name + ": forward, batch " + std::to_string(batch), per_image * double(batch), [&] { bench.forward(batch); });
+  }
+  Adam adam(bench.parameters, {});
+  const std::function<void()> step = [&] {
+    adam.zero_grad();
+    const Tensor y = bench.forward(settings.train_batch);
+    mse_loss(y, zeros(y.shape())).backward();
+    adam.step(1e-6);
+  };
+  row(name + ": train step, batch " + std::to_string(settings.train_batch), 3 * per_image * double(settings.train_batch), step);
+  if (settings.profile) {
+    OpTimer timer;
+    step();
+    timer.print(std::cout);
+  }
+  return 0;
+}
+
+int run(const Settings& settings, const Common& common) {
+  const auto images = [&](int64_t batch, int64_t channels) {
+    return draw_noise(common.seed, Draw::noise, 0, {batch, channels, settings.size, settings.size});
+  };
+  if (settings.net == "resnet18") {
+    ResNet18 network({.width = settings.dim}, common.seed);
+    return measure(settings, {network.parameters(), [&](int64_t batch) { return network(images(batch, 1)); }});
+  }
+  DenoiserOptions options;
+  options.dim = settings.dim;
+  options.mults = parse_integers(settings.mults, "--mults");
+  options.image_size = settings.size;
+  Denoiser network(options, common.seed);
+  return measure(settings, {network.parameters(), [&](int64_t batch) {
+                              return network(images(batch, 1), zeros({batch}, DType::i64), images(batch, options.planes));
+                            }});
+}
+
+}  // namespace
+}  // namespace echodiff
+
+int main(int argc, char** argv) {
+  using namespace echodiff;
+  Settings settings;
+  return run_program(argc, argv, {"bench_models", "Times the networks on this machine.", "bench_models --size 32 --dim 32 --profile"},
+                     [&](Options& options) {
+                       options.add_choice("--net", settings.net, "which network", {"unet", "resnet18"});
+                       options.add("--size", settings.size, "side of the pictures", {8, 1024}, "pixels");
+                       options.add("--dim", settings.dim, "width of the first level", {1, 1024}, "channels");
+                       options.add("--mults", settings.mults, "width of each level, as multiples of --dim", "N,N,..");
+                       options.add("--forward-batch", settings.forward_batch, "pictures of the larger forward pass", {1, 256}, "pictures");
+                       options.add("--train-batch", settings.train_batch, "pictures of a train step", {1, 256}, "pictures");
+                       options.add("--repeats", settings.repeats, "timed repetitions; the median counts", {1, 1000}, "runs");
+                       options.add_flag("--profile", settings.profile, "print one train step by op");
+                       options.body([&](const Common& common) { return run(settings, common); });
+                     });
+}
