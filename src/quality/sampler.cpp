@@ -11,6 +11,7 @@
 #include "kernels/philox.h"
 #include "kernels/thread_pool.h"
 #include "tensor/ops.h"
+#include "train/image.h"
 
 namespace echodiff {
 namespace {
@@ -299,17 +300,6 @@ NoiseSource default_noise(uint64_t seed) {
   return [seed](int64_t index, int64_t draw, float* out, int64_t count) {
     fill_normal(out, count, seed, uint64_t(index), uint64_t(draw));
   };
-}
-
-GrayImage to_gray(const float* x, int64_t height, int64_t width) {
-  GrayImage image{width, height, std::vector<uint8_t>(size_t(height * width))};
-  for (size_t i = 0; i < image.pixels.size(); ++i)
-    image.pixels[i] = uint8_t(std::lround(std::clamp((x[i] + 1) / 2, 0.0f, 1.0f) * 255));
-  return image;
-}
-
-void from_gray(const GrayImage& image, float* x) {
-  for (size_t i = 0; i < image.pixels.size(); ++i) x[i] = float(image.pixels[i]) / 255 * 2 - 1;
 }
 
 }  // namespace echodiff

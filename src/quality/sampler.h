@@ -80,8 +80,4 @@ SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const J
 // fill_normal(seed, index, draw).
 NoiseSource default_noise(uint64_t seed);
 
-// round(clamp((x + 1) / 2) * 255), and back to [-1, 1].
-GrayImage to_gray(const float* x, int64_t height, int64_t width);
-void from_gray(const GrayImage& image, float* x);
-
 }  // namespace echodiff

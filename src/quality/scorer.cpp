@@ -4,6 +4,7 @@
 
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
+#include "train/image.h"
 #include "train/model_run.h"
 
 namespace echodiff {
@@ -67,7 +68,8 @@ Tensor to_tensor(const std::vector<const GrayImage*>& images) {
   float* out = x.mutable_data<float>();
   for (const GrayImage* image : images) {
     check(image->height == height && image->width == width, "to_tensor: pictures of different sizes");
-    for (uint8_t pixel : image->pixels) *out++ = float(pixel) / 127.5f - 1.0f;
+    from_gray(*image, out);
+    out += height * width;
   }
   return x;
 }

@@ -30,7 +30,7 @@ Tensor matmul(const Tensor& a, const Tensor& b);                                
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);             // x (.., in), weight (out, in), bias (out) or undefined
 
 // ---- normalisation
-Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // x (N, C, ...)
+Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // x (N, C, H, W)
 // lucidrains' RMSNorm: x / max(||x||_2 over C, 1e-12) * gain * sqrt(C); x (N, C, H, W), gain (1, C, 1, 1)
 Tensor rms_norm(const Tensor& x, const Tensor& gain);
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // over the last dimension

@@ -1,11 +1,11 @@
 #include "train/grid.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "diffusion/samplers/plan.h"
 #include "tensor/autograd.h"
 #include "train/draws.h"
+#include "train/image.h"
 
 namespace echodiff {
 
@@ -33,11 +33,7 @@ Tensor sample_grid(const Denoiser& network, const Schedule& schedule, Prediction
 
 GrayImage gray_image(const Tensor& x, int64_t n) {
   const int64_t H = x.dim(2), W = x.dim(3);
-  GrayImage image{W, H, std::vector<uint8_t>(size_t(H * W))};
-  const float* values = x.data<float>() + n * H * W;
-  for (int64_t i = 0; i < H * W; ++i)
-    image.pixels[size_t(i)] = uint8_t(std::lround(std::clamp((values[i] + 1) / 2, 0.0f, 1.0f) * 255));
-  return image;
+  return to_gray(x.data<float>() + n * H * W, H, W);
 }
 
 GrayImage mask_image(const Tensor& condition, int64_t n) {

@@ -81,4 +81,15 @@ GrayImage resize_nearest(const GrayImage& image, int64_t width, int64_t height) 
   return result;
 }
 
+GrayImage to_gray(const float* x, int64_t height, int64_t width) {
+  GrayImage image{width, height, std::vector<uint8_t>(size_t(height * width))};
+  for (size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = uint8_t(std::lround(std::clamp((x[i] + 1) / 2, 0.0f, 1.0f) * 255));
+  return image;
+}
+
+void from_gray(const GrayImage& image, float* x) {
+  for (size_t i = 0; i < image.pixels.size(); ++i) x[i] = float(image.pixels[i]) / 255 * 2 - 1;
+}
+
 }  // namespace echodiff

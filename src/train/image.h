@@ -15,4 +15,8 @@ GrayImage resize_area(const GrayImage& image, int64_t width, int64_t height);
 // The picture at `width` x `height` pixels, each the value at its centre in `image`: invents no new value, for masks.
 GrayImage resize_nearest(const GrayImage& image, int64_t width, int64_t height);
 
+// Between 8-bit grey and the networks' [-1, 1]: round(clamp((x + 1) / 2) * 255), and back.
+GrayImage to_gray(const float* x, int64_t height, int64_t width);
+void from_gray(const GrayImage& image, float* x);
+
 }  // namespace echodiff

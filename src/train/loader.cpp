@@ -6,12 +6,13 @@
 #include "kernels/thread_pool.h"
 #include "train/checkpoint.h"
 #include "train/draws.h"
+#include "train/image.h"
 
 namespace echodiff {
 namespace {
 
 void fill_example(const Example& example, int64_t pixels, int64_t planes, float* image, float* condition) {
-  for (int64_t i = 0; i < pixels; ++i) image[i] = float(example.image.pixels[size_t(i)]) / 255.0f * 2 - 1;
+  from_gray(example.image, image);
   for (int64_t p = 0; p < planes; ++p) {
     const std::vector<uint8_t>& plane = example.planes[size_t(p)].pixels;
     for (int64_t i = 0; i < pixels; ++i) condition[i * planes + p] = float(plane[size_t(i)]);

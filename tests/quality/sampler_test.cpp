@@ -210,14 +210,5 @@ TEST(Sampler, NaNIsAnError) {
   EXPECT_THROW(run_sampler(make_job(posthoc_policy()), fake_network, broken_judge, {}), Error);
 }
 
-TEST(Sampler, EightBits) {
-  const std::vector<float> x{-2, -1, 0, 1, 5, 0.5f};
-  const GrayImage image = to_gray(x.data(), 2, 3);
-  EXPECT_EQ(image.pixels, (std::vector<uint8_t>{0, 0, 128, 255, 255, 191}));
-  std::vector<float> back(6);
-  from_gray(image, back.data());
-  EXPECT_EQ(to_gray(back.data(), 2, 3).pixels, image.pixels);
-}
-
 }  // namespace
 }  // namespace echodiff
