@@ -21,8 +21,8 @@ namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string net = "unet", mults = "1,2,4";
-  int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7;
+  std::string net = "unet", arch = "lucidrains", mults = "1,2,4";
+  int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2;
   bool profile = false;
 };
 
@@ -134,6 +134,8 @@ int run(const Settings& settings, const Common& common) {
     return measure(settings, {network.parameters(), [&](int64_t batch) { return network(images(batch, 1)); }});
   }
   DenoiserOptions options;
+  options.architecture = settings.arch;
+  options.blocks = settings.blocks;
   options.dim = settings.dim;
   options.mults = parse_integers(settings.mults, "--mults");
   options.image_size = settings.size;
@@ -152,6 +154,8 @@ int main(int argc, char** argv) {
   return run_program(argc, argv, {"bench_models", "Times the networks on this machine.", "bench_models --size 32 --dim 32 --profile"},
                      [&](Options& options) {
                        options.add_choice("--net", settings.net, "which network", {"unet", "resnet18"});
+                       options.add_choice("--arch", settings.arch, "which U-Net", {"lucidrains", "lucidrains1", "guided"});
+                       options.add("--blocks", settings.blocks, "residual blocks per level; lucidrains has 2", {1, 8}, "blocks");
                        options.add("--size", settings.size, "side of the pictures", {8, 1024}, "pixels");
                        options.add("--dim", settings.dim, "width of the first level", {1, 1024}, "channels");
                        options.add("--mults", settings.mults, "width of each level, as multiples of --dim", "N,N,..");
