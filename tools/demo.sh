@@ -25,7 +25,7 @@ step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "build"
 "$here/tools/install_deps.sh" --programs
-cmake -S "$here" -B "$here/build" -DECHODIFF_TESTS=OFF >/dev/null
+cmake -S "$here" -B "$here/build" -DECHODIFF_TESTS=OFF -DCMAKE_RULE_MESSAGES=OFF >/dev/null
 cmake --build "$here/build" --parallel "$(nproc)" -- --no-print-directory -s
 bin=$here/build/bin
 
@@ -41,8 +41,8 @@ fi
 # Training gets what time is left until $train_until seconds after the start, so that the whole stays within 10 minutes.
 network=(--arch guided --blocks 1 --dim 32 --mults 1,2,4)
 train_until=375
-step_ms=$("$bin/bench_models" "${network[@]}" --size $size --train-batch 4 --forward-batch 1 --repeats 9 --quiet | awk -F'|' '/train step/ {print $3}')
-steps=$(awk -v ms="$step_ms" -v left=$((train_until - SECONDS)) 'BEGIN {n = int(0.93 * 1000 * left / ms / 100) * 100; print n < 300 ? 300 : n > 4000 ? 4000 : n}')
+step_ms=$("$bin/bench_models" "${network[@]}" --size $size --train-batch 4 --forward-batch 1 --repeats 9 --quiet | awk -F'|' '/train step/ {print $3 + 0}')
+steps=$(awk -v ms="$step_ms" -v left=$((train_until - SECONDS)) 'BEGIN {n = int(0.93 * 1000 * left / ms / 100) * 100; print (n < 300 ? 300 : n)}')
 
 step "diffusion: $steps steps of $step_ms ms, T = 2000"
 "$bin/dtrain" diffusion --data "$data" --out "$out/diffusion" --image-size $size --steps "$steps" --batch 4 --timesteps 2000 \

@@ -3,9 +3,8 @@
 # Safe to run again; says nothing about what is already there. install_deps.sh --programs leaves out the tests' packages.
 set -euo pipefail
 
-packages=(g++ cmake make git libeigen3-dev libcli11-dev libstb-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev
-          zlib1g-dev libxxhash-dev)
-[ "${1:-}" = --programs ] || packages+=(libgtest-dev libpng-dev python3)
+packages=(g++ cmake make git libcli11-dev libstb-dev libtomlplusplus-dev nlohmann-json3-dev zlib1g-dev libxxhash-dev)
+[ "${1:-}" = --programs ] || packages+=(libgtest-dev libpng-dev libeigen3-dev)
 
 missing=()
 for package in "${packages[@]}"; do

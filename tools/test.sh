@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/install_deps.sh
-cmake -S . -B build -DECHODIFF_TESTS=ON >/dev/null
+cmake -S . -B build -DECHODIFF_TESTS=ON -DCMAKE_RULE_MESSAGES=OFF >/dev/null
 cmake --build build --parallel "$(nproc)" -- --no-print-directory -s
 ctest --test-dir build --output-on-failure --parallel "$(nproc)" "$@"
