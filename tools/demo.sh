@@ -38,11 +38,11 @@ else
   masks=$data
 fi
 
-# Training gets the time left until $train_until seconds after the start, less a quarter for a machine that slows down:
+# Training gets the time left until $train_until seconds after the start, less a fifth for a machine that slows down:
 network=(--arch guided --blocks 1 --dim 32 --mults 1,2,4)
-train_until=375
+train_until=420
 step_ms=$("$bin/bench_models" "${network[@]}" --size $size --train-batch 4 --forward-batch 1 --repeats 9 --quiet | awk -F'|' '/train step/ {print $3 + 0}')
-steps=$(awk -v ms="$step_ms" -v left=$((train_until - SECONDS)) 'BEGIN {n = int(0.75 * 1000 * left / ms / 100) * 100; print (n < 300 ? 300 : n)}')
+steps=$(awk -v ms="$step_ms" -v left=$((train_until - SECONDS)) 'BEGIN {n = int(0.8 * 1000 * left / ms / 100) * 100; print (n < 300 ? 300 : n)}')
 
 step "diffusion: $steps steps of $step_ms ms, T = 2000"
 "$bin/dtrain" diffusion --data "$data" --out "$out/diffusion" --image-size $size --steps "$steps" --batch 4 --timesteps 2000 \
