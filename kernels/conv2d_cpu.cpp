@@ -150,13 +150,13 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float
       const int64_t count = std::min(kChunk, total - p0);
       for (int64_t p = 0; p < count; ++p)
         fill_pointers(one_row, (p0 + p) / pixels, (p0 + p) % pixels, nullptr, pointers.data() + p, kChunk);
-      for (const float*& pointer : pointers) pointer = pointer ? pointer + group * C + c0 : zeros;
       const int64_t last = K - K % rows;
       for (int64_t p = 0; last < K && p < count; ++p)
         for (int64_t i = 0; i < rows; ++i)
           edge[p * rows + i] = last + i < K ? dy[(p0 + p) * g.K + group * K + last + i] : 0.0f;
       for (int64_t s = 0; s < g.S; ++s) {
         const float** samples = pointers.data() + s * kChunk;
+        for (int64_t p = 0; p < count; ++p) samples[p] = samples[p] ? samples[p] + group * C + c0 : zeros;
         for (int64_t p = 0; width < columns && p < count; ++p) {
           std::copy_n(samples[p], width, narrow + p * columns);
           std::fill_n(narrow + p * columns + width, columns - width, 0.0f);
