@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
+#include "kernels/conv2d_winograd.h"
 #include "kernels/gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
@@ -103,6 +104,7 @@ Indirection forward_indirection(const Conv2dGeometry& g, const float* x, const f
 }  // namespace
 
 void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
+  if (winograd_suits(g)) return winograd_forward(g, x, w, bias, y);
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
   float* packed = scratch(Slot::packed_a, g.groups * packed_size(K, depth));
   for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, c)][k] = w[k][r][s][c]
@@ -111,6 +113,7 @@ void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, con
 }
 
 void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
+  if (winograd_suits(g)) return winograd_backward_data(g, dy, w, bias, dx);
   const int64_t C = g.C / g.groups, K = g.K / g.groups, taps = g.R * g.S, columns = simd_kernels().tile_columns;
   const int64_t depth = taps * K;
   float* packed = scratch(Slot::packed_a, g.groups * packed_size(C, depth));
@@ -128,6 +131,7 @@ void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float*
 // dw (K, (r, s, c)) = dy^T (K, pixels) * samples (pixels, (r, s, c)). Pixels are summed in chunks, chunk after chunk. A
 // piece of work owns the columns of one tap row; its B is the samples themselves, one pointer per (pixel, tap).
 void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float* dy, float* dw) {
+  if (winograd_suits(g)) return winograd_backward_weight(g, x, dy, dw);
   constexpr int64_t kChunk = 256;
   const SimdKernels& simd = simd_kernels();
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;

@@ -42,12 +42,12 @@ void multiply_panel(int64_t M, int64_t width, int64_t K, const MatrixView<float>
       for (int64_t i = 0; i < R; ++i) rows[i] = a.data + std::min(m + i, M - 1) * a.row_stride;
       simd.gemm_rows(1, K, rows, panel, nullptr, add, out, ld);
     } else if (height == R) {
-      simd.gemm_columns(K, a.data + m, a.column_stride, panel, add, out, ld);
+      simd.gemm_columns(K, a.data + m, a.column_stride, panel, W, add, out, ld);
     } else {  // the last rows: a tile of A padded with zeros
       float* edge = scratch(Slot::packed_a, K * R);
       for (int64_t k = 0; k < K; ++k)
         for (int64_t i = 0; i < R; ++i) edge[k * R + i] = i < height ? a.data[k * a.column_stride + m + i] : 0.0f;
-      simd.gemm_columns(K, edge, R, panel, add, out, ld);
+      simd.gemm_columns(K, edge, R, panel, W, add, out, ld);
     }
     if (!whole)
       for (int64_t i = 0; i < height; ++i)

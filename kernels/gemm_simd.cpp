@@ -46,7 +46,8 @@ void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const floa
   finish(tile, accumulate, c, ldc);
 }
 
-void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc) {
+void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c,
+                  int64_t ldc) {
   Tile tile;
   start(tile, nullptr);
   for (int64_t k = 0; k < depth; ++k) {
@@ -57,7 +58,7 @@ void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bo
       for (int j = 0; j < kColumns; ++j) tile.sum[i][j] += x * column[j];
     }
     a += lda;
-    b += kTileColumns;
+    b += ldb;
   }
   finish(tile, accumulate, c, ldc);
 }

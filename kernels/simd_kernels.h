@@ -14,10 +14,21 @@ struct SimdKernels {
   // A by rows: for each of `taps` taps, row i begins at rows[tap * tile_rows + i] and has `depth` elements.
   void (*gemm_rows)(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
                     float* c, int64_t ldc);
-  // A by columns: element (i, k) is a[k * lda + i].
-  void (*gemm_columns)(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+  // A by columns: element (i, k) is a[k * lda + i]; row k of b begins at b + k * ldb.
+  void (*gemm_columns)(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c,
+                       int64_t ldc);
   // The same, with row k of b at b[k] instead of packed.
   void (*gemm_samples)(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc);
+
+  // ---- conv2d_winograd_simd.cpp: transforms of one tile; n channels, a multiple of 16. Element (i, j) of a picture is at
+  // x + i * row + j * column; frequency f at v + f * frequency; weight tap (r, s) at w + (3 r + s) * tap.
+  void (*winograd_input)(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency);  // 6x6 samples
+  // y = the leading height x width of the 4x4 outputs, plus bias (n) or null
+  void (*winograd_output)(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
+                          int64_t height, int64_t width);
+  void (*winograd_output_gradient)(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency);  // 4x4
+  void (*winograd_weight)(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency);
+  void (*winograd_weight_gradient)(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap);
 
   // ---- activation_simd.cpp, n elements
   void (*silu_forward)(int64_t n, const float* x, float* y);

@@ -16,8 +16,15 @@ inline constexpr int kTileRows = 4, kTileColumns = 2 * kLanes;
 
 void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
                float* c, int64_t ldc);
-void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc);
+void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c, int64_t ldc);
 void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc);
+
+void winograd_input(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency);
+void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
+                     int64_t height, int64_t width);
+void winograd_output_gradient(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency);
+void winograd_weight(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency);
+void winograd_weight_gradient(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap);
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);

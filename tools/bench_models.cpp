@@ -1,14 +1,10 @@
 // bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine's cores can do at
 // most (one register tile on operands in the first-level cache). Prints a Markdown table; --profile adds a table by op.
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 
+#include "bench_timing.h"
 #include "cli.h"
-#include "kernels/simd_kernels.h"
-#include "kernels/thread_pool.h"
 #include "nn/denoiser.h"
 #include "nn/resnet18.h"
 #include "tensor/observe.h"
@@ -26,21 +22,6 @@ struct Settings {
   bool profile = false;
 };
 
-double seconds_of(const std::function<void()>& work) {
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  work();
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return elapsed.count();
-}
-
-double median_seconds(int64_t repeats, const std::function<void()>& work) {
-  work();  // pages, pools, packed tables
-  std::vector<double> seconds;
-  for (int64_t i = 0; i < repeats; ++i) seconds.push_back(seconds_of(work));
-  std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());
-  return seconds[size_t(repeats / 2)];
-}
-
 // Multiply-adds of the products, counted as two operations each; everything else is left out.
 class FlopCounter : public Observer {
  public:
@@ -55,33 +36,6 @@ class FlopCounter : public Observer {
   double flops_ = 0;
 };
 
-// GFLOP/s of all threads together, each multiplying a tile again and again.
-double peak_gflops() {
-  const SimdKernels& simd = simd_kernels();
-  constexpr int64_t kDepth = 128, kCalls = 20000;
-  const int64_t threads = thread_count();
-  double best = 1e9;
-  for (int attempt = 0; attempt < 5; ++attempt)
-    best = std::min(best, seconds_of([&] {
-      parallel_for(threads, [&](int64_t) {
-        std::vector<float> a(size_t(simd.tile_rows * kDepth), 1e-3f), b(size_t(simd.tile_columns * kDepth), 1e-3f),
-            c(size_t(simd.tile_rows * simd.tile_columns));
-        std::vector<const float*> rows;
-        for (int64_t i = 0; i < simd.tile_rows; ++i) rows.push_back(a.data() + i * kDepth);
-        for (int64_t call = 0; call < kCalls; ++call)
-          simd.gemm_rows(1, kDepth, rows.data(), b.data(), nullptr, false, c.data(), simd.tile_columns);
-      });
-    }));
-  return 2.0 * double(threads * kCalls * kDepth * simd.tile_rows * simd.tile_columns) / best * 1e-9;
-}
-
-std::string machine() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown";
-}
-
 struct Bench {
   std::vector<NamedTensor> parameters;
   std::function<Tensor(int64_t batch)> forward;
@@ -89,7 +43,7 @@ struct Bench {
 
 int measure(const Settings& settings, const Bench& bench) {
   const double peak = peak_gflops();
-  std::printf("%s, %s, %d threads, peak %.0f GFLOP/s\n\n", machine().c_str(), simd_kernels().name, thread_count(), peak);
+  std::printf("%s, peak %.0f GFLOP/s\n\n", machine().c_str(), peak);
   std::printf("| work | ms | GFLOP | GFLOP/s | of peak |\n|---|---|---|---|---|\n");
   const auto row = [&](const std::string& name, double flops, const std::function<void()>& work) {
     const double seconds = median_seconds(settings.repeats, work);
@@ -118,9 +72,15 @@ int measure(const Settings& settings, const Bench& bench) {
   };
   row(name + ": train step, batch " + std::to_string(settings.train_batch), 3 * per_image * double(settings.train_batch), step);
   if (settings.profile) {
+    {
+      const NoGrad no_grad;
+      OpTimer timer;
+      bench.forward(settings.forward_batch);
+      timer.print(std::cout << "\nforward, batch " << settings.forward_batch << "\n");
+    }
     OpTimer timer;
     step();
-    timer.print(std::cout);
+    timer.print(std::cout << "\ntrain step\n");
   }
   return 0;
 }
@@ -162,7 +122,7 @@ int main(int argc, char** argv) {
                        options.add("--forward-batch", settings.forward_batch, "pictures of the larger forward pass", {1, 256}, "pictures");
                        options.add("--train-batch", settings.train_batch, "pictures of a train step", {1, 256}, "pictures");
                        options.add("--repeats", settings.repeats, "timed repetitions; the median counts", {1, 1000}, "runs");
-                       options.add_flag("--profile", settings.profile, "print one train step by op");
+                       options.add_flag("--profile", settings.profile, "print one forward pass and one train step by op");
                        options.body([&](const Common& common) { return run(settings, common); });
                      });
 }
