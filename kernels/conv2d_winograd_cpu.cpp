@@ -144,19 +144,19 @@ void convolve(const Problem& p, const Pack& pack) {
 bool winograd_suits(const Conv2dGeometry& g) {
   const bool is_3x3 = g.R == 3 && g.S == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
                       g.groups == 1 && g.padding_h <= 2 && g.padding_w <= 2;
-  return is_3x3 && g.C >= 32 && g.K >= 32 && g.C % 16 == 0 && g.K % 16 == 0 && g.out_height >= 8 && g.out_width >= 8;
+  const int64_t tiles = Tiling(1, g.out_height, g.out_width).count();
+  return is_3x3 && g.C >= 32 && g.K >= 32 && g.C % 16 == 0 && g.K % 16 == 0 && tiles >= 4 &&
+         tiles * kFrequencies <= g.out_height * g.out_width * 9 * 3 / 4;
 }
 
 void winograd_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
   const int64_t C = g.C, columns = simd_kernels().tile_columns;
   const Problem problem{g.N, g.H, g.W, C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, bias, y};
   convolve(problem, [&](int64_t k0, float* taps) {
-    for (int64_t j = 0; j < columns; ++j)
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        float* into = taps + tap * C * columns + j;
-        const float* from = w + ((k0 + j) * 9 + tap) * C;
-        for (int64_t c = 0; c < C; ++c) into[c * columns] = k0 + j < g.K ? from[c] : 0.0f;
-      }
+    const int64_t width = std::min(columns, g.K - k0);
+    if (width < columns) std::fill_n(taps, 9 * C * columns, 0.0f);
+    for (int64_t tap = 0; tap < 9; ++tap)
+      simd_kernels().transpose(width, C, w + (k0 * 9 + tap) * C, 9 * C, taps + tap * C * columns, columns);
   });
 }
 

@@ -78,4 +78,29 @@ void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const
   finish(tile, accumulate, c, ldc);
 }
 
+void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+  for (int64_t r = 0; r < rows; ++r, from += from_stride, into += into_stride) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) store(into + c, load(from + c));
+    for (; c < columns; ++c) into[c] = from[c];
+  }
+}
+
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+  int64_t r = 0;
+  for (; r + kLanes <= rows; r += kLanes) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      Vec block[kLanes];
+      for (int i = 0; i < kLanes; ++i) block[i] = load(from + (r + i) * from_stride + c);
+      transpose(block);
+      for (int i = 0; i < kLanes; ++i) store(into + (c + i) * into_stride + r, block[i]);
+    }
+    for (; c < columns; ++c)
+      for (int i = 0; i < kLanes; ++i) into[c * into_stride + r + i] = from[(r + i) * from_stride + c];
+  }
+  for (; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) into[c * into_stride + r] = from[r * from_stride + c];
+}
+
 }  // namespace echodiff::simd::ECHODIFF_ISA

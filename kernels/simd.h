@@ -34,15 +34,40 @@ static inline void store_part(float* p, Vec v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 
+// Halves are folded onto each other until all lanes hold the result.
+static inline Vec exchange(Vec v, int distance) {
+  IntVec lanes{};
+  for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ distance;
+  return __builtin_shuffle(v, lanes);
+}
 static inline float horizontal_sum(Vec v) {
-  float s = 0;
-  for (int i = 0; i < kLanes; ++i) s += v[i];
-  return s;
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) v += exchange(v, distance);
+  return v[0];
 }
 static inline float horizontal_max(Vec v) {
-  float m = v[0];
-  for (int i = 1; i < kLanes; ++i) m = v[i] > m ? v[i] : m;
-  return m;
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    const Vec other = exchange(v, distance);
+    v = select(other > v, other, v);
+  }
+  return v[0];
+}
+
+// kLanes rows become kLanes columns: at distance 1, 2, 4, .. pairs of rows exchange the halves they owe each other.
+__attribute__((always_inline)) static inline void transpose(Vec (&rows)[kLanes]) {
+  for (int distance = 1; distance < kLanes; distance *= 2) {
+    IntVec upper{}, lower{};
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const bool odd = (lane & distance) != 0;
+      upper[lane] = odd ? kLanes + lane - distance : lane;
+      lower[lane] = odd ? kLanes + lane : lane + distance;
+    }
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & distance) != 0) continue;
+      const Vec a = rows[i], b = rows[i + distance];
+      rows[i] = __builtin_shuffle(a, b, upper);
+      rows[i + distance] = __builtin_shuffle(a, b, lower);
+    }
+  }
 }
 
 // exp(x) to 1 ulp or so: x = n ln 2 + r, a degree-6 polynomial in r (Cephes expf), scaled by 2^n in two steps.
@@ -63,6 +88,25 @@ static inline Vec exp(Vec x) {
   const Vec first = reinterpret_cast<Vec>((half + 127) << 23), second = reinterpret_cast<Vec>((exponent - half + 127) << 23);
   const Vec y = p * first * second;
   return select(x == x, y, x);  // NaN stays NaN
+}
+
+static inline Vec silu(Vec x) { return x / (1.0f + exp(-x)); }
+
+// d silu = s (1 + x (1 - s)) with s = sigmoid(x); for large |x| the product x (1 - s) must not meet infinity.
+static inline Vec silu_slope(Vec x) {
+  const Vec s = 1.0f / (1.0f + exp(-x));
+  const Vec slope = s * (1.0f + x * (1.0f - s));
+  return select(x < broadcast(-100.0f), Vec{}, slope);
+}
+
+// body(load, store) for each vector of n elements, the last one perhaps partial: load(p) reads p[i..], store(p, v) writes.
+template <class Body>
+__attribute__((always_inline)) static inline void for_vectors(int64_t n, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    body([i](const float* p) { return load(p + i); }, [i](float* p, Vec v) { store(p + i, v); });
+  if (i < n)
+    body([i, n](const float* p) { return load_part(p + i, n - i); }, [i, n](float* p, Vec v) { store_part(p + i, v, n - i); });
 }
 
 }  // namespace echodiff::simd::ECHODIFF_ISA

@@ -18,6 +18,8 @@ void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const floa
                float* c, int64_t ldc);
 void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c, int64_t ldc);
 void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc);
+void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride);
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride);
 
 void winograd_input(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency);
 void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
@@ -30,13 +32,22 @@ void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
 
 float dot(int64_t n, const float* a, const float* b);
-void softmax_row(int64_t n, const float* x, float* y);
-void column_softmax(int64_t rows, int64_t n, int64_t stride, const float* x, float* y);
+void softmax_row(int64_t n, float scale, float factor, const float* x, float* y);
+void softmax_row_backward(int64_t n, const float* y, const float* dy, float weight, float factor, float* dx);
+void column_max(int64_t rows, int64_t n, int64_t stride, const float* x, float* largest);
+void column_exp(int64_t rows, int64_t n, int64_t stride, const float* x, const float* largest, const float* factor, float* y);
+void product_of_difference(int64_t n, const float* a, const float* b, const float* mean, float* y);
 void column_sums(int64_t rows, int64_t n, const float* x, float* sums);
 void column_squares(int64_t rows, int64_t n, const float* x, const float* mean, float* squares);
 void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
 void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
 void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y);
+void column_silu(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
+void column_silu_backward(int64_t rows, int64_t n, const float* x, const float* dy, const float* scale, const float* offset,
+                          const float* mean, float* dz, float* sum_dz, float* sum_dz_x);
+float rms_silu(int64_t n, const float* x, const float* scale, const float* offset, float* y);
+void rms_silu_backward(int64_t n, const float* x, const float* dy, const float* scale, const float* offset, float u, float* dx,
+                       float* sum_dz, float* sum_dz_x);
 void scaled_product(int64_t n, const float* x, const float* w, float factor, float* y);
 void rms_pixel_backward(int64_t n, const float* x, const float* dy, const float* w, float p, float q, float s, float* dx, float* dw);
 

@@ -1,11 +1,32 @@
 #include "nn/norm.h"
 
+#include "nn/trace.h"
+
 namespace echodiff {
+namespace {
+
+template <class Norm>
+Tensor silu_step_by_step(const Norm& norm, const Tensor& x, const Tensor& scale_and_shift) {
+  const Tensor h = norm(x);
+  return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);
+}
+
+}  // namespace
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps)
     : groups_(groups), eps_(eps), weight_(make_parameter({channels})), bias_(make_parameter({channels})) {
   check_input(channels % groups == 0, Fault::kUsage, "group norm: ", channels, " channels are not a multiple of ",
               groups, " groups; choose a width (--dim) that is");
+}
+
+Tensor GroupNorm::silu(const Tensor& x, const Tensor& scale_and_shift) const {
+  if (ActivationTrace::current() != nullptr) return silu_step_by_step(*this, x, scale_and_shift);
+  return group_norm_silu(x, groups_, weight_, bias_, eps_, scale_and_shift);
+}
+
+Tensor RMSNorm::silu(const Tensor& x, const Tensor& scale_and_shift) const {
+  if (ActivationTrace::current() != nullptr) return silu_step_by_step(*this, x, scale_and_shift);
+  return rms_norm_silu(x, g_, scale_and_shift);
 }
 
 void GroupNorm::visit(Visitor& v) {
