@@ -26,6 +26,8 @@ namespace cpu {
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
+void relu_forward(int64_t n, const float* x, float* y);
+void relu_backward(int64_t n, const float* x, const float* dy, float* dx);
 
 }  // namespace cpu
 }  // namespace echodiff

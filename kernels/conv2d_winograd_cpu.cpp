@@ -86,19 +86,28 @@ void transform_input(const Problem& p, const Tiling& tiles, int64_t t0, int64_t 
   }
 }
 
-// The outputs of tiles [t0, t0 + count), channels [k0, k0 + width): products with u [36][C][tile_columns], then the
-// output transform.
-void multiply_panel(const Problem& p, const Tiling& tiles, int64_t t0, int64_t count, int64_t k0, const Frequencies& v,
-                    const float* u) {
+// Input channels are summed in chunks: the transformed weights of one chunk and one panel of outputs fit a core's cache.
+constexpr int64_t kDepth = 64;
+
+// One frequency of such weights, or one tap of such kernels: [depth][tile_columns] and 64 bytes, as in Frequencies.
+int64_t weight_stride(int64_t depth) { return depth * simd_kernels().tile_columns + 16; }
+
+// m (+)= the products of tiles [0, count) with the channels [c0, c0 + depth) of u, 36 times weight_stride(depth).
+void multiply(int64_t count, int64_t c0, int64_t depth, const Frequencies& v, const float* u, const Frequencies& m) {
   const SimdKernels& simd = simd_kernels();
-  const int64_t R = simd.tile_rows, columns = simd.tile_columns, width = std::min(columns, p.K - k0);
-  const Frequencies m = Frequencies::make(Slot::products, round_up(count, R), columns);
+  const int64_t R = simd.tile_rows;
   for (int64_t f = 0; f < kFrequencies; ++f)
     for (int64_t i = 0; i < count; i += R) {
       const float* rows[32];
-      for (int64_t r = 0; r < R; ++r) rows[r] = v.at(f, std::min(i + r, count - 1));
-      simd.gemm_rows(1, p.C, rows, u + f * p.C * columns, nullptr, false, m.at(f, i), m.row);
+      for (int64_t r = 0; r < R; ++r) rows[r] = v.at(f, std::min(i + r, count - 1)) + c0;
+      simd.gemm_rows(1, depth, rows, u + f * weight_stride(depth), nullptr, c0 > 0, m.at(f, i), m.row);
     }
+}
+
+// The outputs of tiles [t0, t0 + count), channels [k0, ..) of one panel, from the sums m.
+void transform_output(const Problem& p, const Tiling& tiles, int64_t t0, int64_t count, int64_t k0, const Frequencies& m) {
+  const SimdKernels& simd = simd_kernels();
+  const int64_t width = std::min(simd.tile_columns, p.K - k0);
   for (int64_t i = 0; i < count; ++i) {
     const Tiling::Place at = tiles.place(t0 + i);
     float* y = p.y + ((at.n * p.out_h + at.h) * p.out_w + at.w) * p.K + k0;
@@ -107,35 +116,51 @@ void multiply_panel(const Problem& p, const Tiling& tiles, int64_t t0, int64_t c
   }
 }
 
-// pack(k0, taps): taps [9][C][tile_columns] = the weights of output channels from k0 on, zeros beyond K.
+// pack(k0, c0, depth, taps): the weights from input channels [c0, c0 + depth) to the output channels from k0 on, zeros
+// beyond K; each tap [depth][tile_columns] at taps + tap * weight_stride(depth).
 template <class Pack>
 void convolve(const Problem& p, const Pack& pack) {
   constexpr int64_t kBlock = 24;  // tiles a thread works on: their samples fit its cache; a multiple of every tile height
-  const int64_t columns = simd_kernels().tile_columns, panels = (p.K + columns - 1) / columns;
-  const int64_t panel_size = kFrequencies * p.C * columns;
+  const int64_t R = simd_kernels().tile_rows, columns = simd_kernels().tile_columns, panels = (p.K + columns - 1) / columns;
+  const int64_t chunks = (p.C + kDepth - 1) / kDepth, chunk_size = kFrequencies * weight_stride(std::min(kDepth, p.C));
   const Tiling tiles(p.N, p.out_h, p.out_w);
-  const auto transform_weight = [&](int64_t panel, float* u) {
-    float* taps = scratch(Slot::tile, 9 * p.C * columns);
-    pack(panel * columns, taps);
-    simd_kernels().winograd_weight(p.C * columns, taps, p.C * columns, u, p.C * columns);
+  const auto transform_weight = [&](int64_t panel, int64_t c0, int64_t depth, float* u) {
+    float* taps = scratch(Slot::tile, 9 * weight_stride(depth));
+    pack(panel * columns, c0, depth, taps);
+    simd_kernels().winograd_weight(depth * columns, taps, weight_stride(depth), u, weight_stride(depth));
+  };
+  const auto for_chunks = [&](const auto& body) {
+    for (int64_t c0 = 0; c0 < p.C; c0 += kDepth) body(c0, std::min(kDepth, p.C - c0));
   };
   if (tiles.count() <= 4 * kBlock) {  // few tiles: each thread transforms the weights of the channels it computes
     const Frequencies v = Frequencies::make(Slot::samples, tiles.count(), p.C);
     parallel_for(tiles.count(), [&](int64_t t) { transform_input(p, tiles, t, t + 1, v, t); });
     parallel_for(panels, [&](int64_t panel) {
-      float* u = scratch(Slot::packed_b, panel_size);
-      transform_weight(panel, u);
-      multiply_panel(p, tiles, 0, tiles.count(), panel * columns, v, u);
+      const Frequencies m = Frequencies::make(Slot::products, round_up(tiles.count(), R), columns);
+      float* u = scratch(Slot::packed_b, chunk_size);
+      for_chunks([&](int64_t c0, int64_t depth) {
+        transform_weight(panel, c0, depth, u);
+        multiply(tiles.count(), c0, depth, v, u, m);
+      });
+      transform_output(p, tiles, 0, tiles.count(), panel * columns, m);
     });
     return;
   }
-  float* u = scratch(Slot::packed_a, panels * panel_size);
-  parallel_for(panels, [&](int64_t panel) { transform_weight(panel, u + panel * panel_size); });
+  float* u = scratch(Slot::packed_a, panels * chunks * chunk_size);
+  parallel_for(panels, [&](int64_t panel) {
+    for_chunks([&](int64_t c0, int64_t depth) {
+      transform_weight(panel, c0, depth, u + (panel * chunks + c0 / kDepth) * chunk_size);
+    });
+  });
   parallel_ranges(tiles.count(), kBlock, [&](int64_t begin, int64_t end) {
-    const Frequencies v = Frequencies::make(Slot::samples, kBlock, p.C);
+    const Frequencies v = Frequencies::make(Slot::samples, kBlock, p.C), m = Frequencies::make(Slot::products, kBlock, columns);
     transform_input(p, tiles, begin, end, v, 0);
-    for (int64_t panel = 0; panel < panels; ++panel)
-      multiply_panel(p, tiles, begin, end - begin, panel * columns, v, u + panel * panel_size);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      for_chunks([&](int64_t c0, int64_t depth) {
+        multiply(end - begin, c0, depth, v, u + (panel * chunks + c0 / kDepth) * chunk_size, m);
+      });
+      transform_output(p, tiles, begin, end - begin, panel * columns, m);
+    }
   });
 }
 
@@ -146,17 +171,17 @@ bool winograd_suits(const Conv2dGeometry& g) {
                       g.groups == 1 && g.padding_h <= 2 && g.padding_w <= 2;
   const int64_t tiles = Tiling(1, g.out_height, g.out_width).count();
   return is_3x3 && g.C >= 32 && g.K >= 32 && g.C % 16 == 0 && g.K % 16 == 0 && tiles >= 4 &&
-         tiles * kFrequencies <= g.out_height * g.out_width * 9 * 3 / 4;
+         tiles * kFrequencies * 5 <= g.out_height * g.out_width * 9 * 2;
 }
 
 void winograd_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
   const int64_t C = g.C, columns = simd_kernels().tile_columns;
   const Problem problem{g.N, g.H, g.W, C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, bias, y};
-  convolve(problem, [&](int64_t k0, float* taps) {
+  convolve(problem, [&](int64_t k0, int64_t c0, int64_t depth, float* taps) {
     const int64_t width = std::min(columns, g.K - k0);
-    if (width < columns) std::fill_n(taps, 9 * C * columns, 0.0f);
+    if (width < columns) std::fill_n(taps, 9 * weight_stride(depth), 0.0f);
     for (int64_t tap = 0; tap < 9; ++tap)
-      simd_kernels().transpose(width, C, w + (k0 * 9 + tap) * C, 9 * C, taps + tap * C * columns, columns);
+      simd_kernels().transpose(width, depth, w + (k0 * 9 + tap) * C + c0, 9 * C, taps + tap * weight_stride(depth), columns);
   });
 }
 
@@ -164,14 +189,11 @@ void winograd_forward(const Conv2dGeometry& g, const float* x, const float* w, c
 void winograd_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
   const int64_t columns = simd_kernels().tile_columns;
   const Problem problem{g.N, g.out_height, g.out_width, g.K, g.H, g.W, g.C, 2 - g.padding_h, 2 - g.padding_w, dy, bias, dx};
-  convolve(problem, [&](int64_t c0, float* taps) {
+  convolve(problem, [&](int64_t c0, int64_t k0, int64_t depth, float* taps) {
     const int64_t width = std::min(columns, g.C - c0);
+    if (width < columns) std::fill_n(taps, 9 * weight_stride(depth), 0.0f);
     for (int64_t tap = 0; tap < 9; ++tap)
-      for (int64_t k = 0; k < g.K; ++k) {
-        float* into = taps + (tap * g.K + k) * columns;
-        std::memcpy(into, w + (k * 9 + 8 - tap) * g.C + c0, size_t(width) * sizeof(float));
-        std::fill(into + width, into + columns, 0.0f);
-      }
+      simd_kernels().copy_rows(depth, width, w + (k0 * 9 + 8 - tap) * g.C + c0, 9 * g.C, taps + tap * weight_stride(depth), columns);
   });
 }
 
@@ -183,7 +205,7 @@ void winograd_backward_weight(const Conv2dGeometry& g, const float* x, const flo
   const Tiling tiles(g.N, g.out_height, g.out_width);
   const Problem problem{g.N, g.H, g.W, g.C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, nullptr, nullptr};
   const Frequencies v = Frequencies::make(Slot::samples, kChunk, C), z = Frequencies::make(Slot::products, kChunk, K);
-  const int64_t size = K * C;  // of one frequency's sums
+  const int64_t size = K * C + 16;  // of one frequency's sums
   float* sums = scratch(Slot::sums, kFrequencies * size);
   for (int64_t t0 = 0; t0 < tiles.count(); t0 += kChunk) {
     const int64_t count = std::min(kChunk, tiles.count() - t0);

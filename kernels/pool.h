@@ -29,7 +29,7 @@ PoolAxis adaptive_axis(int64_t in, int64_t out);  // [floor(p in / out), ceil((p
 namespace reference {
 
 // Padding counts as -inf. index (N, P, Q, C): h W + w of the first maximum in row-major order, -1 for a window without
-// inputs. A NaN wins.
+// inputs; may be null. A NaN wins.
 template <class T>
 void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index);
 template <class T>
@@ -41,4 +41,11 @@ template <class T>
 void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
 
 }  // namespace reference
+
+namespace cpu {
+void max_pool2d_forward(MaxPoolGeometry geo, const float* x, float* y, int64_t* index);
+inline void max_pool2d_forward(MaxPoolGeometry geo, const double* x, double* y, int64_t* index) {
+  reference::max_pool2d_forward(geo, x, y, index);
+}
+}  // namespace cpu
 }  // namespace echodiff

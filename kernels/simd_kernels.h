@@ -38,6 +38,12 @@ struct SimdKernels {
   // ---- activation_simd.cpp, n elements
   void (*silu_forward)(int64_t n, const float* x, float* y);
   void (*silu_backward)(int64_t n, const float* x, const float* dy, float* dx);
+  void (*relu_forward)(int64_t n, const float* x, float* y);
+  void (*relu_backward)(int64_t n, const float* x, const float* dy, float* dx);
+
+  // ---- pool_simd.cpp: y = the largest of `count` pixels of n channels, a NaN if there is one; index, where not null, the
+  // position of the first of the largest
+  void (*max_of_pixels)(int64_t count, int64_t n, const float* const* pixels, const int64_t* positions, float* y, int64_t* index);
 
   // ---- rows_simd.cpp
   float (*dot)(int64_t n, const float* a, const float* b);
@@ -58,6 +64,8 @@ struct SimdKernels {
   void (*column_products)(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
   // y[i][j] = scale[j] * x[i][j] + offset[j]
   void (*column_affine)(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
+  // The same, with the arithmetic in double: no digit is lost where scale * x and offset cancel.
+  void (*column_affine_exact)(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, float* y);
   // y[i][j] = p[j] * a[i][j] + q[j] * b[i][j] + r[j]; y may be a or b
   void (*column_combine)(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r,
                          float* y);

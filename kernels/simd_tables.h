@@ -30,6 +30,10 @@ void winograd_weight_gradient(int64_t n, const float* u, int64_t frequency, floa
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
+void relu_forward(int64_t n, const float* x, float* y);
+void relu_backward(int64_t n, const float* x, const float* dy, float* dx);
+
+void max_of_pixels(int64_t count, int64_t n, const float* const* pixels, const int64_t* positions, float* y, int64_t* index);
 
 float dot(int64_t n, const float* a, const float* b);
 void softmax_row(int64_t n, float scale, float factor, const float* x, float* y);
@@ -41,6 +45,7 @@ void column_sums(int64_t rows, int64_t n, const float* x, float* sums);
 void column_squares(int64_t rows, int64_t n, const float* x, const float* mean, float* squares);
 void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
 void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
+void column_affine_exact(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, float* y);
 void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y);
 void column_silu(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
 void column_silu_backward(int64_t rows, int64_t n, const float* x, const float* dy, const float* scale, const float* offset,

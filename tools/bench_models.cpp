@@ -2,6 +2,7 @@
 // most (one register tile on operands in the first-level cache). Prints a Markdown table; --profile adds a table by op.
 #include <cstdio>
 #include <iostream>
+#include <map>
 
 #include "bench_timing.h"
 #include "cli.h"
@@ -19,7 +20,7 @@ namespace {
 struct Settings {
   std::string net = "unet", arch = "lucidrains", mults = "1,2,4";
   int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2;
-  bool profile = false;
+  bool profile = false, forward_only = false;
 };
 
 // Multiply-adds of the products, counted as two operations each; everything else is left out.
@@ -39,6 +40,7 @@ class FlopCounter : public Observer {
 struct Bench {
   std::vector<NamedTensor> parameters;
   std::function<Tensor(int64_t batch)> forward;
+  std::function<void(bool training)> train = [](bool) {};
 };
 
 int measure(const Settings& settings, const Bench& bench) {
@@ -52,6 +54,7 @@ int measure(const Settings& settings, const Bench& bench) {
   };
   const std::string name = settings.net + " " + std::to_string(settings.size) + "x" + std::to_string(settings.size) + ", dim " +
                            std::to_string(settings.dim);
+  bench.train(false);
   double per_image = 0;
   {
     const NoGrad no_grad;
@@ -63,6 +66,17 @@ int measure(const Settings& settings, const Bench& bench) {
     const NoGrad no_grad;
     row(name + ": forward, batch " + std::to_string(batch), per_image * double(batch), [&] { bench.forward(batch); });
   }
+  const auto profile_forward = [&] {
+    const NoGrad no_grad;
+    OpTimer timer;
+    bench.forward(settings.forward_batch);
+    timer.print(std::cout << "\nforward, batch " << settings.forward_batch << "\n");
+  };
+  if (settings.forward_only) {
+    if (settings.profile) profile_forward();
+    return 0;
+  }
+  bench.train(true);
   Adam adam(bench.parameters, {});
   const std::function<void()> step = [&] {
     adam.zero_grad();
@@ -72,12 +86,9 @@ int measure(const Settings& settings, const Bench& bench) {
   };
   row(name + ": train step, batch " + std::to_string(settings.train_batch), 3 * per_image * double(settings.train_batch), step);
   if (settings.profile) {
-    {
-      const NoGrad no_grad;
-      OpTimer timer;
-      bench.forward(settings.forward_batch);
-      timer.print(std::cout << "\nforward, batch " << settings.forward_batch << "\n");
-    }
+    bench.train(false);
+    profile_forward();
+    bench.train(true);
     OpTimer timer;
     step();
     timer.print(std::cout << "\ntrain step\n");
@@ -86,12 +97,16 @@ int measure(const Settings& settings, const Bench& bench) {
 }
 
 int run(const Settings& settings, const Common& common) {
+  std::map<std::pair<int64_t, int64_t>, Tensor> drawn;  // by batch and channels: drawing is not what is timed
   const auto images = [&](int64_t batch, int64_t channels) {
-    return draw_noise(common.seed, Draw::noise, 0, {batch, channels, settings.size, settings.size});
+    Tensor& made = drawn[{batch, channels}];
+    if (!made) made = draw_noise(common.seed, Draw::noise, 0, {batch, channels, settings.size, settings.size});
+    return made;
   };
   if (settings.net == "resnet18") {
-    ResNet18 network({.width = settings.dim}, common.seed);
-    return measure(settings, {network.parameters(), [&](int64_t batch) { return network(images(batch, 1)); }});
+    ResNet18 network({.in_channels = 3, .width = settings.dim}, common.seed);
+    return measure(settings, {network.parameters(), [&](int64_t batch) { return network(images(batch, 3)); },
+                              [&](bool training) { network.train(training); }});
   }
   DenoiserOptions options;
   options.architecture = settings.arch;
@@ -122,6 +137,7 @@ int main(int argc, char** argv) {
                        options.add("--forward-batch", settings.forward_batch, "pictures of the larger forward pass", {1, 256}, "pictures");
                        options.add("--train-batch", settings.train_batch, "pictures of a train step", {1, 256}, "pictures");
                        options.add("--repeats", settings.repeats, "timed repetitions; the median counts", {1, 1000}, "runs");
+                       options.add_flag("--forward-only", settings.forward_only, "no train step");
                        options.add_flag("--profile", settings.profile, "print one forward pass and one train step by op");
                        options.body([&](const Common& common) { return run(settings, common); });
                      });

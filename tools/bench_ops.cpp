@@ -42,6 +42,10 @@ std::vector<OpBench> benches() {
   list.push_back(convolution(4, 64, 64, 128, 3, 1));
   list.push_back(convolution(4, 32, 32, 32, 3, 1));
   list.push_back(convolution(4, 256, 512, 8, 3, 1));
+  list.push_back(convolution(16, 512, 512, 7, 3, 1));
+  list.push_back(convolution(1, 512, 512, 7, 3, 1));
+  list.push_back(convolution(16, 64, 64, 56, 3, 1));
+  list.push_back(convolution(16, 256, 256, 14, 3, 1));
   list.push_back(convolution(4, 4, 64, 64, 7, 1));
   list.push_back(convolution(4, 3, 64, 224, 7, 2));
   list.push_back(convolution(4, 64, 384, 64, 1, 1));

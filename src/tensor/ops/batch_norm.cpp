@@ -35,7 +35,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
     mean = empty({geo.C}, DType::f64);
     rstd = empty({geo.C}, DType::f64);  // holds the variance until the running one is updated
     dispatch(x.dtype(), "batch_norm", [&]<class T>(T) {
-      reference::batch_norm_statistics(geo, x.data<T>(), mean.mutable_data<double>(), rstd.mutable_data<double>());
+      cpu::batch_norm_statistics(geo, x.data<T>(), mean.mutable_data<double>(), rstd.mutable_data<double>());
     });
     update_running(running_mean, options.momentum, mean.data<double>(), 1);
     update_running(running_var, options.momentum, rstd.data<double>(), double(geo.rows) / double(geo.rows - 1));
@@ -47,7 +47,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   for (int64_t c = 0; c < geo.C; ++c) r[c] = 1 / std::sqrt(r[c] + options.eps);
 
   dispatch(x.dtype(), "batch_norm", [&]<class T>(T) {
-    reference::batch_norm_forward(geo, x.data<T>(), weight.data<T>(), bias.data<T>(), mean.data<double>(),
+    cpu::batch_norm_forward(geo, x.data<T>(), weight.data<T>(), bias.data<T>(), mean.data<double>(),
                                   rstd.data<double>(), y.mutable_data<T>());
   });
   return record("batch_norm", y, {x, weight, bias}, [=, training = options.training](const Tensor& dy) -> Gradients {
@@ -56,7 +56,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
     if (weight.requires_grad()) dweight = empty_like(weight);
     if (bias.requires_grad()) dbias = empty_like(bias);
     dispatch(x.dtype(), "batch_norm", [&]<class T>(T) {
-      reference::batch_norm_backward(geo, training, x.data<T>(), weight.data<T>(), dy.data<T>(), mean.data<double>(),
+      cpu::batch_norm_backward(geo, training, x.data<T>(), weight.data<T>(), dy.data<T>(), mean.data<double>(),
                                      rstd.data<double>(), dx ? dx.mutable_data<T>() : nullptr,
                                      dweight ? dweight.mutable_data<T>() : nullptr,
                                      dbias ? dbias.mutable_data<T>() : nullptr);
