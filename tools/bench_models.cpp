@@ -29,7 +29,11 @@ class FlopCounter : public Observer {
   void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override {
     const std::string name = op;
     if (name == "conv2d" || name == "linear") flops_ += 2.0 * double(output.count()) * double(inputs[1].count() / inputs[1].dim(0));
-    if (name == "attention") flops_ += 4.0 * double(output.count()) * double(inputs[1].dim(1));
+    if (name == "attention") {
+      const bool joined = inputs.size() == 2;  // qkv and memory, or q, k and v
+      const int64_t keys = joined ? inputs[0].dim(1) + (inputs[1] ? inputs[1].dim(1) : 0) : inputs[1].dim(1);
+      flops_ += 4.0 * double(output.count()) * double(keys);
+    }
   }
   double flops() const { return flops_; }
 

@@ -44,6 +44,13 @@ std::vector<OpBench> benches() {
   list.push_back(convolution(4, 256, 512, 8, 3, 1));
   list.push_back(convolution(16, 512, 512, 7, 3, 1));
   list.push_back(convolution(1, 512, 512, 7, 3, 1));
+  list.push_back(convolution(1, 256, 256, 14, 3, 1));
+  list.push_back(convolution(1, 128, 128, 28, 3, 1));
+  list.push_back(convolution(1, 64, 64, 56, 3, 1));
+  list.push_back(convolution(1, 256, 512, 14, 3, 2));
+  list.push_back(convolution(1, 128, 256, 28, 3, 2));
+  list.push_back(convolution(1, 64, 128, 56, 3, 2));
+  list.push_back(convolution(1, 3, 64, 224, 7, 2));
   list.push_back(convolution(16, 64, 64, 56, 3, 1));
   list.push_back(convolution(16, 256, 256, 14, 3, 1));
   list.push_back(convolution(4, 4, 64, 64, 7, 1));
