@@ -3,6 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/adam.h"
+#include "kernels/ema.h"
+
 namespace echodiff {
 
 struct SimdKernels {
@@ -34,6 +37,10 @@ struct SimdKernels {
   void (*winograd_output_gradient)(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency);  // 4x4
   void (*winograd_weight)(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency);
   void (*winograd_weight_gradient)(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap);
+
+  // ---- adam_simd.cpp, ema_simd.cpp: as the references
+  bool (*adam_update)(const AdamCoefficients& by, const AdamTensor& tensor, int64_t begin, int64_t end);
+  void (*ema_update)(float share, const EmaTensor& tensor, int64_t begin, int64_t end);
 
   // ---- activation_simd.cpp, n elements
   void (*silu_forward)(int64_t n, const float* x, float* y);

@@ -1,6 +1,8 @@
 // What each *_simd.cpp defines, per instruction set; table_simd.cpp joins them into one SimdKernels.
 #pragma once
 
+#include "kernels/adam.h"
+#include "kernels/ema.h"
 #include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
@@ -27,6 +29,9 @@ void winograd_output(int64_t n, const float* m, int64_t frequency, const float* 
 void winograd_output_gradient(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency);
 void winograd_weight(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency);
 void winograd_weight_gradient(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap);
+
+bool adam_update(const AdamCoefficients& by, const AdamTensor& tensor, int64_t begin, int64_t end);
+void ema_update(float share, const EmaTensor& tensor, int64_t begin, int64_t end);
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
