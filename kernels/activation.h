@@ -28,6 +28,9 @@ void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
 void relu_forward(int64_t n, const float* x, float* y);
 void relu_backward(int64_t n, const float* x, const float* dy, float* dx);
+inline void relu_backward(int64_t n, const double* x, const double* dy, double* dx) {
+  reference::activation_backward(Activation::relu, 0, n, x, dy, dx);
+}
 
 }  // namespace cpu
 }  // namespace echodiff

@@ -25,6 +25,18 @@ void sum_chunks(int64_t rows, int64_t width, double* totals, const Add& add) {
     for (int64_t c = 0; c < width; ++c) totals[c] += double(parts[chunk * width + c]);
 }
 
+// What the op is per channel, in working memory: y = scale x + offset.
+struct Affine {
+  double *scale, *offset;
+  Affine(int64_t C, const float* weight, const float* bias, const double* mean, const double* rstd)
+      : scale(reinterpret_cast<double*>(scratch(Slot::rows, 4 * C))), offset(scale + C) {
+    for (int64_t c = 0; c < C; ++c) {
+      scale[c] = rstd[c] * double(weight[c]);
+      offset[c] = double(bias[c]) - mean[c] * scale[c];
+    }
+  }
+};
+
 }  // namespace
 
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var) {
@@ -42,14 +54,18 @@ void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, 
 
 void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
                         const double* rstd, float* y) {
-  const int64_t C = geo.C;
-  double *scale = reinterpret_cast<double*>(scratch(Slot::rows, 4 * C)), *offset = scale + C;
-  for (int64_t c = 0; c < C; ++c) {
-    scale[c] = rstd[c] * double(weight[c]);
-    offset[c] = double(bias[c]) - mean[c] * scale[c];
-  }
+  const Affine map(geo.C, weight, bias, mean, rstd);
   parallel_ranges(geo.rows, kChunk, [&](int64_t begin, int64_t end) {
-    simd_kernels().column_affine_exact(end - begin, C, x + begin * C, scale, offset, y + begin * C);
+    simd_kernels().column_affine_exact(end - begin, geo.C, x + begin * geo.C, map.scale, map.offset, y + begin * geo.C);
+  });
+}
+
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                             const double* rstd, const float* residual, float* y) {
+  const Affine map(geo.C, weight, bias, mean, rstd);
+  parallel_ranges(geo.rows, kChunk, [&](int64_t begin, int64_t end) {
+    const int64_t at = begin * geo.C;
+    simd_kernels().column_affine_relu(end - begin, geo.C, x + at, map.scale, map.offset, residual != nullptr ? residual + at : nullptr, y + at);
   });
 }
 

@@ -43,7 +43,8 @@ struct Output {
   }
 };
 
-constexpr int64_t kPixelBlock = 96;  // pixels a piece of work covers; a multiple of every tile height
+// A piece of work: so many pixels (a multiple of every tile height) by so many output channels (of every tile width).
+constexpr int64_t kPixelBlock = 96, kChannelBlock = 64;
 
 // pointers[tap * stride] = the first channel that output pixel p (of `width` columns) of picture n reads, or `zeros`.
 void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n, int64_t p, const float* zeros, const float** pointers,
@@ -66,10 +67,12 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
   const SimdKernels& simd = simd_kernels();
   const int64_t rows = simd.tile_rows, columns = simd.tile_columns, tap_count = taps.count();
   const int64_t out_group = out.channels / groups, pixels = out.height * out.width, blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
+  const int64_t splits = (out_group + kChannelBlock - 1) / kChannelBlock;
   float* zeros = scratch(Slot::rows, depth * groups);
   std::fill_n(zeros, depth * groups, 0.0f);
-  parallel_for(N * blocks, [&](int64_t piece) {
-    const int64_t n = piece / blocks, p0 = piece % blocks * kPixelBlock, p1 = std::min(pixels, p0 + kPixelBlock);
+  parallel_for(N * blocks * splits, [&](int64_t piece) {
+    const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock, p1 = std::min(pixels, p0 + kPixelBlock);
+    const int64_t first = piece % splits * kChannelBlock, last = std::min(out_group, first + kChannelBlock);
     const int64_t tiles = (p1 - p0 + rows - 1) / rows;
     thread_local std::vector<const float*> pointers;  // [tile][tap][row]
     pointers.resize(size_t(tiles * tap_count * rows));
@@ -77,7 +80,7 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
       fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros, pointers.data() + i / rows * tap_count * rows + i % rows, rows);
     float* tile = scratch(Slot::tile, rows * columns);
     for (int64_t group = 0; group < groups; ++group) {
-      for (int64_t k0 = 0; k0 < out_group; k0 += columns) {
+      for (int64_t k0 = first; k0 < last; k0 += columns) {
         const int64_t width = std::min(columns, out_group - k0), channel = group * out_group + k0;
         const float* panel = packed + group * packed_size(out_group, tap_count * depth) + k0 * tap_count * depth;
         float start[64] = {};

@@ -93,6 +93,16 @@ void column_affine_exact(int64_t rows, int64_t n, const float* x, const double* 
     for (int64_t j = 0; j < n; ++j) y[j] = float(scale[j] * double(x[j]) + offset[j]);
 }
 
+void column_affine_relu(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, const float* residual,
+                        float* __restrict y) {
+  for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
+    for (int64_t j = 0; j < n; ++j) {
+      const float z = float(scale[j] * double(x[j]) + offset[j]) + (residual != nullptr ? residual[i * n + j] : 0.0f);
+      y[j] = z <= 0 ? 0.0f : z;
+    }
+  }
+}
+
 void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y) {
   for (int64_t i = 0; i < rows; ++i, a += n, b += n, y += n)
     for_vectors(n, [=](auto load, auto store) { store(y, load(p) * load(a) + load(q) * load(b) + load(r)); });

@@ -73,6 +73,9 @@ struct SimdKernels {
   void (*column_affine)(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
   // The same, with the arithmetic in double: no digit is lost where scale * x and offset cancel.
   void (*column_affine_exact)(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, float* y);
+  // y[i][j] = relu(the same + residual[i][j]); residual may be null
+  void (*column_affine_relu)(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, const float* residual,
+                             float* y);
   // y[i][j] = p[j] * a[i][j] + q[j] * b[i][j] + r[j]; y may be a or b
   void (*column_combine)(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r,
                          float* y);

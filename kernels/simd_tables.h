@@ -51,6 +51,7 @@ void column_squares(int64_t rows, int64_t n, const float* x, const float* mean, 
 void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* sum_dy, float* sum_dy_x);
 void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
 void column_affine_exact(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, float* y);
+void column_affine_relu(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, const float* residual, float* y);
 void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y);
 void column_silu(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* y);
 void column_silu_backward(int64_t rows, int64_t n, const float* x, const float* dy, const float* scale, const float* offset,

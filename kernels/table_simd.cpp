@@ -35,6 +35,7 @@ extern const SimdKernels kernels = {
     .column_products = column_products,
     .column_affine = column_affine,
     .column_affine_exact = column_affine_exact,
+    .column_affine_relu = column_affine_relu,
     .column_combine = column_combine,
     .column_silu = column_silu,
     .column_silu_backward = column_silu_backward,

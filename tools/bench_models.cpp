@@ -1,8 +1,11 @@
 // bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine's cores can do at
 // most (one register tile on operands in the first-level cache). Prints a Markdown table; --profile adds a table by op.
+#include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "bench_timing.h"
 #include "cli.h"
@@ -20,7 +23,7 @@ namespace {
 struct Settings {
   std::string net = "unet", arch = "lucidrains", mults = "1,2,4";
   int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2;
-  bool profile = false, forward_only = false;
+  bool profile = false, forward_only = false, train_only = false, json = false;
 };
 
 // Multiply-adds of the products, counted as two operations each; everything else is left out.
@@ -47,39 +50,63 @@ struct Bench {
   std::function<void(bool training)> train = [](bool) {};
 };
 
-int measure(const Settings& settings, const Bench& bench) {
-  const double peak = peak_gflops();
-  std::printf("%s, peak %.0f GFLOP/s\n\n", machine().c_str(), peak);
-  std::printf("| work | ms | GFLOP | GFLOP/s | of peak |\n|---|---|---|---|---|\n");
-  const auto row = [&](const std::string& name, double flops, const std::function<void()>& work) {
-    const double seconds = median_seconds(settings.repeats, work);
-    std::printf("| %s | %.1f | %.2f | %.0f | %.0f %% |\n", name.c_str(), 1e3 * seconds, flops * 1e-9, flops / seconds * 1e-9,
-                100 * flops / seconds * 1e-9 / peak);
-  };
-  const std::string name = settings.net + " " + std::to_string(settings.size) + "x" + std::to_string(settings.size) + ", dim " +
-                           std::to_string(settings.dim);
+// "VmRSS" (resident now) or "VmHWM" (the most since the last reset) of this process in MiB.
+double resident_mib(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(key + ":")) return std::stod(line.substr(key.size() + 1)) / 1024;
+  return 0;
+}
+
+// The rows of the table, or one JSON object a line.
+class Table {
+ public:
+  Table(const Settings& settings, double peak) : settings_(settings), peak_(peak) {
+    if (settings.json) {
+      std::printf("{\"machine\": \"%s\", \"peak_gflops\": %.1f}\n", machine().c_str(), peak);
+      return;
+    }
+    std::printf("%s, peak %.0f GFLOP/s\n\n", machine().c_str(), peak);
+    std::printf("| work | ms | GFLOP | GFLOP/s | of peak |\n|---|---|---|---|---|\n");
+  }
+  void time(const char* what, int64_t batch, double flops, const std::function<void()>& work) const {
+    const double seconds = median_seconds(settings_.repeats, work);
+    if (settings_.json) {
+      std::printf("{\"what\": \"%s\", \"batch\": %ld, \"ms\": %.4f, \"gflops\": %.2f}\n", what, long(batch), 1e3 * seconds,
+                  flops / seconds * 1e-9);
+      return;
+    }
+    std::string name = what;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    std::printf("| %s %ldx%ld, dim %ld: %s, batch %ld | %.1f | %.2f | %.0f | %.0f %% |\n", settings_.net.c_str(), long(settings_.size),
+                long(settings_.size), long(settings_.dim), name.c_str(), long(batch), 1e3 * seconds, flops * 1e-9, flops / seconds * 1e-9,
+                100 * flops / seconds * 1e-9 / peak_);
+  }
+  void profile(const char* what, const OpTimer& timer) const {
+    if (!settings_.json) return timer.print(std::cout << "\n" << what << "\n");
+    for (const auto& [op, entry] : timer.entries()) std::printf("{\"op\": \"%s\", \"ms\": %.4f}\n", op.c_str(), 1e3 * entry.seconds);
+  }
+  void memory(double mib) const {
+    std::printf(settings_.json ? "{\"mib\": %.1f}\n" : "\npeak memory over that before the first pass: %.0f MiB\n", mib);
+  }
+
+ private:
+  const Settings& settings_;
+  double peak_;
+};
+
+void measure_forward(const Settings& settings, const Bench& bench, const Table& table, double per_image) {
+  const NoGrad no_grad;
   bench.train(false);
-  double per_image = 0;
-  {
-    const NoGrad no_grad;
-    FlopCounter counter;
-    bench.forward(1);
-    per_image = counter.flops();
-  }
-  for (int64_t batch : {int64_t(1), settings.forward_batch}) {
-    const NoGrad no_grad;
-    row(name + ": forward, batch " + std::to_string(batch), per_image * double(batch), [&] { bench.forward(batch); });
-  }
-  const auto profile_forward = [&] {
-    const NoGrad no_grad;
-    OpTimer timer;
-    bench.forward(settings.forward_batch);
-    timer.print(std::cout << "\nforward, batch " << settings.forward_batch << "\n");
-  };
-  if (settings.forward_only) {
-    if (settings.profile) profile_forward();
-    return 0;
-  }
+  for (int64_t batch : std::set<int64_t>{1, settings.forward_batch})
+    table.time("forward", batch, per_image * double(batch), [&] { bench.forward(batch); });
+  if (!settings.profile) return;
+  OpTimer timer;
+  bench.forward(settings.forward_batch);
+  table.profile("forward", timer);
+}
+
+void measure_training(const Settings& settings, const Bench& bench, const Table& table, double per_image) {
   bench.train(true);
   Adam adam(bench.parameters, {});
   const std::function<void()> step = [&] {
@@ -88,15 +115,28 @@ int measure(const Settings& settings, const Bench& bench) {
     mse_loss(y, zeros(y.shape())).backward();
     adam.step(1e-6);
   };
-  row(name + ": train step, batch " + std::to_string(settings.train_batch), 3 * per_image * double(settings.train_batch), step);
-  if (settings.profile) {
+  table.time("train_step", settings.train_batch, 3 * per_image * double(settings.train_batch), step);
+  if (!settings.profile) return;
+  OpTimer timer;
+  step();
+  table.profile("train step", timer);
+}
+
+int measure(const Settings& settings, const Bench& bench) {
+  const Table table(settings, peak_gflops());
+  std::ofstream("/proc/self/clear_refs") << "5";  // the most since now
+  const double before = resident_mib("VmRSS");
+  double per_image = 0;
+  {
+    const NoGrad no_grad;
+    FlopCounter counter;
     bench.train(false);
-    profile_forward();
-    bench.train(true);
-    OpTimer timer;
-    step();
-    timer.print(std::cout << "\ntrain step\n");
+    bench.forward(1);
+    per_image = counter.flops();
   }
+  if (!settings.train_only) measure_forward(settings, bench, table, per_image);
+  if (!settings.forward_only) measure_training(settings, bench, table, per_image);
+  table.memory(resident_mib("VmHWM") - before);
   return 0;
 }
 
@@ -142,6 +182,8 @@ int main(int argc, char** argv) {
                        options.add("--train-batch", settings.train_batch, "pictures of a train step", {1, 256}, "pictures");
                        options.add("--repeats", settings.repeats, "timed repetitions; the median counts", {1, 1000}, "runs");
                        options.add_flag("--forward-only", settings.forward_only, "no train step");
+                       options.add_flag("--train-only", settings.train_only, "no timed forward passes");
+                       options.add_flag("--json", settings.json, "one JSON object a line, for programs to read");
                        options.add_flag("--profile", settings.profile, "print one forward pass and one train step by op");
                        options.body([&](const Common& common) { return run(settings, common); });
                      });

@@ -46,13 +46,23 @@ BatchNorm2d::BatchNorm2d(int64_t channels)
       running_var_(full({channels}, 1)),
       num_batches_tracked_(zeros({}, DType::i64)) {}
 
+void BatchNorm2d::count_batch() const {
+  if (!training()) return;
+  Tensor batches = num_batches_tracked_;
+  ++*batches.mutable_data<int64_t>();
+}
+
 Tensor BatchNorm2d::operator()(const Tensor& x) const {
   Tensor mean = running_mean_, var = running_var_;  // handles on the same memory
-  if (training()) {
-    Tensor batches = num_batches_tracked_;
-    ++*batches.mutable_data<int64_t>();
-  }
+  count_batch();
   return traced(batch_norm(x, weight_, bias_, mean, var, {.training = training()}));
+}
+
+Tensor BatchNorm2d::relu(const Tensor& x, const Tensor& residual) const {
+  if (ActivationTrace::current() != nullptr) return echodiff::relu(residual ? (*this)(x) + residual : (*this)(x));
+  Tensor mean = running_mean_, var = running_var_;
+  count_batch();
+  return batch_norm_relu(x, weight_, bias_, mean, var, residual, {.training = training()});
 }
 
 void BatchNorm2d::visit(Visitor& v) {

@@ -45,12 +45,16 @@ class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int64_t channels);
   Tensor operator()(const Tensor& x) const;
+  // relu((*this)(x) + residual), residual undefined for none. In one pass, unless an ActivationTrace wants the norm's own
+  // output.
+  Tensor relu(const Tensor& x, const Tensor& residual = {}) const;
   void visit(Visitor& v) override;
 
  protected:
   void reset_parameters(const Initialiser& init) override;
 
  private:
+  void count_batch() const;
   Tensor weight_, bias_, running_mean_, running_var_;  // (C)
   Tensor num_batches_tracked_;                         // i64 scalar
 };

@@ -44,6 +44,9 @@ struct BatchNormOptions {
 // x (N, C, H, W). In training the running statistics (C) are updated in place (unbiased variance), as in PyTorch.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean, Tensor& running_var,
                   const BatchNormOptions& options);
+// relu(batch_norm(x) + residual) in one pass; residual as x, or undefined
+Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean, Tensor& running_var,
+                       const Tensor& residual, const BatchNormOptions& options = {});
 
 // ---- activations (ops/activation.cpp)
 Tensor silu(const Tensor& x);

@@ -60,10 +60,27 @@ OpCase batch_statistics(const std::string& name, const Shape& x, bool training, 
           .gradcheck = !large};
 }
 
+// The same with the residual and ReLU behind it.
+OpCase batch_statistics_relu(const std::string& name, const Shape& x, bool training, bool large = false) {
+  return {.op = "batch_norm_relu",
+          .name = name,
+          .inputs = {training ? plain(x) : batch(x), plain({x[1]}), plain({x[1]}), constant({x[1]}),
+                     constant({x[1]}, Values::positive), training ? plain(x) : batch(x)},
+          .fn =
+              [=](const std::vector<Tensor>& in) {
+                Tensor mean = in[3].clone(), var = in[4].clone();  // updated in place
+                return batch_norm_relu(in[0], in[1], in[2], mean, var, in[5], {.training = training});
+              },
+          .gradcheck = !large};
+}
+
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
   return {
+      batch_statistics_relu("training", {3, 2, 3, 4}, true),
+      batch_statistics_relu("evaluation", {2, 3, 4, 3}, false),
+      batch_statistics_relu("64 channels, 17x16", {3, 64, 17, 16}, true, true),
       group_silu("2 groups", {2, 6, 3, 5}, 2, false),
       group_silu("2 groups, modulated", {3, 6, 4, 3}, 2, true),
       group_silu("32 groups of 33x19, modulated", {2, 64, 33, 19}, 32, true, true),
