@@ -179,25 +179,26 @@ Tensor decode_as(const Shape& shape, const char* bytes) {
 
 struct StoredType {
   const char* name;
+  const char* torch_name;
   uint64_t bytes;
   Tensor (*decode)(const Shape&, const char* bytes);
 };
 
 constexpr StoredType kStoredTypes[] = {
-    {"F32", 4, decode_as<float, float>},
-    {"F64", 8, decode_as<double, double>},
-    {"I64", 8, decode_as<int64_t, int64_t>},
-    {"I32", 4, decode_as<int32_t, int64_t>},
-    {"I16", 2, decode_as<int16_t, int64_t>},
-    {"I8", 1, decode_as<int8_t, int64_t>},
-    {"U64", 8, decode_as<uint64_t, int64_t>},  // above 2^63 - 1: seen as negative and refused by the caller
-    {"U32", 4, decode_as<uint32_t, int64_t>},
-    {"U16", 2, decode_as<uint16_t, int64_t>},
-    {"U8", 1, decode_as<uint8_t, int64_t>},
-    {"BOOL", 1,
+    {"F32", "float32", 4, decode_as<float, float>},
+    {"F64", "float64", 8, decode_as<double, double>},
+    {"I64", "int64", 8, decode_as<int64_t, int64_t>},
+    {"I32", "int32", 4, decode_as<int32_t, int64_t>},
+    {"I16", "int16", 2, decode_as<int16_t, int64_t>},
+    {"I8", "int8", 1, decode_as<int8_t, int64_t>},
+    {"U64", "uint64", 8, decode_as<uint64_t, int64_t>},  // above 2^63 - 1: seen as negative and refused by the caller
+    {"U32", "uint32", 4, decode_as<uint32_t, int64_t>},
+    {"U16", "uint16", 2, decode_as<uint16_t, int64_t>},
+    {"U8", "uint8", 1, decode_as<uint8_t, int64_t>},
+    {"BOOL", "bool", 1,
      [](const Shape& s, const char* b) { return decode<uint8_t, int64_t>(s, b, [](uint8_t x) { return x != 0; }); }},
-    {"F16", 2, [](const Shape& s, const char* b) { return decode<uint16_t, float>(s, b, from_half); }},
-    {"BF16", 2, [](const Shape& s, const char* b) { return decode<uint16_t, float>(s, b, from_bfloat); }},
+    {"F16", "float16", 2, [](const Shape& s, const char* b) { return decode<uint16_t, float>(s, b, from_half); }},
+    {"BF16", "bfloat16", 2, [](const Shape& s, const char* b) { return decode<uint16_t, float>(s, b, from_bfloat); }},
 };
 
 // The bytes a tensor of these sizes needs; false when that does not fit 63 bits, zero sizes or not.
@@ -217,7 +218,7 @@ bool bytes_of(const std::vector<uint64_t>& shape, uint64_t element, uint64_t* by
   return true;
 }
 
-Tensor read_entry(const Entry& entry, std::string_view data, const std::string& path) {
+Tensor read_entry(const Entry& entry, std::string_view data, const std::string& path, std::string* stored_type) {
   const std::string where = path + ": tensor " + in_quotes(entry.name);
   const StoredType* type = std::find_if(std::begin(kStoredTypes), std::end(kStoredTypes),
                                         [&](const StoredType& t) { return entry.dtype == t.name; });
@@ -234,6 +235,7 @@ Tensor read_entry(const Entry& entry, std::string_view data, const std::string& 
   const Shape shape(std::vector<int64_t>(entry.shape.begin(), entry.shape.end()));
   check_input(end - begin == needed, Fault::kBadInput, where, " has ", end - begin, " bytes, expected ", needed,
               " for ", entry.dtype, " ", shape, "; the file is damaged");
+  *stored_type = type->torch_name;
   Tensor tensor = type->decode(shape, data.data() + begin);
   if (entry.dtype == "U64") {
     const int64_t* values = tensor.data<int64_t>();
@@ -310,7 +312,11 @@ SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& pat
   SafetensorsFile file;
   file.path = path;
   file.metadata = std::move(reader.metadata);
-  for (const Entry& entry : reader.entries) file.tensors.push_back({entry.name, read_entry(entry, data, path)});
+  for (const Entry& entry : reader.entries) {
+    std::string stored_type;
+    file.tensors.push_back({entry.name, read_entry(entry, data, path, &stored_type)});
+    file.stored_types.push_back(std::move(stored_type));
+  }
   check_cover(reader.entries, data.size(), path);
   return file;
 }
