@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 enum class Activation { silu, relu, gelu, gelu_tanh, sigmoid, tanh, softplus, leaky_relu, exp };
@@ -28,4 +30,11 @@ void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
 
 }  // namespace cpu
+
+namespace cuda {
+template <class T>
+void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y, Stream);
+template <class T>
+void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct AttentionGeometry {
@@ -31,4 +33,16 @@ inline void attention_backward(const AttentionGeometry& g, const double* q, cons
   reference::attention_backward(g, q, k, v, dy, dq, dk, dv);
 }
 }  // namespace cpu
+
+namespace cuda {
+constexpr int64_t kMaxAttentionWidth = 128;  // channels of a head; more throws Error
+
+// lse (B, heads, Lq): log sum_j exp(scale q_i . k_j), kept for backward.
+template <class T>
+void attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* y, float* lse, Stream);
+// delta (B, heads, Lq) is scratch.
+template <class T>
+void attention_backward(const AttentionGeometry&, const T* q, const T* k, const T* v, const T* y, const float* lse, const T* dy,
+                        float* delta, T* dq, T* dk, T* dv, Stream);
+}  // namespace cuda
 }  // namespace echodiff

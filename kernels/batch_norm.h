@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct BatchNormGeometry {
@@ -28,4 +30,13 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const
                          const double* mean, const double* rstd, T* dx, T* dweight, T* dbias);
 
 }  // namespace reference
+
+namespace cuda {
+int64_t batch_norm_scratch(BatchNormGeometry geo);  // doubles, for statistics and backward
+void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch, Stream);
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, float* y, Stream);
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct LinearAttentionGeometry {
@@ -33,4 +35,14 @@ inline void linear_attention_backward(const LinearAttentionGeometry& g, const do
   reference::linear_attention_backward(g, qs, ks, v, context, dy, dq, dk, dv);
 }
 }  // namespace cpu
+
+namespace cuda {
+int64_t linear_attention_scratch(const LinearAttentionGeometry&);  // floats, for forward and backward
+template <class T>
+void linear_attention_forward(const LinearAttentionGeometry&, const T* q, const T* k, const T* v, T* qs, T* ks, float* context, T* y,
+                              float* scratch, Stream);
+template <class T>
+void linear_attention_backward(const LinearAttentionGeometry&, const T* qs, const T* ks, const T* v, const float* context,
+                               const T* dy, T* dq, T* dk, T* dv, float* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff
