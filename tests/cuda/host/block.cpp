@@ -284,6 +284,7 @@ const std::set<std::string>& launched_kernels() { return launched; }
 int64_t threads_run() { return threads_total; }
 
 void run_grid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
+  const Unobserved harness;
   const uint64_t threads = uint64_t(block.x) * block.y * block.z, blocks = uint64_t(grid.x) * grid.y * grid.z;
   if (threads == 0 || threads > 1024 || block.z > 64 || blocks == 0 || grid.x > 2147483647u || grid.y > 65535 ||
       grid.z > 65535 || shared_bytes > kMaxDynamicShared)
@@ -309,7 +310,10 @@ int barrier(int predicate, const char* file, int line) { return current->barrier
 uint64_t exchange(WarpOp op, uint32_t mask, uint64_t value, int source, const char* file, int line) {
   return current->exchange(op, mask, value, source, file, line);
 }
-void* static_shared(const void* key, size_t bytes) { return current->static_shared(key, bytes); }
+void* static_shared(const void* key, size_t bytes) {
+  const Unobserved harness;
+  return current->static_shared(key, bytes);
+}
 void* dynamic_shared_bytes() { return current->dynamic(); }
 
 }  // namespace hostcuda

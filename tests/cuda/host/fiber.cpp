@@ -11,6 +11,10 @@ extern "C" {
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 [[gnu::weak]] void __tsan_acquire(void* p);
 [[gnu::weak]] void __tsan_release(void* p);
+[[gnu::weak]] void AnnotateIgnoreReadsBegin(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreReadsEnd(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreWritesBegin(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreWritesEnd(const char* file, int line);
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom, size_t size);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom_old, size_t* size_old);
 
@@ -34,9 +38,15 @@ constexpr unsigned kNoSynchronisation = 1;  // of __tsan_switch_to_fiber: a swit
 size_t stack_bytes() { return detects_races() ? 32 << 10 : 64 << 10; }
 
 // Stacks and ThreadSanitizer's fibers are used again: creating them is slow.
+struct StackPool {
+  std::vector<char*> idle;
+  ~StackPool() {
+    for (char* stack : idle) std::free(stack);
+  }
+};
 std::vector<char*>& idle_stacks() {
-  static std::vector<char*> stacks;
-  return stacks;
+  static StackPool pool;
+  return pool.idle;
 }
 std::vector<void*>& idle_race_fibers() {
   static std::vector<void*> fibers;
@@ -51,6 +61,17 @@ void released(void* p) {
 }
 void acquired(void* p) {
   if (__tsan_acquire) __tsan_acquire(p);
+}
+
+Unobserved::Unobserved() {
+  if (!detects_races()) return;
+  AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+}
+Unobserved::~Unobserved() {
+  if (!detects_races()) return;
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
 
 FiberSwitch::FiberSwitch() {
