@@ -193,6 +193,10 @@ void Block::settle(Thread& thread) {
 void Block::open_barrier() {
   const Thread* first = nullptr;
   int count = 0;
+  for (const Thread& thread : threads_)
+    if (thread.wait == Wait::barrier && live_ < threads_.size())
+      fail(std::to_string(threads_.size() - live_) + " threads have left, others wait at a barrier", thread.file,
+           thread.line);
   for (Thread& thread : threads_) {
     if (thread.wait != Wait::barrier) continue;
     if (!first) first = &thread;
