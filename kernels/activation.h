@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 enum class Activation { silu, relu, gelu, gelu_tanh, sigmoid, tanh, softplus, leaky_relu, exp };
@@ -33,4 +35,11 @@ inline void relu_backward(int64_t n, const double* x, const double* dy, double* 
 }
 
 }  // namespace cpu
+
+namespace cuda {
+template <class T>
+void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y, Stream);
+template <class T>
+void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

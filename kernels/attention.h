@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 // Queries (B, Lq), and M + Lk keys and values: first the memory that all of a batch share, then the batch's own tokens.
@@ -54,4 +56,17 @@ inline void attention_backward(const AttentionGeometry& g, const AttentionInputs
   reference::attention_backward(g, in, dy, out);
 }
 }  // namespace cpu
+
+// Operands in three tensors: M is 0 and both strides are heads*d.
+namespace cuda {
+constexpr int64_t kMaxAttentionWidth = 128;  // channels of a head; more throws Error
+
+// lse (B, heads, Lq): log sum_j exp(scale q_i . k_j), kept for backward.
+template <class T>
+void attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* y, float* lse, Stream);
+// delta (B, heads, Lq) is scratch.
+template <class T>
+void attention_backward(const AttentionGeometry&, const T* q, const T* k, const T* v, const T* y, const float* lse, const T* dy,
+                        float* delta, T* dq, T* dk, T* dv, Stream);
+}  // namespace cuda
 }  // namespace echodiff

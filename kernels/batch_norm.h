@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct BatchNormGeometry {
@@ -59,4 +61,13 @@ inline void batch_norm_backward(BatchNormGeometry geo, bool training, const doub
   reference::batch_norm_backward(geo, training, x, weight, dy, mean, rstd, dx, dweight, dbias);
 }
 }  // namespace cpu
+
+namespace cuda {
+int64_t batch_norm_scratch(BatchNormGeometry geo);  // doubles, for statistics and backward
+void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch, Stream);
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, float* y, Stream);
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

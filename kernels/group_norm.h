@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/epilogue.h"
+
 namespace echodiff {
 
 struct GroupNormGeometry {
@@ -53,4 +55,15 @@ inline void group_norm_backward(const GroupNormGeometry& g, const double* x, con
   reference::group_norm_backward(g, x, weight, mean, rstd, dy, dx, dweight, dbias);
 }
 }  // namespace cpu
+
+namespace cuda {
+template <class T>
+void group_norm_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias, double eps,
+                        const NormEpilogue<T>&, T* y, float* mean, float* rstd, Stream);
+int64_t group_norm_backward_scratch(const GroupNormGeometry&);  // floats
+// Of the norm alone: dy is the gradient before the epilogue.
+template <class T>
+void group_norm_backward(const GroupNormGeometry&, const T* x, const float* weight, const float* mean, const float* rstd, const T* dy,
+                         T* dx, float* dweight, float* dbias, float* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/cuda/stream.h"
 
 namespace echodiff {
 
@@ -36,4 +37,16 @@ inline void linear_attention_backward(const AttentionGeometry& g, const Attentio
   reference::linear_attention_backward(g, in, state, dy, out);
 }
 }  // namespace cpu
+
+// Operands in three tensors: M is 0, both strides are heads*d, scale is d^-0.5. qs and ks, the two softmaxes, are kept
+// for backward.
+namespace cuda {
+int64_t linear_attention_scratch(const AttentionGeometry&);  // floats, for forward and backward
+template <class T>
+void linear_attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* qs, T* ks, float* context, T* y,
+                              float* scratch, Stream);
+template <class T>
+void linear_attention_backward(const AttentionGeometry&, const T* qs, const T* ks, const T* v, const float* context, const T* dy, T* dq,
+                               T* dk, T* dv, float* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

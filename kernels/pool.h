@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct MaxPoolGeometry {
@@ -48,4 +50,21 @@ inline void max_pool2d_forward(MaxPoolGeometry geo, const double* x, double* y, 
   reference::max_pool2d_forward(geo, x, y, index);
 }
 }  // namespace cpu
+
+namespace cuda {
+// A PoolAxis whose tables are on the device.
+struct PoolAxisView {
+  int64_t in, out;
+  const int64_t *begin, *end, *divisor;
+};
+
+template <class T>
+void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream);
+template <class T>
+void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx, Stream);
+template <class T>
+void avg_pool2d_forward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView columns, const T* x, T* y, Stream);
+template <class T>
+void avg_pool2d_backward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView columns, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/epilogue.h"
 #include "kernels/elementwise.h"
 
 namespace echodiff {
@@ -45,4 +46,16 @@ inline void rms_norm_backward(int64_t pixels, int64_t C, const double* x, const 
   reference::rms_norm_backward(pixels, C, x, gain, inverse_norm, dy, dx, dgain);
 }
 }  // namespace cpu
+
+namespace cuda {
+// pixels_of_sample: H W, for the epilogue's (N, 2C)
+template <class T>
+void rms_norm_forward(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x, const float* gain, const NormEpilogue<T>&,
+                      T* y, float* inverse_norm, Stream);
+int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C);  // floats
+// Of the norm alone: dy is the gradient before the epilogue.
+template <class T>
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy, T* dx,
+                       float* dgain, float* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

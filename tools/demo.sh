@@ -25,7 +25,7 @@ step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "build"
 "$here/tools/install_deps.sh" --programs
-cmake -S "$here" -B "$here/build-demo" -DECHODIFF_TESTS=OFF -DCMAKE_RULE_MESSAGES=OFF >/dev/null
+cmake -S "$here" -B "$here/build-demo" -DECHODIFF_TESTS=OFF -DECHODIFF_CUDA=OFF -DCMAKE_RULE_MESSAGES=OFF >/dev/null
 cmake --build "$here/build-demo" --parallel "$(nproc)" --target dphantom dtrain dsample dlabel dreport bench_models -- --no-print-directory -s
 bin=$here/build-demo/bin
 
