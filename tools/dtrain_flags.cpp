@@ -35,8 +35,8 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
   options.add("--min-snr-gamma", flags.min_snr_gamma, "loss weight min(snr, gamma)/snr", {0.01, 1000}, "snr", "off");
   options.add("--mask-drop", flags.mask_drop, "share of samples trained without organ masks, for --guidance", {0, 1},
               "fraction");
-  options.add_choice("--arch", flags.architecture, "U-Net: lucidrains 2.x, its 1.x with GroupNorm, guided-diffusion",
-                     {"lucidrains", "lucidrains1", "guided"});
+  options.add_choice("--arch", flags.architecture, "U-Net: lucidrains 2.x, its 1.x with GroupNorm, guided-diffusion, UNet2DModel of diffusers",
+                     {"lucidrains", "lucidrains1", "guided", "diffusers"});
   options.add_choice("--condition", flags.condition, "how masks enter: as input channels, or in the norms (guided)",
                      {"concat", "spade"});
   options.add("--dim", flags.dim, "channels at full resolution", {4, 4096}, "channels");
@@ -45,7 +45,7 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
   options.add("--heads", flags.heads, "attention heads", {1, 256}, "heads");
   options.add("--head-dim", flags.head_dim, "channels of an attention head", {1, 1024}, "channels");
   options.add("--attention-resolutions", flags.attention_resolutions,
-              "guided: downsampling factors with attention besides the middle", "N,N,...");
+              "guided, diffusers: downsampling factors with attention besides the middle", "N,N,...");
   options.add("--dropout", flags.dropout, "share of activations dropped in residual blocks", {0, 0.99}, "fraction");
   options.add_flag("--print-summary", flags.print_summary, "list every parameter tensor on stderr");
 }

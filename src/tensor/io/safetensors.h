@@ -18,7 +18,7 @@ struct NamedTensor {
 
 struct SafetensorsFile {
   std::vector<NamedTensor> tensors;             // in the header's order
-  std::vector<std::string> stored_types;        // of each tensor in the file, PyTorch's word: "float16"
+  std::vector<std::string> stored_types{};      // of each tensor in the file, PyTorch's word: "float16"
   std::map<std::string, std::string> metadata;  // the header's __metadata__
   std::string path;                             // where it was read from, for messages
 
