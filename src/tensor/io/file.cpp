@@ -27,6 +27,7 @@ class Descriptor {
     if (number_ >= 0) ::close(number_);
   }
   int number() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
   // Closing may report a write that failed late (NFS, quotas), so it can't be left to the destructor.
   int close() {
     const int result = ::close(number_);
@@ -90,20 +91,53 @@ void write_all(const Descriptor& file, std::string_view bytes, const std::string
 
 }  // namespace
 
-std::string read_file(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+InputFile::InputFile(const std::string& path) : path_(path) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   check_input(file.number() >= 0, Fault::kMissingInput, path, ": cannot be opened: ", reason(),
               "; give the path of a readable file");
   struct stat about = {};
   check_input(::fstat(file.number(), &about) == 0, Fault::kIo, path, ": ", reason());
   check_input(!S_ISDIR(about.st_mode), Fault::kMissingInput, path, ": is a folder, expected a file");
-  std::string bytes(size_t(about.st_size), '\0');
-  bytes.resize(read_some(file.number(), bytes.data(), bytes.size(), path));
-  if (!S_ISREG(about.st_mode)) {  // a pipe states no size: read to its end
-    char block[65536];
-    for (size_t count; (count = read_some(file.number(), block, sizeof block, path)) > 0;) bytes.append(block, count);
+  if (S_ISREG(about.st_mode)) {
+    size_ = int64_t(about.st_size);
+    descriptor_ = file.release();
+    return;
   }
+  char block[65536];
+  for (size_t count; (count = read_some(file.number(), block, sizeof block, path)) > 0;) pipe_.append(block, count);
+  size_ = int64_t(pipe_.size());
+}
+
+InputFile::~InputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void InputFile::read_at(int64_t offset, char* out, int64_t size) const {
+  check(offset >= 0 && size >= 0 && offset <= size_ && size <= size_ - offset, "read_at: bytes ", offset, " + ", size,
+        " lie outside ", path_);
+  if (descriptor_ < 0) {
+    std::memcpy(out, pipe_.data() + offset, size_t(size));
+    return;
+  }
+  for (int64_t done = 0; done < size;) {
+    const ssize_t count = ::pread(descriptor_, out + done, size_t(size - done), off_t(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    check_input(count >= 0, Fault::kIo, path_, ": reading failed at byte ", offset + done, ": ", reason());
+    check_input(count > 0, Fault::kIo, path_, ": ends at byte ", offset + done, ", expected ", size_,
+                " bytes; it was cut while it was read");
+    done += int64_t(count);
+  }
+}
+
+std::string InputFile::read(int64_t offset, int64_t size) const {
+  std::string bytes(size_t(size), '\0');
+  read_at(offset, bytes.data(), size);
   return bytes;
+}
+
+std::string read_file(const std::string& path) {
+  const InputFile file(path);
+  return file.read(0, file.size());
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

@@ -1,6 +1,7 @@
 // Whole files in and out of memory: a written file is either completely there or not there at all.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,28 @@ namespace echodiff {
 // All bytes of the file at `path`. Throws Error: kMissingInput when there is no such file, or it is a folder or may
 // not be read; kIo when reading it fails.
 std::string read_file(const std::string& path);
+
+// A file read piece by piece.
+class InputFile {
+ public:
+  // Throws Error(kMissingInput) as read_file does. A pipe, which states no size, is read to its end into memory.
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  int64_t size() const { return size_; }
+  // Bytes offset .. offset + size - 1, which must lie within the file. Throws Error(kIo) when reading fails or the file
+  // has become shorter.
+  void read_at(int64_t offset, char* out, int64_t size) const;
+  std::string read(int64_t offset, int64_t size) const;
+
+ private:
+  std::string path_, pipe_;  // pipe_: what came out of one
+  int descriptor_ = -1;
+  int64_t size_ = 0;
+};
 
 // Replaces `path` by `bytes`, whole or not at all, even through a crash or power loss: a temporary file in the same
 // folder, fsync, rename, fsync of the folder. Throws Error kCannotCreate when the file can't be made there, kIo when

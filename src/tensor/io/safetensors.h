@@ -7,9 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/io/stored.h"
 #include "tensor/tensor.h"
 
 namespace echodiff {
+
+class InputFile;  // file.h
 
 struct NamedTensor {
   std::string name;
@@ -18,7 +21,7 @@ struct NamedTensor {
 
 struct SafetensorsFile {
   std::vector<NamedTensor> tensors;             // in the header's order
-  std::vector<std::string> stored_types{};      // of each tensor in the file, PyTorch's word: "float16"
+  std::vector<StoredType> stored_types;         // of each tensor, in the file
   std::map<std::string, std::string> metadata;  // the header's __metadata__
   std::string path;                             // where it was read from, for messages
 
@@ -32,19 +35,26 @@ struct SafetensorsFile {
 // Throws Error: kMissingInput without the file; kBadInput, naming the file and the key or offset, when the header is
 // longer than 100 MB or than the file, is not the expected JSON, names a tensor twice, or when sizes, types and offsets
 // disagree, overlap, leave a hole or leave bytes over.
+// Memory: the tensors, the header and a small block.
 SafetensorsFile read_safetensors(const std::string& path);
+SafetensorsFile read_safetensors(const InputFile& input);
 
 // The same from bytes in memory; `path` is for messages.
 SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& path);
 
 // The file's bytes: a function of the arguments alone, so its hash is reproducible. The header keeps the order given;
-// 8-byte elements are stored before 4-byte ones so that every tensor lies aligned to its element. Throws
-// Error(kInternal) for a name used twice, reserved or not UTF-8.
+// wider elements are stored before narrower ones so that every tensor lies aligned to its element. The second form
+// stores tensor i as types[i]. Throws Error(kInternal) for a name used twice, reserved or not UTF-8, and for a value
+// that its type does not hold exactly.
 std::string encode_safetensors(const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata);
+std::string encode_safetensors(const std::vector<NamedTensor>& tensors, const std::vector<StoredType>& types,
                                const std::map<std::string, std::string>& metadata);
 
 // Writes it whole or not at all. Throws Error kCannotCreate or kIo.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                       const std::vector<StoredType>& types, const std::map<std::string, std::string>& metadata);
 
 }  // namespace echodiff

@@ -1,0 +1,52 @@
+// Which tensors are made from which storage, and their making while the storages' bytes go by.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/torch_import/pickle_names.h"
+
+namespace echodiff {
+
+class StoragePlan {
+ public:
+  // Tensors that are the same view of the same storage become one, shared. Throws Error(kBadInput), starting with
+  // `where`, when views repeat elements (stride 0, overlap) beyond 2 x `file_size` + 64 MiB in all. `swap`: elements
+  // are big-endian.
+  StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string where);
+
+  int64_t bytes_of_storage(size_t storage) const;
+  // How many bytes at a time: the whole storage when a view jumps back and forth in it.
+  int64_t block_bytes(size_t storage) const;
+  // The storage's bytes in order, `block_bytes` at a time. Swaps them in place where needed.
+  void take(size_t storage, char* bytes, int64_t first, int64_t count);
+
+  // When every storage has gone by.
+  std::vector<SourceTensor> finish();
+  bool swaps() const { return swap_; }
+  int64_t shared() const { return int64_t(flat_.tensors.size()) - int64_t(views_.size()); }
+
+ private:
+  struct View {
+    const PickleTensor* tensor;
+    const std::string* name;             // of the first tensor that it makes
+    std::unique_ptr<ViewReader> reader;  // while its storage goes by
+    Tensor made;
+  };
+  void begin(size_t storage);
+  void end(size_t storage);
+
+  const Pickle& pickle_;
+  const FlatPickle& flat_;
+  bool swap_;
+  std::string where_;
+  std::vector<View> views_;
+  std::vector<size_t> view_of_;                  // of each of flat.tensors
+  std::vector<std::vector<size_t>> of_storage_;  // its views
+};
+
+// Adds what a person may want to know of the pickle.
+void describe_pickle(const Pickle& pickle, const StoragePlan& plan, WeightsFile* file);
+
+}  // namespace echodiff
