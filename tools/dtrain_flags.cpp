@@ -17,8 +17,8 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
               "batches");
   options.add_flag("--resume", flags.resume, "go on from the newest checkpoint of --out, to the same bits");
   options.add("--init", flags.init,
-              "begin with these weights (safetensors); the network's shape is read off them "
-              "unless given",
+              "begin with the network of this run, or of any PyTorch file that dweights import takes "
+              "(guided-diffusion: with --heads or --head-dim)",
               "FILE");
   options.add("--replay", flags.replay, "train on exactly these batches: x_0, cond, t, noise (safetensors)", "FILE");
   options.add_flag("--flip", flags.augment.flip, "mirror every other picture with its masks");
@@ -42,8 +42,8 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
   options.add("--dim", flags.dim, "channels at full resolution", {4, 4096}, "channels");
   options.add("--mults", flags.mults, "channels of each level, times dim", "N,N,...");
   options.add("--blocks", flags.blocks, "residual blocks a level; lucidrains has 2", {1, 16}, "blocks");
-  options.add("--heads", flags.heads, "attention heads", {1, 256}, "heads");
-  options.add("--head-dim", flags.head_dim, "channels of an attention head", {1, 1024}, "channels");
+  options.add("--heads", flags.heads, "attention heads; guided: where --head-dim is 0", {1, 256}, "heads");
+  options.add("--head-dim", flags.head_dim, "channels of an attention head; 0: as --heads says (guided), one head (diffusers)", {0, 1024}, "channels");
   options.add("--attention-resolutions", flags.attention_resolutions,
               "guided, diffusers: downsampling factors with attention besides the middle", "N,N,...");
   options.add("--dropout", flags.dropout, "share of activations dropped in residual blocks", {0, 0.99}, "fraction");

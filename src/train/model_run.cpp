@@ -183,10 +183,9 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
 }
 
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
-  const bool is_file = std::filesystem::is_regular_file(run);
-  check_input(is_file || std::filesystem::is_directory(run), Fault::kMissingInput, run,
+  check_input(std::filesystem::exists(run), Fault::kMissingInput, run,
               ": no such run directory; give the --out of dtrain diffusion");
-  const std::string path = is_file ? run : latest_checkpoint(run);
+  const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": holds no checkpoint yet (no checkpoints/latest); train it first");
   const SafetensorsFile file = read_checkpoint(path);
@@ -197,33 +196,6 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   loaded.network.load_state_dict(weights);
   loaded.network.eval();
   return loaded;
-}
-
-bool infer_lucidrains(const StateDict& weights, DenoiserOptions* options) {
-  const auto find = [&](const std::string& name) -> const Tensor* {
-    for (const NamedTensor& entry : weights)
-      if (entry.name == name) return &entry.tensor;
-    return nullptr;
-  };
-  const Tensor *first = find("init_conv.weight"), *last = find("final_conv.weight"), *memory = find("mid_attn.mem_kv");
-  if (!first || !last || !memory || first->rank() != 4 || last->rank() != 4 || memory->rank() != 4) return false;
-  DenoiserOptions found = *options;
-  found.architecture = find("downs.0.0.block1.norm.g") ? "lucidrains" : "lucidrains1";
-  found.dim = first->dim(0);
-  found.planes = first->dim(1) - found.image_channels;
-  found.learned_variance = last->dim(0) == 2 * found.image_channels;
-  found.heads = memory->dim(1);
-  found.head_dim = memory->dim(3);
-  found.mults.clear();
-  for (int64_t level = 0;; ++level) {  // all but the last end in space-to-depth and a 1x1 convolution
-    const std::string name = "downs." + std::to_string(level) + ".3.";
-    const Tensor* down = find(name + "1.weight") ? find(name + "1.weight") : find(name + "weight");
-    if (!down || down->dim(0) % found.dim != 0) break;
-    found.mults.push_back(down->dim(0) / found.dim);
-  }
-  if (found.mults.empty()) return false;
-  *options = found;
-  return true;
 }
 
 }  // namespace echodiff

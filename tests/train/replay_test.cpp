@@ -5,6 +5,7 @@
 
 #include "diffusion/diffusion.h"
 #include "nn/denoiser.h"
+#include "nn/torch_import/import.h"
 #include "tests/golden.h"
 #include "tests/shared.h"
 #include "train/ema.h"
@@ -21,9 +22,9 @@ using ReplayGolden = SharedTest;
 
 TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   constexpr int64_t kT = 1000;
-  const StateDict initial = read_safetensors((golden_dir() / "unet/replay_init.safetensors").string()).tensors;
-  DenoiserOptions options;
-  ASSERT_TRUE(infer_lucidrains(initial, &options));
+  const DenoiserImport import = import_denoiser((golden_dir() / "unet/replay_init.safetensors").string(), {});
+  const StateDict& initial = import.model;
+  const DenoiserOptions& options = import.options;
   EXPECT_EQ(options.dim, 8);
   EXPECT_EQ(options.mults, (std::vector<int64_t>{1, 2, 4}));
   EXPECT_EQ(options.planes, 3);

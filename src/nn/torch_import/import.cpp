@@ -177,6 +177,7 @@ void take_adam(const SourceAdam& adam, Denoiser* network, const std::string& whe
     import->exp_avg_sq.push_back({parameters[i].name, adam.exp_avg_sq[i].to(DType::f32)});
   }
   import->adam_step = adam.step;
+  import->adam_settings = adam.settings;
 }
 
 }  // namespace

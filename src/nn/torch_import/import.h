@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct DenoiserImport {
   // Adam's, by the names of the parameters; empty unless the file holds a state for every one.
   StateDict exp_avg, exp_avg_sq;
   int64_t adam_step = 0;
+  std::map<std::string, double> adam_settings;  // lr, betas.0, betas.1, eps, weight_decay
   int64_t step = 0, ema_step = 0;  // training steps had; updates of the average
   StateDict buffers;               // of GaussianDiffusion: betas, loss_weight, ...
   std::vector<std::string> notes;  // what a person should know, one line each

@@ -33,6 +33,8 @@ constexpr Wrapper kWrappers[] = {
     {"scaler.", Part::optimizer},
 };
 
+constexpr std::string_view kGroup = "param_groups.0.";
+
 // Strips every wrapper off the front; says which part the name lies in.
 Part unwrap(std::string_view* name) {
   Part part = Part::model;
@@ -119,6 +121,8 @@ SourceParts split_parts(const WeightsFile& file) {
       parts.step = leaf.integer;
     else if (part == Part::optimizer && parse_entry(name, &index, &what) && what == "step" && leaf.is_number())
       parts.adam.step = std::max(parts.adam.step, int64_t(leaf.real));
+    else if (part == Part::optimizer && name.starts_with(kGroup) && leaf.is_number())
+      parts.adam.settings[std::string(name.substr(kGroup.size()))] = leaf.real;
   }
   const auto defined = [](const Tensor& t) { return t.defined(); };
   SourceAdam& adam = parts.adam;

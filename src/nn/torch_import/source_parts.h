@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace echodiff {
 struct SourceAdam {
   std::vector<Tensor> exp_avg, exp_avg_sq;
   int64_t step = 0;
+  std::map<std::string, double> settings;  // lr, betas.0, betas.1, eps, weight_decay, ... of the first group
   bool complete = false;  // every entry has both
 };
 
