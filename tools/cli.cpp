@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -151,6 +152,9 @@ int report(const std::string& program, int code, std::string message) {
 }  // namespace
 
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare) {
+  // No program tells the local time; but libzip converts the dates of a zip's records, for which the C library would
+  // open /etc/localtime while a file that nobody trusts is read. To glibc, ":" is UTC without a file.
+  ::setenv("TZ", ":", 1);
   try {
     Options root(info);
     return run(argc, argv, root, declare);

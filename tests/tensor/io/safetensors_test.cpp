@@ -64,7 +64,7 @@ TEST(Safetensors, RoundTrip) {
   const SafetensorsFile file = parse_safetensors(bytes, "F");
   EXPECT_EQ(file.metadata, metadata);
   for (size_t i = 0; i < examples().size(); ++i) EXPECT_EQ(file.tensors[i].name, examples()[i].name);
-  expect_same({.tensors = examples(), .metadata = {}, .path = {}}, file);
+  expect_same({.tensors = examples(), .stored_types = {}, .metadata = {}, .path = {}}, file);
   EXPECT_EQ(encode_safetensors(file.tensors, metadata), bytes);
 }
 
@@ -181,7 +181,7 @@ TEST(Safetensors, MissingTensorAndFile) {
 TEST(Safetensors, WriteThenRead) {
   const std::string path = ::testing::TempDir() + "echodiff_safetensors_test.safetensors";
   write_safetensors(path, examples(), {{"a", "b"}});
-  expect_same({.tensors = examples(), .metadata = {}, .path = {}}, read_safetensors(path));
+  expect_same({.tensors = examples(), .stored_types = {}, .metadata = {}, .path = {}}, read_safetensors(path));
   std::filesystem::remove(path);
 }
 
