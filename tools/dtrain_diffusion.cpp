@@ -102,11 +102,12 @@ void require_same_run(const Metadata& saved, const Metadata& now, const std::str
 // The resolved flags with one value replaced by what the data or --init said, so that --config gives the same run
 // again.
 std::string with_value(std::string toml, const std::string& key, const std::string& value) {
-  const std::string start = "\n" + key + " = ";
-  const size_t at = toml.find(start);
-  if (at == std::string::npos) return toml;
-  const size_t begin = at + start.size();
-  return toml.replace(begin, toml.find('\n', begin) - begin, value);
+  for (const std::string& start : {"\n" + key + " = ", "\n# " + key + ": "}) {  // the second: unset
+    const size_t at = toml.find(start);
+    if (at != std::string::npos)
+      return toml.replace(at, toml.find('\n', at + 1) - at, concat_message("\n", key, " = ", value));
+  }
+  return toml;
 }
 
 std::string config_text(const std::string& flags_toml, const DenoiserRun& run, int64_t steps, int64_t parameter_count) {

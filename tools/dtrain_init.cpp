@@ -53,9 +53,11 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
   agree(common, "--blocks", flags.blocks, net.blocks, path);
   agree(common, "--condition", flags.condition, net.condition, path);
   agree(common, "--attention-resolutions", flags.attention_resolutions, join(net.attention_resolutions), path);
-  check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path, ": expected a network of one channel "
-              "without a learned variance, found ", net.image_channels, " channels",
-              net.learned_variance ? " and a variance" : "", "; only such are trained here");
+  check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path,
+              ": expected a network of one channel "
+              "without a learned variance, found ",
+              net.image_channels, " channels", net.learned_variance ? " and a variance" : "",
+              "; only such are trained here");
   net.dropout = flags.dropout;
   return *initial;
 }

@@ -32,7 +32,8 @@ int export_run(const ExportCommand& flags, const Common& common) {
   const SafetensorsFile file = read_checkpoint(path);
   const auto kind = file.metadata.find("kind");
   StateDict weights = with_prefix(file.tensors, "ema.");
-  check_input(flags.part != "ema" || !weights.empty(), Fault::kBadInput, path, ": expected a moving average, found none");
+  check_input(flags.part != "ema" || !weights.empty(), Fault::kBadInput, path,
+              ": expected a moving average, found none");
   if (flags.part == "model" || weights.empty()) weights = raw_weights(file.tensors);
   std::string target = flags.out;
   if (kind != file.metadata.end() && kind->second == "scorer") {
@@ -57,9 +58,11 @@ void ExportCommand::declare(Options& root) {
   Options& options = root.subcommand("export", "Writes a run's weights under PyTorch's names.",
                                      "dweights export RUN --out weights.safetensors");
   options.add_positional("run", run, "run directory, or one checkpoint").required();
-  options.add("--out", out,
-              "file to write; for diffusers a name without .safetensors is a folder of config.json and weights",
-              "FILE.safetensors").required();
+  options
+      .add("--out", out,
+           "file to write; for diffusers a name without .safetensors is a folder of config.json and weights",
+           "FILE.safetensors")
+      .required();
   options.add_choice("--as", as, "whose names: there is one for each network",
                      {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"}, "the network's own");
   options.add_choice("--part", part, "weights to write", {"model", "ema"}, "ema where the run has it");

@@ -70,9 +70,7 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
   if (flags.timesteps) run.T = *flags.timesteps;
   if (flags.schedule != "file") run.schedule = parse_schedule(flags.schedule);
   if (flags.predict != "file") run.prediction = parse_prediction(flags.predict);
-  const auto known = [&](const char* what, bool given) {
-    return given || std::ranges::find(told, what) != told.end();
-  };
+  const auto known = [&](const char* what, bool given) { return given || std::ranges::find(told, what) != told.end(); };
   std::string assumed;
   const auto assume = [&](bool is_known, const std::string& what) {
     if (!is_known) assumed += (assumed.empty() ? "" : ", ") + what;
@@ -148,8 +146,16 @@ void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImp
               "--against: only guided-diffusion's attention has to be found, found ", import->options.architecture);
   DenoiserOptions best;
   double smallest = INFINITY;
-  for (const auto& [heads, head_dim] : {std::pair<int64_t, int64_t>{1, 0}, {2, 0}, {4, 0}, {8, 0}, {16, 0}, {1, 8},
-                                        {1, 16}, {1, 32}, {1, 64}, {1, 128}})
+  for (const auto& [heads, head_dim] : {std::pair<int64_t, int64_t>{1, 0},
+                                        {2, 0},
+                                        {4, 0},
+                                        {8, 0},
+                                        {16, 0},
+                                        {1, 8},
+                                        {1, 16},
+                                        {1, 32},
+                                        {1, 64},
+                                        {1, 128}})
     for (const bool new_order : {false, true}) {
       DenoiserOptions options = import->options;
       options.heads = heads;
@@ -168,8 +174,10 @@ void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImp
         if (error.fault() != Fault::kUsage) throw;  // heads that don't divide the width
       }
     }
-  check_input(smallest <= 1e-3, Fault::kBadInput, io.path, ": no number of heads and order of q, k, v gives its answers; the "
-              "best is off by ", smallest, " relative; is it this network's?");
+  check_input(smallest <= 1e-3, Fault::kBadInput, io.path,
+              ": no number of heads and order of q, k, v gives its answers; the "
+              "best is off by ",
+              smallest, " relative; is it this network's?");
   import->options = best;
   note(common, concat_message("found by parity, off by ", smallest, " relative: ",
                               best.head_dim > 0 ? concat_message("--num-head-channels ", best.head_dim)
@@ -223,12 +231,12 @@ int import_file(const ImportCommand& flags, const Common& common) {
   save_checkpoint(flags.out, import.step, checkpoint_tensors(import), metadata, 0);
   for (const std::string& line : import.notes) note(common, line);
   const DenoiserOptions& net = run.options;
-  note(common, concat_message(flags.out, ": ", net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults), ", ",
-                              net.image_channels, " channels and ", net.planes, " masks",
-                              net.learned_variance ? ", learned variance" : "", "; all ", import.model.size(),
-                              " tensors accounted for", import.ema.empty() ? "" : ", with their moving average",
-                              import.exp_avg.empty() ? ""
-                                                     : concat_message(" and Adam's state after step ", import.adam_step)));
+  note(common,
+       concat_message(flags.out, ": ", net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults), ", ",
+                      net.image_channels, " channels and ", net.planes, " masks",
+                      net.learned_variance ? ", learned variance" : "", "; all ", import.model.size(),
+                      " tensors accounted for", import.ema.empty() ? "" : ", with their moving average",
+                      import.exp_avg.empty() ? "" : concat_message(" and Adam's state after step ", import.adam_step)));
   return 0;
 }
 
@@ -251,20 +259,23 @@ void ImportCommand::declare(Options& root) {
                                      "dweights import model.pt --as lucidrains --out runs/imported");
   options.add_positional("file", file, ".pt .pth .ckpt .bin .safetensors, or a folder that diffusers saved").required();
   options.add("--out", out, "run directory to write", "RUN").required();
-  options.add_choice("--as", as, "whose network it is (sdm is unproven)",
-                     {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"}).required();
+  options
+      .add_choice("--as", as, "whose network it is (sdm is unproven)",
+                  {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"})
+      .required();
   options.add("--num-heads", num_heads, "guided-diffusion, sdm: attention heads, which the file doesn't say", {1, 1024},
               "heads", "from --num-head-channels");
   options.add("--num-head-channels", num_head_channels, "the same, by the channels of a head", {1, 4096}, "channels",
               "from --num-heads");
   options.add_choice("--attention-order", attention_order,
-                     "guided-diffusion, sdm: rows of qkv by head first (legacy) or by q, k, v (new)", {"legacy", "new"});
+                     "guided-diffusion, sdm: rows of qkv by head first (legacy) or by q, k, v (new)",
+                     {"legacy", "new"});
   options.add("--against", against, "find heads and order by parity with these answers, as dweights verify takes them",
               "FILE.safetensors");
   options.add_choice("--part", part, "of a training checkpoint: the trained weights or their moving average alone",
                      {"model", "ema"}, "all there is, with Adam's state");
-  options.add("--image-channels", image_channels, "channels of a picture; 1 makes a network of RGB one of grey", {1, 64},
-              "channels", "as the file");
+  options.add("--image-channels", image_channels, "channels of a picture; 1 makes a network of RGB one of grey",
+              {1, 64}, "channels", "as the file");
   options.add("--classes", classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000}, "classes",
               "as the file");
   options.add("--class-label", class_label, "of a class-conditional network: the class to keep for good", {0, 1000000},

@@ -58,13 +58,15 @@ int verify(const VerifyCommand& flags, const Common& common) {
 }  // namespace
 
 void VerifyCommand::declare(Options& root) {
-  Options& options = root.subcommand("verify",
-                                     "Compares a run's outputs with PyTorch's; exit code 1 beyond the tolerance.",
-                                     "dweights verify RUN --against io.safetensors");
+  Options& options =
+      root.subcommand("verify", "Compares a run's outputs with PyTorch's; exit code 1 beyond the tolerance.",
+                      "dweights verify RUN --against io.safetensors");
   options.add_positional("run", run, "run directory, or one checkpoint").required();
-  options.add("--against", against,
-              "x (N, C, H, W) with the masks as channels, t (N), y or logits, act/NAME; or cases of these under prefixes",
-              "FILE.safetensors").required();
+  options
+      .add("--against", against,
+           "x (N, C, H, W) with the masks as channels, t (N), y or logits, act/NAME; or cases of these under prefixes",
+           "FILE.safetensors")
+      .required();
   options.add("--tolerance", tolerance, "largest difference over the largest |reference|", {0, 1}, "fraction");
   options.add_choice("--part", part, "weights to run", {"model", "ema"}, "ema where the run has it");
   options.body([this](const Common& common) { return verify(*this, common); });

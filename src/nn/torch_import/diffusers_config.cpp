@@ -122,12 +122,12 @@ void read_network(ConfigReader& read, DenoiserOptions* net) {
 
 void read_levels(ConfigReader& read, DenoiserOptions* net, const std::string& where) {
   const std::vector<int64_t> widths = read.take<std::vector<int64_t>>("block_out_channels", {224, 448, 672, 896});
-  const std::vector<bool> down = read_types(
-      read, "down_block_types", {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"},
-      "DownBlock2D", "AttnDownBlock2D");
+  const std::vector<bool> down =
+      read_types(read, "down_block_types", {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"},
+                 "DownBlock2D", "AttnDownBlock2D");
   std::vector<bool> up =
-      read_types(read, "up_block_types", {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"},
-                 "UpBlock2D", "AttnUpBlock2D");
+      read_types(read, "up_block_types", {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}, "UpBlock2D",
+                 "AttnUpBlock2D");
   check_input(!widths.empty() && widths.size() == down.size() && widths.size() == up.size() && widths.size() < 16 &&
                   *std::ranges::min_element(widths) > 0 && *std::ranges::max_element(widths) < (1 << 16),
               Fault::kBadInput, where, ": block_out_channels: expected one positive width for each of ", down.size(),

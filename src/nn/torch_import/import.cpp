@@ -24,7 +24,8 @@ Location locate(const std::string& path) {
     return {path, fs::is_regular_file(config, ignored) ? config.string() : ""};
   }
   fs::path folder = path;
-  if (!fs::exists(folder / "config.json", ignored) && fs::exists(folder / "unet/config.json", ignored)) folder /= "unet";
+  if (!fs::exists(folder / "config.json", ignored) && fs::exists(folder / "unet/config.json", ignored))
+    folder /= "unet";
   const std::string config = fs::exists(folder / "config.json", ignored) ? (folder / "config.json").string() : "";
   for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
                            "diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.safetensors"})
@@ -43,7 +44,8 @@ Source read_source(const std::string& path, const ImportOptions& options, std::v
   SourceParts& parts = source.parts;
   for (const std::string& warning : file.warnings) notes->push_back(warning);
   if (options.part == "ema" || parts.model.empty()) {
-    check_input(!parts.ema.empty(), Fault::kBadInput, path, ": expected ", options.part == "ema" ? "a part ema" : "weights",
+    check_input(!parts.ema.empty(), Fault::kBadInput, path, ": expected ",
+                options.part == "ema" ? "a part ema" : "weights",
                 ", found none; leave --part out to take what there is");
     parts.model = std::move(parts.ema);
     parts.ema.clear();
@@ -86,7 +88,8 @@ Tensor fold_inputs(const Tensor& weight, int64_t colours) {
 // The mean of the colours' outputs; twice as many with a variance.
 Tensor fold_outputs(const Tensor& values, int64_t colours) {
   std::vector<Tensor> groups;
-  for (int64_t at = 0; at < values.dim(0); at += colours) groups.push_back(mean(slice(values, 0, at, at + colours), {0}));
+  for (int64_t at = 0; at < values.dim(0); at += colours)
+    groups.push_back(mean(slice(values, 0, at, at + colours), {0}));
   return concat(groups, 0);
 }
 
@@ -114,9 +117,10 @@ void to_one_channel(DenoiserImport* import) {
   import->exp_avg.clear();
   import->exp_avg_sq.clear();
   import->options.image_channels = 1;
-  import->notes.push_back(concat_message(ends.first, " summed over ", colours, " colours, ", ends.last,
-                                         "* averaged: the network takes and gives grey pictures; without fine-tuning it "
-                                         "answers as for three equal channels"));
+  import->notes.push_back(
+      concat_message(ends.first, " summed over ", colours, " colours, ", ends.last,
+                     "* averaged: the network takes and gives grey pictures; without fine-tuning it "
+                     "answers as for three equal channels"));
 }
 
 const KeyMap& map_of(const std::string& as) {
@@ -190,8 +194,9 @@ std::string recognise_network(const StateDict& weights, const std::string& where
   if (shapes.has("conv_in.weight") && shapes.any_with_prefix("down_blocks.")) return "diffusers";
   if (shapes.has("conv1.weight") && shapes.any_with_prefix("layer1.")) return "resnet18";
   throw Error(Fault::kBadInput,
-              concat_message(where, ": the names are none of resnet18's, lucidrains', guided-diffusion's, SDM's or "
-                                    "diffusers'; the first is ",
+              concat_message(where,
+                             ": the names are none of resnet18's, lucidrains', guided-diffusion's, SDM's or "
+                             "diffusers'; the first is ",
                              weights.empty() ? "none" : weights.front().name));
 }
 
@@ -226,9 +231,9 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
   import.ema_step = parts.ema_step.value_or(0);
   const std::optional<int64_t> channels = options.hints.image_channels;
   if (channels && *channels != import.options.image_channels) {
-    check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage, "--image-channels: the network of ",
-                where, " has pictures of ", import.options.image_channels, " channels; only 3 can become 1, found ",
-                *channels);
+    check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage,
+                "--image-channels: the network of ", where, " has pictures of ", import.options.image_channels,
+                " channels; only 3 can become 1, found ", *channels);
     to_one_channel(&import);
   }
   if (as == "sdm") import.notes.push_back("the table for SDM is unproven: no file of the original code was at hand");
@@ -254,8 +259,8 @@ ResNet18Import import_resnet18(const std::string& path, const ImportOptions& opt
   }
   const int64_t classes = options.classes.value_or(import.options.classes);
   if (classes != import.options.classes) {
-    import.notes.push_back(concat_message("the last layer of ", import.options.classes, " classes is replaced by a fresh one of ",
-                                          classes));
+    import.notes.push_back(concat_message("the last layer of ", import.options.classes,
+                                          " classes is replaced by a fresh one of ", classes));
     import.options.classes = classes;
     ResNet18 fresh(import.options, options.seed);
     for (const NamedTensor& entry : fresh.state_dict())

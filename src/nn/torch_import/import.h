@@ -34,9 +34,9 @@ struct DenoiserImport {
   StateDict exp_avg, exp_avg_sq;
   int64_t adam_step = 0;
   std::map<std::string, double> adam_settings;  // lr, betas.0, betas.1, eps, weight_decay
-  int64_t step = 0, ema_step = 0;  // training steps had; updates of the average
-  StateDict buffers;               // of GaussianDiffusion: betas, loss_weight, ...
-  std::vector<std::string> notes;  // what a person should know, one line each
+  int64_t step = 0, ema_step = 0;               // training steps had; updates of the average
+  StateDict buffers;                            // of GaussianDiffusion: betas, loss_weight, ...
+  std::vector<std::string> notes;               // what a person should know, one line each
 };
 
 // `path` may be a folder that diffusers saved, or a pipeline with one in unet/. Throws Error: kMissingInput, kBadInput

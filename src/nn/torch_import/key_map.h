@@ -37,7 +37,8 @@ struct FittedWeights {
 
 // `source` renamed by the table and put into the shapes of `network` (its state_dict). Sizes of 1 at the end of a shape
 // may differ: attention is written as Linear, Conv1d or Conv2d. Throws Error(kBadInput), starting with `where`, that
-// lists every unknown tensor with the nearest known name, every one given twice, every misshapen and every unfilled one.
+// lists every unknown tensor with the nearest known name, every one given twice, every misshapen and every unfilled
+// one.
 FittedWeights fit_weights(const KeyMap& map, const StateDict& source, const StateDict& network,
                           const std::string& where);
 

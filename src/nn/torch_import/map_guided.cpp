@@ -7,24 +7,23 @@
 namespace echodiff {
 
 const KeyMap& guided_map() {
-  static const KeyMap map{
-      "guided-diffusion",
-      {
-          {"time_embed.{0,2}.{weight,bias}"},                                                  // 1 is SiLU
-          {"input_blocks.0.0.{weight,bias}"},                                                  // 3x3
-          {"{input_blocks,output_blocks}.#.#.in_layers.{0,2}.{weight,bias}"},                  // norm, 3x3
-          {"{input_blocks,output_blocks}.#.#.emb_layers.1.{weight,bias}"},                     // 2x wide: scale-shift
-          {"{input_blocks,output_blocks}.#.#.out_layers.{0,3}.{weight,bias}"},                 // norm, 3x3
-          {"{input_blocks,output_blocks}.#.#.skip_connection.{weight,bias}"},                  // 1x1
-          {"{input_blocks,output_blocks}.#.#.{norm,qkv,proj_out}.{weight,bias}"},              // attention
-          {"input_blocks.#.0.op.{weight,bias}"},                                               // 3x3, stride 2
-          {"output_blocks.#.#.conv.{weight,bias}"},                                            // 3x3, after nearest x2
-          {"middle_block.{0,2}.{in_layers.0,in_layers.2,emb_layers.1}.{weight,bias}"},         //
-          {"middle_block.{0,2}.{out_layers.0,out_layers.3,skip_connection}.{weight,bias}"},    //
-          {"middle_block.1.{norm,qkv,proj_out}.{weight,bias}"},                                //
-          {"out.{0,2}.{weight,bias}"},                                                         // norm, 3x3
-      },
-      {}};
+  static const KeyMap map{"guided-diffusion",
+                          {
+                              {"time_embed.{0,2}.{weight,bias}"},                                  // 1 is SiLU
+                              {"input_blocks.0.0.{weight,bias}"},                                  // 3x3
+                              {"{input_blocks,output_blocks}.#.#.in_layers.{0,2}.{weight,bias}"},  // norm, 3x3
+                              {"{input_blocks,output_blocks}.#.#.emb_layers.1.{weight,bias}"},  // 2x wide: scale-shift
+                              {"{input_blocks,output_blocks}.#.#.out_layers.{0,3}.{weight,bias}"},     // norm, 3x3
+                              {"{input_blocks,output_blocks}.#.#.skip_connection.{weight,bias}"},      // 1x1
+                              {"{input_blocks,output_blocks}.#.#.{norm,qkv,proj_out}.{weight,bias}"},  // attention
+                              {"input_blocks.#.0.op.{weight,bias}"},                                   // 3x3, stride 2
+                              {"output_blocks.#.#.conv.{weight,bias}"},  // 3x3, after nearest x2
+                              {"middle_block.{0,2}.{in_layers.0,in_layers.2,emb_layers.1}.{weight,bias}"},       //
+                              {"middle_block.{0,2}.{out_layers.0,out_layers.3,skip_connection}.{weight,bias}"},  //
+                              {"middle_block.1.{norm,qkv,proj_out}.{weight,bias}"},                              //
+                              {"out.{0,2}.{weight,bias}"},  // norm, 3x3
+                          },
+                          {}};
   return map;
 }
 

@@ -17,8 +17,7 @@ int64_t WeightShapes::dim(const std::string& name, int64_t i) const {
     std::vector<std::string> names;
     for (const auto& [known, shape] : shapes_) names.push_back(known);
     throw Error(Fault::kBadInput, concat_message(where_, ": expected a tensor ", name, ", found none; the nearest of ",
-                                                 names.size(), " is ", nearest_name(name, names),
-                                                 "; is --as right?"));
+                                                 names.size(), " is ", nearest_name(name, names), "; is --as right?"));
   }
   check_input(found->second.rank() > i && found->second[i] > 0, Fault::kBadInput, where_, ": ", name, " is ",
               found->second, ", expected more than ", i, " sizes, all positive");

@@ -63,7 +63,8 @@ ParityRow compared(const SafetensorsFile& io, const std::string& name, const Ten
   for (size_t i = 0; i < expected.size(); ++i) {
     const double difference = std::abs(found[i] - expected[i]);
     largest = std::max(largest, std::abs(expected[i]));
-    row.difference = std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(row.difference, difference);
+    row.difference =
+        std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(row.difference, difference);
   }
   row.relative = row.difference == 0 ? 0 : row.difference / (largest > 0 ? largest : 1);
   return row;

@@ -15,20 +15,20 @@ struct Wrapper {
 };
 
 constexpr Wrapper kWrappers[] = {
-    {"module.", Part::model},              // nn.DataParallel
-    {"_orig_mod.", Part::model},           // torch.compile
-    {"model.", Part::model},               // GaussianDiffusion, Trainer's file, Lightning
-    {"net.", Part::model},                 //
-    {"unet.", Part::model},                // a pipeline
-    {"state_dict.", Part::model},          // {"epoch": .., "state_dict": ..}
-    {"model_state_dict.", Part::model},    //
-    {"online_model.", Part::online},       // ema-pytorch: the model once more
-    {"ema_model.", Part::ema},             // ema-pytorch
-    {"model_ema.", Part::ema},             //
-    {"ema.", Part::ema},                   // Trainer's file
-    {"ema_state_dict.", Part::ema},        //
-    {"opt.", Part::optimizer},             // Trainer's file
-    {"optimizer.", Part::optimizer},       //
+    {"module.", Part::model},            // nn.DataParallel
+    {"_orig_mod.", Part::model},         // torch.compile
+    {"model.", Part::model},             // GaussianDiffusion, Trainer's file, Lightning
+    {"net.", Part::model},               //
+    {"unet.", Part::model},              // a pipeline
+    {"state_dict.", Part::model},        // {"epoch": .., "state_dict": ..}
+    {"model_state_dict.", Part::model},  //
+    {"online_model.", Part::online},     // ema-pytorch: the model once more
+    {"ema_model.", Part::ema},           // ema-pytorch
+    {"model_ema.", Part::ema},           //
+    {"ema.", Part::ema},                 // Trainer's file
+    {"ema_state_dict.", Part::ema},      //
+    {"opt.", Part::optimizer},           // Trainer's file
+    {"optimizer.", Part::optimizer},     //
     {"optimizer_state_dict.", Part::optimizer},
     {"scaler.", Part::optimizer},
 };

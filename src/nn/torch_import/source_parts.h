@@ -18,12 +18,12 @@ struct SourceAdam {
   std::vector<Tensor> exp_avg, exp_avg_sq;
   int64_t step = 0;
   std::map<std::string, double> settings;  // lr, betas.0, betas.1, eps, weight_decay, ... of the first group
-  bool complete = false;  // every entry has both
+  bool complete = false;                   // every entry has both
 };
 
 struct SourceParts {
-  // Names without wrappers, in the file's order. Wrappers are what frameworks put before a network's own names, as often
-  // as they do: module. (DataParallel), _orig_mod. (compile), model., ema_model., unet., state_dict., ...
+  // Names without wrappers, in the file's order. Wrappers are what frameworks put before a network's own names, as
+  // often as they do: module. (DataParallel), _orig_mod. (compile), model., ema_model., unet., state_dict., ...
   StateDict model, ema;
   SourceAdam adam;
   std::optional<int64_t> step, ema_step;  // training steps, and updates of the average
