@@ -170,6 +170,8 @@ int sample(const Settings& settings, const Common& common) {
   check_present(settings.scorer, "a scorer run");
 
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
+  check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model, ": expected a network of grey pictures, found ",
+              run.options.image_channels, " channels; import it with --image-channels 1");
   apply_overrides(settings, run);
   const SamplerOptions options = sampler_options(settings, run);
   const Schedule schedule = make_schedule(run.schedule, run.T);

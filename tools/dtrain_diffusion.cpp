@@ -15,6 +15,7 @@
 #include "diffusion/diffusion.h"
 #include "dtrain.h"
 #include "dtrain_flags.h"
+#include "dtrain_init.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
@@ -89,6 +90,8 @@ Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t se
 void require_same_run(const Metadata& saved, const Metadata& now, const std::string& path) {
   for (const auto& [key, value] : now) {
     if (key == "step") continue;
+    // What an imported network was trained on has no names here, and it takes pictures of any size.
+    if (saved.contains("imported") && (key == "seed" || key == "planes" || key == "image_size")) continue;
     const auto found = saved.find(key);
     check_input(found != saved.end() && found->second == value, Fault::kUsage, "--resume: ", path, " has ", key, " = ",
                 found == saved.end() ? "nothing" : found->second, ", the flags say ", value,
@@ -99,17 +102,22 @@ void require_same_run(const Metadata& saved, const Metadata& now, const std::str
 // The resolved flags with one value replaced by what the data or --init said, so that --config gives the same run
 // again.
 std::string with_value(std::string toml, const std::string& key, const std::string& value) {
-  const std::string start = "\n" + key + " = ";
-  const size_t at = toml.find(start);
-  if (at == std::string::npos) return toml;
-  const size_t begin = at + start.size();
-  return toml.replace(begin, toml.find('\n', begin) - begin, value);
+  for (const std::string& start : {"\n" + key + " = ", "\n# " + key + ": "}) {  // the second: unset
+    const size_t at = toml.find(start);
+    if (at != std::string::npos)
+      return toml.replace(at, toml.find('\n', at + 1) - at, concat_message("\n", key, " = ", value));
+  }
+  return toml;
 }
 
 std::string config_text(const std::string& flags_toml, const DenoiserRun& run, int64_t steps, int64_t parameter_count) {
   const DenoiserOptions& net = run.options;
   std::string toml = with_value("\n" + flags_toml, "arch", "\"" + net.architecture + "\"");
   toml = with_value(toml, "dim", std::to_string(net.dim));
+  toml = with_value(toml, "blocks", std::to_string(net.blocks));
+  toml = with_value(toml, "condition", "\"" + net.condition + "\"");
+  if (!net.attention_resolutions.empty())
+    toml = with_value(toml, "attention-resolutions", "\"" + join(net.attention_resolutions) + "\"");
   toml = with_value(toml, "mults", "\"" + join(net.mults) + "\"");
   toml = with_value(toml, "heads", std::to_string(net.heads));
   toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
@@ -133,13 +141,13 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   const Data data = open_data(flags, seed, &run);
   StateDict initial;
   if (!flags.init.empty()) {
-    const SafetensorsFile file = read_weights(flags.init);
-    require_finite(file.tensors, Fault::kBadInput, flags.init);
-    initial = raw_weights(file.tensors);
-    bool shape_given = false;
-    for (const char* flag : {"--arch", "--dim", "--mults", "--heads", "--head-dim"}) shape_given |= common.given(flag);
-    if (!shape_given) infer_lucidrains(initial, &run.options);
-    run.options.planes = int64_t(run.planes.size());
+    const InitialNetwork read = read_initial_network(flags, common);
+    check_input(read.options.planes == int64_t(run.planes.size()), Fault::kBadInput, flags.init, ": its network takes ",
+                read.options.planes, " masks, the data has ", run.planes.size(), " (", join(run.planes),
+                "); choose others with --planes");
+    initial = read.weights;
+    run.options = read.options;
+    run.options.image_size = run.image_size;
   }
   const int64_t steps = total_steps(flags, data);
   LearningRateOptions rate_options = flags.learning_rate;
@@ -150,6 +158,15 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   check_input(found.empty() || flags.resume, Fault::kCannotCreate, flags.out,
               ": holds a run already; go on with --resume or choose another --out");
 
+  std::optional<SafetensorsFile> saved;
+  if (!found.empty()) {
+    saved = read_checkpoint(found);
+    check_input(saved->contains("train.step"), Fault::kBadInput, found,
+                ": holds weights alone, no training state to go on from; begin a new run with --init ", flags.out);
+    const DenoiserRun saved_run = denoiser_run(saved->metadata, found);
+    adopt_saved_network(saved_run, common, &run);
+    if (!common.given("--variance")) run.variance = saved_run.variance;
+  }
   const Schedule schedule = make_schedule(run.schedule, run.T);
   Denoiser network(run.options, seed), averaged(run.options, seed);
   if (!initial.empty()) network.load_state_dict(initial);
@@ -161,13 +178,14 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   Metadata metadata = to_metadata(run);
   metadata["seed"] = std::to_string(seed);
   int64_t first_step = 0;
-  if (!found.empty()) {
-    const SafetensorsFile file = read_checkpoint(found);
+  if (saved) {
+    const SafetensorsFile& file = *saved;
     require_same_run(file.metadata, metadata, found);
     network.load_state_dict(raw_weights(file.tensors));
     optimizer.load_state(file, "train.");
     ema.load(file, "ema.", int64_t(file.at("train.ema_step").item()));
     first_step = int64_t(file.at("train.steps_done").item());
+    saved.reset();
     note(common, concat_message("going on after step ", first_step, " of ", steps));
   }
   describe(common, network, run, flags.print_summary);

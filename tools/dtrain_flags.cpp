@@ -17,8 +17,8 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
               "batches");
   options.add_flag("--resume", flags.resume, "go on from the newest checkpoint of --out, to the same bits");
   options.add("--init", flags.init,
-              "begin with these weights (safetensors); the network's shape is read off them "
-              "unless given",
+              "begin with the network of this run, or of any PyTorch file that dweights import takes "
+              "(guided-diffusion: with --heads or --head-dim)",
               "FILE");
   options.add("--replay", flags.replay, "train on exactly these batches: x_0, cond, t, noise (safetensors)", "FILE");
   options.add_flag("--flip", flags.augment.flip, "mirror every other picture with its masks");
@@ -35,17 +35,17 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
   options.add("--min-snr-gamma", flags.min_snr_gamma, "loss weight min(snr, gamma)/snr", {0.01, 1000}, "snr", "off");
   options.add("--mask-drop", flags.mask_drop, "share of samples trained without organ masks, for --guidance", {0, 1},
               "fraction");
-  options.add_choice("--arch", flags.architecture, "U-Net: lucidrains 2.x, its 1.x with GroupNorm, guided-diffusion",
-                     {"lucidrains", "lucidrains1", "guided"});
+  options.add_choice("--arch", flags.architecture, "U-Net: lucidrains 2.x, its 1.x with GroupNorm, guided-diffusion, UNet2DModel of diffusers",
+                     {"lucidrains", "lucidrains1", "guided", "diffusers"});
   options.add_choice("--condition", flags.condition, "how masks enter: as input channels, or in the norms (guided)",
                      {"concat", "spade"});
   options.add("--dim", flags.dim, "channels at full resolution", {4, 4096}, "channels");
   options.add("--mults", flags.mults, "channels of each level, times dim", "N,N,...");
   options.add("--blocks", flags.blocks, "residual blocks a level; lucidrains has 2", {1, 16}, "blocks");
-  options.add("--heads", flags.heads, "attention heads", {1, 256}, "heads");
-  options.add("--head-dim", flags.head_dim, "channels of an attention head", {1, 1024}, "channels");
+  options.add("--heads", flags.heads, "attention heads; guided: where --head-dim is 0", {1, 256}, "heads");
+  options.add("--head-dim", flags.head_dim, "channels of an attention head; 0: as --heads says (guided), one head (diffusers)", {0, 1024}, "channels");
   options.add("--attention-resolutions", flags.attention_resolutions,
-              "guided: downsampling factors with attention besides the middle", "N,N,...");
+              "guided, diffusers: downsampling factors with attention besides the middle", "N,N,...");
   options.add("--dropout", flags.dropout, "share of activations dropped in residual blocks", {0, 0.99}, "fraction");
   options.add_flag("--print-summary", flags.print_summary, "list every parameter tensor on stderr");
 }

@@ -6,6 +6,7 @@
 
 #include "dtrain.h"
 #include "kernels/philox.h"
+#include "nn/torch_import/import.h"
 #include "quality/calibration.h"
 #include "quality/scorer.h"
 #include "quality/scorer_data.h"
@@ -132,10 +133,31 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::round(elapsed.count() * 1000) / 1000;
 }
 
+// A network of one channel and one logit, made so where the file has more (torchvision's has three and 1000).
+ResNet18Import read_initial(const std::string& path, const Common& common) {
+  ImportOptions options;
+  options.seed = common.seed;
+  options.classes = 1;
+  options.hints.image_channels = 1;
+  const std::string run = run_checkpoint(path);  // of a run directory
+  ResNet18Import initial = import_resnet18(run.empty() ? path : run, options);
+  require_finite(initial.weights, Fault::kBadInput, path);
+  for (const std::string& line : initial.notes) note(common, line);
+  return initial;
+}
+
 int train_scorer(const Settings& settings, const Common& common) {
   const ScorerSplit split = prepare_examples(settings, common);
-  Scorer scorer({.image_size = split.train[0].image.width, .width = settings.width}, common.seed);
-  if (!settings.init.empty()) scorer.network().load_state_dict(read_weights(settings.init).tensors);
+  int64_t width = settings.width;
+  ResNet18Import initial;
+  if (!settings.init.empty()) {
+    initial = read_initial(settings.init, common);
+    width = initial.options.width;
+    check_input(!common.given("--width") || settings.width == width, Fault::kUsage, "--width: ", settings.init, " has ",
+                width, " channels in its first stage; leave it out");
+  }
+  Scorer scorer({.image_size = split.train[0].image.width, .width = width}, common.seed);
+  if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
 
   const RunDirectory run(settings.out);
   run.write_config(common.resolved_toml);
@@ -200,7 +222,7 @@ void add_scorer(Options& program) {
   options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few", "DIR");
-  options.add("--init", settings.init, "weights to begin with, in torchvision's names with one channel and one logit", "FILE.safetensors");
+  options.add("--init", settings.init, "ResNet-18 of torchvision to begin with, in any container; three channels are summed, other heads replaced", "FILE");
   options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels", "as they are");
   options.add("--width", settings.width, "channels of the first stage", {1, 256}, "channels");
   options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000}, "pictures");

@@ -1,12 +1,15 @@
 #include "nn/denoiser.h"
 
+#include <algorithm>
+
 namespace echodiff {
 namespace {
 
 void check_options(const DenoiserOptions& o) {
-  const bool guided = o.architecture == "guided";
-  check_input(guided || o.architecture == "lucidrains" || o.architecture == "lucidrains1", Fault::kUsage,
-              "architecture: expected lucidrains, lucidrains1 or guided, got ", o.architecture);
+  const bool guided = o.architecture == "guided", diffusers = o.architecture == "diffusers";
+  const bool lucidrains = o.architecture == "lucidrains" || o.architecture == "lucidrains1";
+  check_input(guided || diffusers || lucidrains, Fault::kUsage,
+              "architecture: expected lucidrains, lucidrains1, guided or diffusers, got ", o.architecture);
   check_input(o.condition == "concat" || o.condition == "spade", Fault::kUsage,
               "condition: expected concat or spade, got ", o.condition);
   check_input(o.condition == "concat" || guided, Fault::kUsage, "condition: spade needs architecture guided, got ",
@@ -15,23 +18,51 @@ void check_options(const DenoiserOptions& o) {
   check_input(!o.mults.empty(), Fault::kUsage, "mults: expected one multiplier per level, got none");
   for (const int64_t mult : o.mults)
     check_input(mult > 0, Fault::kUsage, "mults: expected positive multipliers, got ", mult);
-  check_input(guided ? o.blocks > 0 : o.blocks == 2, Fault::kUsage, "blocks: expected ", guided ? "at least 1" : "2",
-              " for architecture ", o.architecture, ", got ", o.blocks);
-  const int64_t multiple = guided ? 32 : o.architecture == "lucidrains1" ? 8 : 4;
+  check_input(lucidrains ? o.blocks == 2 : o.blocks > 0, Fault::kUsage, "blocks: expected ",
+              lucidrains ? "2" : "at least 1", " for architecture ", o.architecture, ", got ", o.blocks);
+  const int64_t multiple = guided                            ? 32
+                           : diffusers                       ? o.diffusers.norm_num_groups
+                           : o.architecture == "lucidrains1" ? 8
+                                                             : 4;
+  check_input(multiple > 0, Fault::kUsage, "norm_num_groups: expected at least 1, got ", multiple);
   check_input(o.dim > 0 && o.dim % multiple == 0, Fault::kUsage, "dim: expected a multiple of ", multiple,
               " for architecture ", o.architecture, ", got ", o.dim);
-  check_input(o.heads > 0 && (guided || o.head_dim > 0), Fault::kUsage, "heads: expected positive numbers, got ",
-              o.heads, " heads of ", o.head_dim, " channels");
+  check_input(o.heads > 0 && o.head_dim >= (lucidrains ? 1 : 0), Fault::kUsage,
+              "heads: expected positive numbers, got ", o.heads, " heads of ", o.head_dim, " channels");
   check_input(o.dropout >= 0 && o.dropout < 1, Fault::kUsage, "dropout: expected [0, 1), got ", o.dropout);
   const int64_t factor = int64_t{1} << (o.mults.size() - 1);
   check_input(o.image_size % factor == 0, Fault::kUsage, "image size: expected a multiple of ", factor, " for ",
               o.mults.size(), " levels, got ", o.image_size);
 }
 
-std::variant<Unet, GuidedUnet> make_network(const DenoiserOptions& o, uint64_t seed) {
+std::vector<bool> attention_by_level(const DenoiserOptions& o, const std::vector<int64_t>& resolutions) {
+  std::vector<bool> list;
+  for (size_t level = 0; level < o.mults.size(); ++level)
+    list.push_back(std::ranges::find(resolutions, int64_t{1} << level) != resolutions.end());
+  return list;
+}
+
+DiffusersUnet make_diffusers(const DenoiserOptions& o, int64_t in, int64_t out, uint64_t seed) {
+  DiffusersUnetOptions options{.in_channels = in,
+                               .out_channels = out,
+                               .block_out_channels = {},
+                               .down_attention = attention_by_level(o, o.attention_resolutions),
+                               .layers_per_block = o.blocks,
+                               .attention_head_dim = o.head_dim,
+                               .dropout = o.dropout,
+                               .scale_shift = o.scale_shift,
+                               .details = o.diffusers};
+  for (const int64_t mult : o.mults) options.block_out_channels.push_back(o.dim * mult);
+  options.up_attention = attention_by_level(o, o.up_attention_resolutions.value_or(o.attention_resolutions));
+  std::reverse(options.up_attention.begin(), options.up_attention.end());
+  return DiffusersUnet(options, seed);
+}
+
+std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions& o, uint64_t seed) {
   check_options(o);
   const bool spade = o.condition == "spade";
   const int64_t in = o.image_channels + (spade ? 0 : o.planes), out = (o.learned_variance ? 2 : 1) * o.image_channels;
+  if (o.architecture == "diffusers") return make_diffusers(o, in, out, seed);
   if (o.architecture == "guided")
     return GuidedUnet({.in_channels = in,
                        .out_channels = out,
@@ -45,7 +76,8 @@ std::variant<Unet, GuidedUnet> make_network(const DenoiserOptions& o, uint64_t s
                        .use_scale_shift_norm = o.scale_shift,
                        .resblock_updown = o.resblock_updown,
                        .use_new_attention_order = o.new_attention_order,
-                       .planes = spade ? o.planes : 0},
+                       .planes = spade ? o.planes : 0,
+                       .time_channels = o.time_dim},
                       seed);
   return Unet({.dim = o.dim,
                .mults = o.mults,
@@ -72,6 +104,7 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   const bool concatenated = condition && options_.condition == "concat";
   const Tensor input = concatenated ? concat({x_t, condition}, 1) : x_t;
   if (const Unet* unet = std::get_if<Unet>(&network_)) return (*unet)(input, t);
+  if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_)) return (*unet)(input, t);
   return std::get<GuidedUnet>(network_)(input, t, concatenated ? Tensor() : condition);
 }
 

@@ -2,31 +2,41 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "nn/unet.h"
+#include "nn/unet_diffusers.h"
 #include "nn/unet_guided.h"
 
 namespace echodiff {
 
 struct DenoiserOptions {
-  std::string architecture = "lucidrains";  // lucidrains | lucidrains1 (GroupNorm, its 1.x) | guided
-  int64_t image_channels = 1, planes = 3;   // of the picture, and of the masks (0: unconditioned)
-  std::string condition = "concat";     // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
-  int64_t image_size = 0;               // pixels a side, checked against the levels; 0: not known
-  int64_t dim = 64;                     // channels at full resolution; lucidrains1: multiple of 8, guided: of 32
-  std::vector<int64_t> mults{1, 2, 4};  // channels of each level over dim
-  int64_t blocks = 2;                   // residual blocks per level; always 2 for lucidrains
-  int64_t heads = 4, head_dim = 32;     // of attention; guided: with head_dim > 0 heads follow from the width
+  // lucidrains | lucidrains1 (GroupNorm, its 1.x) | guided (guided-diffusion) | diffusers (its UNet2DModel)
+  std::string architecture = "lucidrains";
+  int64_t image_channels = 1, planes = 3;  // of the picture, and of the masks (0: unconditioned)
+  std::string condition = "concat";        // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
+  int64_t image_size = 0;                  // pixels a side, checked against the levels; 0: not known
+  int64_t dim = 64;                        // channels at full resolution; lucidrains1: multiple of 8, guided: of 32,
+                                           // diffusers: of norm_num_groups
+  std::vector<int64_t> mults{1, 2, 4};     // channels of each level over dim
+  int64_t blocks = 2;                      // residual blocks per level; always 2 for lucidrains
+  // of attention; guided and diffusers: with head_dim > 0 heads follow from the width; diffusers: 0 is one head
+  int64_t heads = 4, head_dim = 32;
   double dropout = 0;
   bool learned_variance = false;  // twice the output channels: the prediction, then the variance's interpolation
-  // guided only
+  // guided and diffusers
   std::vector<int64_t> attention_resolutions{};  // downsampling factors with attention besides the middle
   bool scale_shift = true;
+  // guided only
+  int64_t time_dim = 0;  // channels of the sinusoidal embedding; 0: dim
   bool new_attention_order = false;
   bool resblock_updown = false;
+  // diffusers only
+  std::optional<std::vector<int64_t>> up_attention_resolutions{};  // where the way up differs
+  DiffusersDetails diffusers{};
 };
 
 class Denoiser : public Module {
@@ -44,7 +54,7 @@ class Denoiser : public Module {
 
  private:
   DenoiserOptions options_;
-  std::variant<Unet, GuidedUnet> network_;
+  std::variant<Unet, GuidedUnet, DiffusersUnet> network_;
 };
 
 }  // namespace echodiff

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -19,13 +20,17 @@ class ActivationTrace {
   // The innermost one alive on this thread, or nullptr.
   static ActivationTrace* current();
 
-  void keep(const std::string& name, const Tensor& output) { outputs_[name] = output; }
+  void keep(const std::string& name, const Tensor& output) {
+    if (outputs_.insert_or_assign(name, output).second) order_.push_back(name);
+  }
   // The last output of each submodule that ran.
   const std::map<std::string, Tensor>& outputs() const { return outputs_; }
+  const std::vector<std::string>& order() const { return order_; }  // their names, as they first ran
 
  private:
   ActivationTrace* outer_;
   std::map<std::string, Tensor> outputs_;
+  std::vector<std::string> order_;
 };
 
 }  // namespace echodiff

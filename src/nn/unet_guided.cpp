@@ -22,6 +22,10 @@ Tensor norm_silu(const std::variant<GroupNorm, Spade>& norm, const Tensor& x, co
   return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);
 }
 
+int64_t time_channels(const GuidedUnetOptions& options) {
+  return options.time_channels > 0 ? options.time_channels : options.model_channels;
+}
+
 int64_t first_width(const GuidedUnetOptions& options) {
   check_input(!options.channel_mult.empty(), Fault::kUsage, "unet: expected one multiplier per level, got none");
   return options.model_channels * options.channel_mult.front();
@@ -34,7 +38,7 @@ GuidedResBlock::GuidedResBlock(const GuidedResBlockOptions& options, const Guide
       scale_shift_(unet.use_scale_shift_norm),
       in_norm_(make_norm(options.in, options.planes)),
       in_conv_(options.in, options.out, kConv3),
-      time_(4 * unet.model_channels, (unet.use_scale_shift_norm ? 2 : 1) * options.out),
+      time_(4 * time_channels(unet), (unet.use_scale_shift_norm ? 2 : 1) * options.out),
       out_norm_(make_norm(options.out, options.planes)),
       dropout_(unet.dropout),
       out_conv_(options.out, options.out, kZeroConv3) {
@@ -97,7 +101,7 @@ void GuidedStage::visit(Visitor& v) {
 
 GuidedUnet::GuidedUnet(const GuidedUnetOptions& options, uint64_t seed)
     : options_(options),
-      time_embed_(options.model_channels, TimeMlpStyle::guided),
+      time_embed_(time_channels(options), TimeMlpStyle::guided),
       out_norm_(32, first_width(options)),
       out_conv_(first_width(options), options.out_channels, kZeroConv3) {
   const std::vector<int64_t>& resolutions = options.attention_resolutions;

@@ -28,7 +28,8 @@ struct GuidedUnetOptions {
   bool use_scale_shift_norm = false;  // the time enters as (1 + scale, shift) after the second norm, else is added
   bool resblock_updown = false;       // residual blocks change the resolution, else a strided / nearest 3x3 convolution
   bool use_new_attention_order = false;
-  int64_t planes = 0;  // > 0: SPADE on that many mask planes
+  int64_t planes = 0;         // > 0: SPADE on that many mask planes
+  int64_t time_channels = 0;  // of the sinusoidal embedding; 0: model_channels
 };
 
 struct GuidedResBlockOptions {
@@ -41,7 +42,7 @@ struct GuidedResBlockOptions {
 class GuidedResBlock : public Module {
  public:
   GuidedResBlock(const GuidedResBlockOptions& options, const GuidedUnetOptions& unet);
-  // x (N, in, H, W), time (N, 4 model_channels), masks (N, P, ..) or undefined -> (N, out, H', W')
+  // x (N, in, H, W), time (N, 4 time_channels), masks (N, P, ..) or undefined -> (N, out, H', W')
   Tensor operator()(const Tensor& x, const Tensor& time, const Tensor& masks) const;
   void visit(Visitor& v) override;
 

@@ -36,27 +36,49 @@ std::vector<double> Scorer::score(const Tensor& images) const {
 }
 
 std::string Scorer::save(const std::string& run, int64_t step) {
-  const Metadata metadata{{"kind", kKind},
-                          {"image_size", std::to_string(options_.image_size)},
-                          {"width", std::to_string(options_.width)},
-                          {"step", std::to_string(step)}};
-  return save_checkpoint(run, step, network_.state_dict(), metadata, 2);
+  return save_resnet18_run(run, step, {.width = options_.width}, network_.state_dict(), options_.image_size);
 }
 
-Scorer load_scorer_run(const std::string& run) {
-  const std::string path = latest_checkpoint(run);
-  check_input(!path.empty(), Fault::kMissingInput, run, ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
+std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
+                              const StateDict& weights, int64_t image_size) {
+  Metadata metadata{{"kind", kKind},
+                    {"image_size", std::to_string(image_size)},
+                    {"width", std::to_string(options.width)},
+                    {"step", std::to_string(step)}};
+  if (options.in_channels != 1) metadata["channels"] = std::to_string(options.in_channels);
+  if (options.classes != 1) metadata["classes"] = std::to_string(options.classes);
+  return save_checkpoint(run, step, weights, metadata, 2);
+}
+
+ResNet18Run load_resnet18_run(const std::string& run) {
+  const std::string path = run_checkpoint(run);
+  check_input(!path.empty(), Fault::kMissingInput, run, ": no scorer checkpoint there; train one with dtrain scorer --out ",
+              run);
   const SafetensorsFile file = read_checkpoint(path);
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
-              ": not a scorer's checkpoint; --scorer takes a run of dtrain scorer");
-  ScorerOptions options;
-  options.image_size = positive_of(file.metadata, "image_size", path);
-  options.width = positive_of(file.metadata, "width", path);
-  check_input(options.image_size <= 1024 && options.width <= 1024, Fault::kBadInput, path, ": image_size ", options.image_size,
-              " and width ", options.width, " are out of range (at most 1024)");
-  Scorer scorer(options, 0);
-  scorer.network().load_state_dict(file.tensors);
+              ": not a scorer's checkpoint; expected a run of dtrain scorer, or of dweights import --as resnet18");
+  const auto number = [&](const std::string& key, int64_t initial) {
+    return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
+  };
+  ResNet18Options options{.in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
+  const int64_t image_size = number("image_size", 0);
+  check_input(image_size <= 1024 && options.width <= 1024 && options.in_channels <= 1024 && options.classes <= 1000000,
+              Fault::kBadInput, path, ": image_size ", image_size, ", width ", options.width, ", channels ",
+              options.in_channels, " and classes ", options.classes, " are out of range");
+  ResNet18Run loaded{options, ResNet18(options, 0), image_size};
+  loaded.network.load_state_dict(file.tensors);
+  loaded.network.eval();
+  return loaded;
+}
+
+Scorer load_scorer_run(const std::string& run) {
+  ResNet18Run loaded = load_resnet18_run(run);
+  check_input(loaded.options.in_channels == 1 && loaded.options.classes == 1, Fault::kBadInput, run,
+              ": expected a network with one channel and one logit, found ", loaded.options.in_channels, " and ",
+              loaded.options.classes, "; import it with --image-channels 1 --classes 1");
+  Scorer scorer({.image_size = loaded.image_size, .width = loaded.options.width}, 0);
+  scorer.network().load_state_dict(loaded.network.state_dict());
   scorer.network().eval();
   return scorer;
 }

@@ -35,6 +35,18 @@ class Scorer {
   ResNet18 network_;
 };
 
+// Any ResNet-18 in a run directory: a scorer, or one imported with its own channels and classes.
+struct ResNet18Run {
+  ResNet18Options options;
+  ResNet18 network;
+  int64_t image_size = 0;  // pixels a side of what it was trained on; 0: not known
+};
+// One checkpoint under torchvision's names. Returns its path.
+std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
+                              const StateDict& weights, int64_t image_size);
+// In evaluation mode. Throws Error: kMissingInput, kBadInput.
+ResNet18Run load_resnet18_run(const std::string& run);
+
 // The newest checkpoint of a scorer's run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.
 Scorer load_scorer_run(const std::string& run);
 

@@ -155,6 +155,11 @@ std::string latest_checkpoint(const std::string& run) {
   return (folder / name).string();
 }
 
+std::string run_checkpoint(const std::string& run) {
+  std::error_code ignored;
+  return fs::is_regular_file(run, ignored) ? run : latest_checkpoint(run);
+}
+
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix) {
   std::vector<NamedTensor> out;
   for (const NamedTensor& entry : tensors)

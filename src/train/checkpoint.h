@@ -40,6 +40,9 @@ std::string save_checkpoint(const std::string& run, int64_t step, const std::vec
 // is not a checkpoint's name.
 std::string latest_checkpoint(const std::string& run);
 
+// The same of a run directory; a checkpoint file is itself.
+std::string run_checkpoint(const std::string& run);
+
 // The tensors whose names start with `prefix`, without it.
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix);
 // The raw weights: neither "ema." nor "train.".

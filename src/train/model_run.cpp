@@ -39,6 +39,7 @@ class Reader {
                 "; it is not a checkpoint of dtrain diffusion");
     return found->second;
   }
+  bool has(const std::string& key) const { return metadata_.contains(key); }
   int64_t integer(const std::string& key) const { return parse_number<int64_t>(text(key), key); }
   double real(const std::string& key) const { return parse_number<double>(text(key), key); }
   bool flag(const std::string& key) const { return text(key) == "true"; }
@@ -49,6 +50,46 @@ class Reader {
 };
 
 const char* text_of(bool flag) { return flag ? "true" : "false"; }
+
+// What only diffusers' U-Net has, under "network.diffusers.".
+void append_diffusers(const DenoiserOptions& net, Metadata* metadata) {
+  const DiffusersDetails& d = net.diffusers;
+  Metadata own{{"norm_num_groups", std::to_string(d.norm_num_groups)},
+               {"norm_eps", text_of(d.norm_eps)},
+               {"flip_sin_to_cos", text_of(d.flip_sin_to_cos)},
+               {"freq_shift", text_of(d.freq_shift)},
+               {"downsample_padding", std::to_string(d.downsample_padding)},
+               {"act_fn", d.act_fn},
+               {"add_attention", text_of(d.add_attention)},
+               {"attn_norm_num_groups", std::to_string(d.attn_norm_num_groups)},
+               {"mid_block_scale_factor", text_of(d.mid_block_scale_factor)},
+               {"center_input_sample", text_of(d.center_input_sample)},
+               {"time_embedding_dim", std::to_string(d.time_embedding_dim)},
+               {"downsample_resnet", text_of(d.downsample_resnet)},
+               {"upsample_resnet", text_of(d.upsample_resnet)}};
+  if (net.up_attention_resolutions) own["up_attention_resolutions"] = join(*net.up_attention_resolutions);
+  for (const auto& [key, value] : own) (*metadata)["network.diffusers." + key] = value;
+}
+
+void read_diffusers(const Reader& read, DenoiserOptions* net) {
+  const std::string prefix = "network.diffusers.";
+  DiffusersDetails& d = net->diffusers;
+  d.norm_num_groups = read.integer(prefix + "norm_num_groups");
+  d.norm_eps = read.real(prefix + "norm_eps");
+  d.flip_sin_to_cos = read.flag(prefix + "flip_sin_to_cos");
+  d.freq_shift = read.real(prefix + "freq_shift");
+  d.downsample_padding = read.integer(prefix + "downsample_padding");
+  d.act_fn = read.text(prefix + "act_fn");
+  d.add_attention = read.flag(prefix + "add_attention");
+  d.attn_norm_num_groups = read.integer(prefix + "attn_norm_num_groups");
+  d.mid_block_scale_factor = read.real(prefix + "mid_block_scale_factor");
+  d.center_input_sample = read.flag(prefix + "center_input_sample");
+  d.time_embedding_dim = read.integer(prefix + "time_embedding_dim");
+  d.downsample_resnet = read.flag(prefix + "downsample_resnet");
+  d.upsample_resnet = read.flag(prefix + "upsample_resnet");
+  const std::string up = prefix + "up_attention_resolutions";
+  if (read.has(up)) net->up_attention_resolutions = parse_integers(read.text(up), up);
+}
 
 }  // namespace
 
@@ -76,7 +117,8 @@ std::string join(const std::vector<std::string>& values) {
 
 Metadata to_metadata(const DenoiserRun& run) {
   const DenoiserOptions& net = run.options;
-  return {{"kind", "diffusion"},
+  Metadata metadata{
+          {"kind", "diffusion"},
           {"schedule", name_of(run.schedule)},
           {"predict", name_of(run.prediction)},
           {"timesteps", std::to_string(run.T)},
@@ -97,6 +139,9 @@ Metadata to_metadata(const DenoiserRun& run) {
           {"network.scale_shift", text_of(net.scale_shift)},
           {"network.new_attention_order", text_of(net.new_attention_order)},
           {"network.resblock_updown", text_of(net.resblock_updown)}};
+  if (net.time_dim > 0) metadata["network.time_dim"] = std::to_string(net.time_dim);
+  if (net.architecture == "diffusers") append_diffusers(net, &metadata);
+  return metadata;
 }
 
 DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
@@ -128,6 +173,8 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     net.scale_shift = read.flag("network.scale_shift");
     net.new_attention_order = read.flag("network.new_attention_order");
     net.resblock_updown = read.flag("network.resblock_updown");
+    if (read.has("network.time_dim")) net.time_dim = read.integer("network.time_dim");
+    if (net.architecture == "diffusers") read_diffusers(read, &net);
     return run;
   } catch (const Error& error) {
     if (error.fault() != Fault::kUsage) throw;
@@ -136,10 +183,9 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
 }
 
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
-  const bool is_file = std::filesystem::is_regular_file(run);
-  check_input(is_file || std::filesystem::is_directory(run), Fault::kMissingInput, run,
+  check_input(std::filesystem::exists(run), Fault::kMissingInput, run,
               ": no such run directory; give the --out of dtrain diffusion");
-  const std::string path = is_file ? run : latest_checkpoint(run);
+  const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": holds no checkpoint yet (no checkpoints/latest); train it first");
   const SafetensorsFile file = read_checkpoint(path);
@@ -150,33 +196,6 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   loaded.network.load_state_dict(weights);
   loaded.network.eval();
   return loaded;
-}
-
-bool infer_lucidrains(const StateDict& weights, DenoiserOptions* options) {
-  const auto find = [&](const std::string& name) -> const Tensor* {
-    for (const NamedTensor& entry : weights)
-      if (entry.name == name) return &entry.tensor;
-    return nullptr;
-  };
-  const Tensor *first = find("init_conv.weight"), *last = find("final_conv.weight"), *memory = find("mid_attn.mem_kv");
-  if (!first || !last || !memory || first->rank() != 4 || last->rank() != 4 || memory->rank() != 4) return false;
-  DenoiserOptions found = *options;
-  found.architecture = find("downs.0.0.block1.norm.g") ? "lucidrains" : "lucidrains1";
-  found.dim = first->dim(0);
-  found.planes = first->dim(1) - found.image_channels;
-  found.learned_variance = last->dim(0) == 2 * found.image_channels;
-  found.heads = memory->dim(1);
-  found.head_dim = memory->dim(3);
-  found.mults.clear();
-  for (int64_t level = 0;; ++level) {  // all but the last end in space-to-depth and a 1x1 convolution
-    const std::string name = "downs." + std::to_string(level) + ".3.";
-    const Tensor* down = find(name + "1.weight") ? find(name + "1.weight") : find(name + "weight");
-    if (!down || down->dim(0) % found.dim != 0) break;
-    found.mults.push_back(down->dim(0) / found.dim);
-  }
-  if (found.mults.empty()) return false;
-  *options = found;
-  return true;
 }
 
 }  // namespace echodiff

@@ -37,10 +37,6 @@ struct LoadedDenoiser : DenoiserRun {
 // false or it has none. Throws Error: kMissingInput without a run or checkpoint, kBadInput when it is damaged.
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema);
 
-// Reads the shape of a lucidrains U-Net (either generation) off its weights: architecture, dim, mults, heads,
-// head_dim, planes, learned_variance. False, with `options` untouched, when the names are not its.
-bool infer_lucidrains(const StateDict& weights, DenoiserOptions* options);
-
 // "1,2,4" <-> {1, 2, 4}; "" is the empty list. Throws Error(kUsage), naming `what`, unless all are positive.
 std::vector<int64_t> parse_integers(const std::string& text, const std::string& what);
 std::string join(const std::vector<int64_t>& values);

@@ -4,37 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 
 #include "kernels/philox.h"
 #include "nn/init.h"
 #include "tensor/autograd.h"
-#include "tensor/io/file.h"
 
 namespace echodiff {
 namespace {
-
-// Little-endian number of `bytes` bytes.
-uint64_t number_at(const std::string& file, size_t offset, size_t bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes; ++i) value |= uint64_t(uint8_t(file.at(offset + i))) << (8 * i);
-  return value;
-}
-
-// Contents of the stored entries */data/K by K, from the central directory (at least 46 bytes an entry).
-std::map<int, std::string> stored_blobs(const std::string& file) {
-  std::map<int, std::string> blobs;
-  for (size_t at = file.find("PK\1\2"); at != std::string::npos; at = file.find("PK\1\2", at + 46)) {
-    const std::string name = file.substr(at + 46, number_at(file, at + 28, 2));
-    const size_t data = name.find("/data/");
-    if (data == std::string::npos) continue;
-    const size_t local = number_at(file, at + 42, 4), size = number_at(file, at + 24, 4);
-    const size_t begin = local + 30 + number_at(file, local + 26, 2) + number_at(file, local + 28, 2);
-    blobs[std::stoi(name.substr(data + 6))] = file.substr(begin, size);
-  }
-  return blobs;
-}
 
 double& element(Tensor& tensor, int64_t i) { return tensor.mutable_data<double>()[i]; }
 
@@ -94,20 +71,6 @@ void check_parameter_gradients(Module& network, const std::function<Tensor()>& l
           << parameter.name << " element " << i;
     }
   }
-}
-
-StateDict read_ordered_checkpoint(const std::string& path, Module& network) {
-  const std::map<int, std::string> blobs = stored_blobs(read_file(path));
-  StateDict state;
-  for (const NamedTensor& own : network.state_dict()) {
-    const std::string& blob = blobs.at(int(state.size()));
-    EXPECT_EQ(int64_t(blob.size()), own.tensor.count() * 4) << own.name;
-    std::vector<float> values(size_t(own.tensor.count()));
-    std::memcpy(values.data(), blob.data(), std::min(blob.size(), values.size() * sizeof(float)));
-    state.push_back({own.name, from_values(own.tensor.shape(), values.data())});
-  }
-  EXPECT_EQ(state.size(), blobs.size()) << path;
-  return state;
 }
 
 }  // namespace echodiff

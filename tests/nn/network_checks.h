@@ -26,8 +26,4 @@ struct GradientCheck {
 // A network in f64, loss() a scalar of it: elements of its parameters' gradients against central differences.
 void check_parameter_gradients(Module& network, const std::function<Tensor()>& loss, const GradientCheck& options);
 
-// The weights of a zip checkpoint whose pickle is a plain state dict of contiguous f32 tensors: the i-th stored blob is
-// the i-th tensor of the network, which names and shapes it. Enough for files whose only form is .pt.
-StateDict read_ordered_checkpoint(const std::string& path, Module& network);
-
 }  // namespace echodiff

@@ -17,8 +17,9 @@ enum class Content { kZip, kPickle, kIndex, kOther };
 
 Content content_of(std::string_view start) {
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06")) return Content::kZip;
+  // A header's length, then JSON; the length may begin as a pickle does.
+  if (start.size() > 8 && start[8] == '{' && start[7] == '\0') return Content::kOther;
   if (start.starts_with("\x80")) return Content::kPickle;
-  if (start.size() > 8 && start[8] == '{' && start[7] == '\0') return Content::kOther;  // a header's length, then JSON
   return start.starts_with("{") ? Content::kIndex : Content::kOther;
 }
 

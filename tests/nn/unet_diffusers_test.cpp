@@ -1,0 +1,90 @@
+// The U-Net of diffusers: outputs, loss and gradients against PyTorch, and what the golden files don't hold by central
+// differences.
+#include "nn/unet_diffusers.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/philox.h"
+#include "tests/nn/network_checks.h"
+#include "tests/shared.h"
+
+namespace echodiff {
+namespace {
+
+using DiffusersUnetGolden = SharedTest;
+
+DiffusersUnetOptions golden_options() {
+  return {.block_out_channels = {16, 32},
+          .down_attention = {false, true},
+          .up_attention = {true, false},
+          .layers_per_block = 1,
+          .details = {.norm_num_groups = 8}};
+}
+
+void expect_cases(const std::string& name, const DiffusersUnetOptions& options) {
+  DiffusersUnet network(options, 1);
+  const GoldenFile weights("unet_diffusers/" + name + "/diffusion_pytorch_model.safetensors");
+  const GoldenFile golden("unet_diffusers/" + name + "_io.safetensors");
+  network.load_state_dict(weights.content().tensors);
+  for (const std::string c : {"a/", "b/"}) {
+    for (NamedTensor& parameter : network.parameters()) parameter.tensor.set_grad({});
+    Tensor x = golden.at(c + "x").clone();
+    x.set_requires_grad(true);
+    const Tensor y = network(x, golden.at(c + "t"));
+    const Tensor loss = mse_loss(y, golden.at(c + "target"));
+    loss.backward();
+    golden.expect(c + "y", y);
+    golden.expect(c + "loss", loss);
+    golden.expect(c + "grad_input", x.grad());
+    expect_parameter_gradients(golden, c, network);
+  }
+}
+
+TEST_F(DiffusersUnetGolden, AddedTimeMatchesPyTorch) { expect_cases("default", golden_options()); }
+
+TEST_F(DiffusersUnetGolden, ScaleShiftMatchesPyTorch) {
+  DiffusersUnetOptions options = golden_options();
+  options.layers_per_block = 2;
+  options.scale_shift = true;
+  expect_cases("scale_shift", options);
+}
+
+// Everything the golden files leave at its default, at once.
+TEST(DiffusersUnet, GradientsMatchCentralDifferences) {
+  DiffusersUnet network({.in_channels = 2,
+                         .block_out_channels = {4, 6, 6},
+                         .down_attention = {false, true, false},
+                         .up_attention = {false, true, false},
+                         .layers_per_block = 1,
+                         .attention_head_dim = 0,
+                         .details = {.norm_num_groups = 2,
+                                     .norm_eps = 1e-3,
+                                     .flip_sin_to_cos = false,
+                                     .freq_shift = 1,
+                                     .downsample_padding = 0,
+                                     .act_fn = "gelu",
+                                     .mid_block_scale_factor = 1.5,
+                                     .center_input_sample = true,
+                                     .downsample_resnet = true,
+                                     .upsample_resnet = true}},
+                        3);
+  network.to(DType::f64);
+  Random random(5);
+  std::vector<double> values(2 * 2 * 8 * 8), weights(2 * 8 * 8);
+  for (double& value : values) value = random.normal();
+  for (double& value : weights) value = random.normal();
+  const Tensor x = from_vector({2, 2, 8, 8}, values, DType::f64);
+  const Tensor cotangent = from_vector({2, 1, 8, 8}, weights, DType::f64);
+  check_parameter_gradients(network, [&] { return sum(network(x, from_indices({3, 700})) * cotangent); }, {.every = 5});
+}
+
+TEST(DiffusersUnet, RefusesWhatDoesNotFit) {
+  EXPECT_THROW(DiffusersUnet({.details = {.act_fn = "mish"}}, 1), Error);
+  EXPECT_THROW(DiffusersUnet({.block_out_channels = {32}, .down_attention = {true}, .attention_head_dim = 5}, 1),
+               Error);
+  const DiffusersUnet network({.block_out_channels = {32, 32}}, 1);
+  EXPECT_THROW(network(zeros({1, 4, 6, 7}), from_indices({1})), Error);
+}
+
+}  // namespace
+}  // namespace echodiff
