@@ -1,10 +1,11 @@
 # ECHODIFF_CUDA: AUTO uses the CUDA toolkit where it is found, ON fails without it, OFF never looks. Everything else builds
-# the same in all three. Sets ECHODIFF_CUDA_INCLUDE (the toolkit's headers: enough to run kernels on the host) and
-# ECHODIFF_NVCC (to compile them for a device), each empty where missing.
+# the same in all three. Sets ECHODIFF_CUDA_INCLUDE (the toolkit's headers: enough to run kernels on the host),
+# ECHODIFF_NVCC (to compile them for a device) and ECHODIFF_CUDNN (the library, of at least 9.8), each empty where missing.
 set(ECHODIFF_CUDA AUTO CACHE STRING "AUTO, ON or OFF: the CUDA backend")
 set_property(CACHE ECHODIFF_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(ECHODIFF_CUDA_INCLUDE "")
 set(ECHODIFF_NVCC "")
+set(ECHODIFF_CUDNN "")
 
 if(ECHODIFF_CUDA STREQUAL "OFF")
   message(STATUS "CUDA: off (ECHODIFF_CUDA=OFF)")
@@ -18,6 +19,15 @@ if(CUDAToolkit_FOUND AND CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.4)
     endif()
   endforeach()
   set(ECHODIFF_NVCC ${CUDAToolkit_NVCC_EXECUTABLE})
+  find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
+  foreach(header cudnn_graph.h cudnn_graph_v9.h)
+    if(CUDNN_LIBRARY AND EXISTS ${ECHODIFF_CUDA_INCLUDE}/${header})
+      file(STRINGS ${ECHODIFF_CUDA_INCLUDE}/${header} plans_without_device REGEX CUDNN_ATTR_DEVICEPROP_JSON)
+      if(plans_without_device)
+        set(ECHODIFF_CUDNN ${CUDNN_LIBRARY})
+      endif()
+    endif()
+  endforeach()
 endif()
 if(ECHODIFF_CUDA_INCLUDE AND ECHODIFF_NVCC)
   set(CMAKE_CUDA_COMPILER ${ECHODIFF_NVCC})
@@ -26,7 +36,7 @@ if(ECHODIFF_CUDA_INCLUDE AND ECHODIFF_NVCC)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # CMake 3.25 doesn't know it
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
   set(CMAKE_CUDA_STANDARD 20)
-  message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION} (${ECHODIFF_NVCC})")
+  message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION} (${ECHODIFF_NVCC}), cuDNN: ${CUDNN_LIBRARY}")
 elseif(ECHODIFF_CUDA STREQUAL "ON")
   message(FATAL_ERROR "ECHODIFF_CUDA=ON, and no CUDA toolkit of at least 12.4 was found; set CUDAToolkit_ROOT, or ECHODIFF_CUDA=AUTO")
 elseif(ECHODIFF_CUDA_INCLUDE)
