@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 enum class Activation { silu, relu, gelu, gelu_tanh, sigmoid, tanh, softplus, leaky_relu, exp };
@@ -26,6 +28,18 @@ namespace cpu {
 
 void silu_forward(int64_t n, const float* x, float* y);
 void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
+void relu_forward(int64_t n, const float* x, float* y);
+void relu_backward(int64_t n, const float* x, const float* dy, float* dx);
+inline void relu_backward(int64_t n, const double* x, const double* dy, double* dx) {
+  reference::activation_backward(Activation::relu, 0, n, x, dy, dx);
+}
 
 }  // namespace cpu
+
+namespace cuda {
+template <class T>
+void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y, Stream);
+template <class T>
+void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

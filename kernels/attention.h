@@ -1,34 +1,72 @@
 // y = softmax(scale q k^T) v per (batch, head)      Vaswani et al. 2017 (arXiv:1706.03762), equation 1
-// q (B, Lq, heads*d), k and v (B, Lk, heads*d), y as q; head h owns channels [h*d, (h+1)*d). The score matrix is never
-// stored whole: forward and backward work on blocks of queries, and backward computes the probabilities again.
+// The score matrix is never stored whole: forward and backward work on blocks of queries, and backward computes the
+// probabilities again.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
+// Queries (B, Lq), and M + Lk keys and values: first the memory that all of a batch share, then the batch's own tokens.
+// A token is heads*d channels, of which head h owns [h*d, (h+1)*d); tokens of q lie q_stride elements apart, those of k
+// and v kv_stride, so that the three may lie in one matrix (B, L, 3 heads*d).
 struct AttentionGeometry {
   int64_t B, Lq, Lk, heads, d;
   double scale;
+  int64_t M, q_stride, kv_stride;
+  int64_t width() const { return heads * d; }
+  int64_t keys() const { return M + Lk; }
+};
+template <class T>
+struct AttentionInputs {
+  const T *q, *k, *v;
+  const T* memory;  // (2, M, heads*d): keys, then values; null when M is 0
+};
+template <class T>
+struct AttentionGradients {
+  T *dq, *dk, *dv;  // laid out as q, k and v
+  T* dmemory;       // as memory, summed over the batch
 };
 
+// Key (part 0) or value (part 1) number j of batch b, head h.
+template <class T>
+const T* key_at(const AttentionGeometry& g, const AttentionInputs<T>& in, int part, int64_t b, int64_t h, int64_t j) {
+  if (j < g.M) return in.memory + (part * g.M + j) * g.width() + h * g.d;
+  return (part == 0 ? in.k : in.v) + (b * g.Lk + j - g.M) * g.kv_stride + h * g.d;
+}
+
+// y, dy (B, Lq, heads*d)
 namespace reference {
 template <class T>
-void attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* y);
+void attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, T* y);
 template <class T>
-void attention_backward(const AttentionGeometry&, const T* q, const T* k, const T* v, const T* dy, T* dq, T* dk, T* dv);
+void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const T* dy, const AttentionGradients<T>& out);
 }  // namespace reference
 
 namespace cpu {
-void attention_forward(const AttentionGeometry&, const float* q, const float* k, const float* v, float* y);
-void attention_backward(const AttentionGeometry&, const float* q, const float* k, const float* v, const float* dy, float* dq,
-                        float* dk, float* dv);
-inline void attention_forward(const AttentionGeometry& g, const double* q, const double* k, const double* v, double* y) {
-  reference::attention_forward(g, q, k, v, y);
+void attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in, float* y);
+void attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const float* dy, const AttentionGradients<float>& out);
+inline void attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in, double* y) {
+  reference::attention_forward(g, in, y);
 }
-inline void attention_backward(const AttentionGeometry& g, const double* q, const double* k, const double* v, const double* dy,
-                               double* dq, double* dk, double* dv) {
-  reference::attention_backward(g, q, k, v, dy, dq, dk, dv);
+inline void attention_backward(const AttentionGeometry& g, const AttentionInputs<double>& in, const double* dy,
+                               const AttentionGradients<double>& out) {
+  reference::attention_backward(g, in, dy, out);
 }
 }  // namespace cpu
+
+// Operands in three tensors: M is 0 and both strides are heads*d.
+namespace cuda {
+constexpr int64_t kMaxAttentionWidth = 128;  // channels of a head; more throws Error
+
+// lse (B, heads, Lq): log sum_j exp(scale q_i . k_j), kept for backward.
+template <class T>
+void attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* y, float* lse, Stream);
+// delta (B, heads, Lq) is scratch.
+template <class T>
+void attention_backward(const AttentionGeometry&, const T* q, const T* k, const T* v, const T* y, const float* lse, const T* dy,
+                        float* delta, T* dq, T* dk, T* dv, Stream);
+}  // namespace cuda
 }  // namespace echodiff

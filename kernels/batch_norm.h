@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct BatchNormGeometry {
@@ -27,5 +29,45 @@ template <class T>
 void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const T* weight, const T* dy,
                          const double* mean, const double* rstd, T* dx, T* dweight, T* dbias);
 
+// y = relu(batch_norm_forward(x) + residual); residual as x, or null. Its backward is relu's, then batch_norm_backward.
+template <class T>
+void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const T* weight, const T* bias, const double* mean,
+                             const double* rstd, const T* residual, T* y);
+
 }  // namespace reference
+
+// The same; in float with sums of 64 rows each, added in double.
+namespace cpu {
+void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var);
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, float* y);
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy, const double* mean,
+                         const double* rstd, float* dx, float* dweight, float* dbias);
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                             const double* rstd, const float* residual, float* y);
+inline void batch_norm_relu_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias, const double* mean,
+                                    const double* rstd, const double* residual, double* y) {
+  reference::batch_norm_relu_forward(geo, x, weight, bias, mean, rstd, residual, y);
+}
+inline void batch_norm_statistics(BatchNormGeometry geo, const double* x, double* mean, double* var) {
+  reference::batch_norm_statistics(geo, x, mean, var);
+}
+inline void batch_norm_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias, const double* mean,
+                               const double* rstd, double* y) {
+  reference::batch_norm_forward(geo, x, weight, bias, mean, rstd, y);
+}
+inline void batch_norm_backward(BatchNormGeometry geo, bool training, const double* x, const double* weight, const double* dy,
+                                const double* mean, const double* rstd, double* dx, double* dweight, double* dbias) {
+  reference::batch_norm_backward(geo, training, x, weight, dy, mean, rstd, dx, dweight, dbias);
+}
+}  // namespace cpu
+
+namespace cuda {
+int64_t batch_norm_scratch(BatchNormGeometry geo);  // doubles, for statistics and backward
+void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch, Stream);
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, float* y, Stream);
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

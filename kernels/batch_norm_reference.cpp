@@ -46,6 +46,16 @@ void batch_norm_forward(BatchNormGeometry geo, const T* x, const T* weight, cons
   });
 }
 
+template <class T>
+void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const T* weight, const T* bias, const double* mean,
+                             const double* rstd, const T* residual, T* y) {
+  batch_norm_forward(geo, x, weight, bias, mean, rstd, y);
+  for (int64_t i = 0; i < geo.rows * geo.C; ++i) {
+    const T z = y[i] + (residual != nullptr ? residual[i] : T(0));
+    y[i] = z <= 0 ? T(0) : z;
+  }
+}
+
 // With xhat = (x - mean) rstd: dbias = sum dy, dweight = sum dy xhat, dx = weight rstd (dy - dbias/n - xhat dweight/n);
 // in evaluation the statistics are constants, and the last two terms of dx are not there.
 template <class T>
@@ -94,6 +104,10 @@ template void batch_norm_forward(BatchNormGeometry, const float*, const float*, 
                                  const double*, float*);
 template void batch_norm_forward(BatchNormGeometry, const double*, const double*, const double*, const double*,
                                  const double*, double*);
+template void batch_norm_relu_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
+                                      const double*, const float*, float*);
+template void batch_norm_relu_forward(BatchNormGeometry, const double*, const double*, const double*, const double*,
+                                      const double*, const double*, double*);
 template void batch_norm_backward(BatchNormGeometry, bool, const float*, const float*, const float*, const double*,
                                   const double*, float*, float*, float*);
 template void batch_norm_backward(BatchNormGeometry, bool, const double*, const double*, const double*, const double*,

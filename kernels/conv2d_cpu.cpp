@@ -1,12 +1,15 @@
 // Direct convolution as matrix products without an im2col buffer: a register tile computes tile_rows pixels by
 // tile_columns output channels, and reads its operand A through one pointer per (tap, pixel): the sample's channels, or
 // a row of zeros outside the picture (the indirect convolution of Dukhan 2019, arXiv:1907.02129). Backward-data is the
-// same loop with other pointers. Backward-weight has pixels as its summation axis: A is dy by columns, B is gathered.
+// same loop with other pointers, once per phase of the stride. Backward-weight has pixels as its summation axis: A is dy
+// by columns, B is gathered. With few input channels the taps of one kernel row are one long tap: see long_taps.
+#include "kernels/conv2d.h"
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
-#include "kernels/conv2d.h"
+#include "kernels/conv2d_winograd.h"
 #include "kernels/gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
@@ -15,119 +18,148 @@
 namespace echodiff::cpu {
 namespace {
 
-// What forward and backward-data share: out (N, out_h, out_w, out_channels) from in (N, in_h, in_w, in_channels). Output
-// pixel (i, j) reads, through tap (r, s), sample (i * multiplier + rows[r]) / divisor, and the like for columns; outside
-// the picture, or where the division leaves a rest, it reads zeros.
-struct Indirection {
-  int64_t N, out_h, out_w, out_channels, in_h, in_w, in_channels, groups;
-  std::vector<int64_t> rows, columns;  // offsets by r and by s
-  int64_t multiplier_h, multiplier_w, divisor_h, divisor_w;
-  const float* in;
-  const float* bias;
-  float* out;
-  int64_t taps() const { return int64_t(rows.size() * columns.size()); }
+// A picture in memory: (N, H, W) pixels of which each step to the right moves by `pixel` elements.
+struct Picture {
+  const float* data;
+  int64_t H, W, pixel;
 };
 
-constexpr int64_t kPixelBlock = 96;  // pixels a piece of work covers; a multiple of every tile height
+// Which samples an output pixel reads: output (i, j) reads, through tap (r, s), sample (i * step_h + rows[r], j * step_w +
+// columns[s]), or zeros where that is outside the picture.
+struct Taps {
+  std::vector<int64_t> rows, columns;
+  int64_t step_h, step_w;
+  int64_t count() const { return int64_t(rows.size() * columns.size()); }
+};
 
-// The sample at `position` along one axis, or -1.
-inline int64_t sample_at(int64_t position, int64_t divisor, int64_t size) {
-  if (position < 0) return -1;
-  if (divisor != 1) {
-    if (position % divisor != 0) return -1;
-    position /= divisor;
+// Where outputs go: pixel (i, j) of the (height, width) that are computed is pixel (first_h + i * step_h, first_w + j *
+// step_w) of pictures (H, W, channels).
+struct Output {
+  float* data;
+  int64_t height, width, H, W, channels, first_h = 0, first_w = 0, step_h = 1, step_w = 1;
+  bool dense() const { return step_h == 1 && step_w == 1 && height == H && width == W; }
+  float* at(int64_t n, int64_t p) const {
+    return data + ((n * H + first_h + p / width * step_h) * W + first_w + p % width * step_w) * channels;
   }
-  return position < size ? position : -1;
-}
+};
 
-// pointers[tap * stride] = the channels of group 0 that output pixel p of picture n reads through `tap`, or `zeros`.
-void fill_pointers(const Indirection& v, int64_t n, int64_t p, const float* zeros, const float** pointers, int64_t stride) {
-  const int64_t i = p / v.out_w * v.multiplier_h, j = p % v.out_w * v.multiplier_w;
-  for (int64_t dh : v.rows) {
-    const int64_t h = sample_at(i + dh, v.divisor_h, v.in_h);
-    const float* row = v.in + (n * v.in_h + h) * v.in_w * v.in_channels;
-    for (int64_t dw : v.columns) {
-      const int64_t w = h < 0 ? -1 : sample_at(j + dw, v.divisor_w, v.in_w);
-      *pointers = w < 0 ? zeros : row + w * v.in_channels;
+// A piece of work: so many pixels (a multiple of every tile height) by so many output channels (of every tile width).
+constexpr int64_t kPixelBlock = 96, kChannelBlock = 64;
+
+// pointers[tap * stride] = the first channel that output pixel p (of `width` columns) of picture n reads, or `zeros`.
+void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n, int64_t p, const float* zeros, const float** pointers,
+                   int64_t stride) {
+  const int64_t i = p / width * taps.step_h, j = p % width * taps.step_w;
+  for (int64_t dh : taps.rows) {
+    const int64_t h = i + dh;
+    const float* row = in.data + (n * in.H + h) * in.W * in.pixel;
+    for (int64_t dw : taps.columns) {
+      const int64_t w = j + dw;
+      *pointers = h < 0 || h >= in.H || w < 0 || w >= in.W ? zeros : row + w * in.pixel;
       pointers += stride;
     }
   }
 }
 
-// packed: per group, per panel of output channels, [taps][in_channels/groups][tile_columns].
-void convolve(const Indirection& v, const float* packed) {
+// packed: per group, per panel of output channels, [taps][depth][tile_columns], with `depth` input channels per group.
+void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int64_t groups, const float* packed, const float* bias,
+              const Output& out) {
   const SimdKernels& simd = simd_kernels();
-  const int64_t rows = simd.tile_rows, columns = simd.tile_columns, taps = v.taps();
-  const int64_t in_group = v.in_channels / v.groups, out_group = v.out_channels / v.groups, depth = taps * in_group;
-  const int64_t pixels = v.out_h * v.out_w, blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
-  float* zeros = scratch(Slot::rows, v.in_channels);
-  std::fill_n(zeros, v.in_channels, 0.0f);
-  parallel_for(v.N * blocks, [&](int64_t piece) {
-    const int64_t n = piece / blocks, p0 = piece % blocks * kPixelBlock, p1 = std::min(pixels, p0 + kPixelBlock);
+  const int64_t rows = simd.tile_rows, columns = simd.tile_columns, tap_count = taps.count();
+  const int64_t out_group = out.channels / groups, pixels = out.height * out.width, blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
+  const int64_t splits = (out_group + kChannelBlock - 1) / kChannelBlock;
+  float* zeros = scratch(Slot::rows, depth * groups);
+  std::fill_n(zeros, depth * groups, 0.0f);
+  parallel_for(N * blocks * splits, [&](int64_t piece) {
+    const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock, p1 = std::min(pixels, p0 + kPixelBlock);
+    const int64_t first = piece % splits * kChannelBlock, last = std::min(out_group, first + kChannelBlock);
     const int64_t tiles = (p1 - p0 + rows - 1) / rows;
     thread_local std::vector<const float*> pointers;  // [tile][tap][row]
-    pointers.resize(size_t(tiles * taps * rows));
+    pointers.resize(size_t(tiles * tap_count * rows));
     for (int64_t i = 0; i < tiles * rows; ++i)
-      fill_pointers(v, n, std::min(p0 + i, p1 - 1), zeros, pointers.data() + i / rows * taps * rows + i % rows, rows);
+      fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros, pointers.data() + i / rows * tap_count * rows + i % rows, rows);
     float* tile = scratch(Slot::tile, rows * columns);
-    for (int64_t group = 0; group < v.groups; ++group) {
-      for (int64_t k0 = 0; k0 < out_group; k0 += columns) {
-        const int64_t width = std::min(columns, out_group - k0);
-        const float* panel = packed + group * packed_size(out_group, depth) + k0 * depth;
-        float bias[64] = {};
-        if (v.bias) std::memcpy(bias, v.bias + group * out_group + k0, size_t(width) * sizeof(float));
+    for (int64_t group = 0; group < groups; ++group) {
+      for (int64_t k0 = first; k0 < last; k0 += columns) {
+        const int64_t width = std::min(columns, out_group - k0), channel = group * out_group + k0;
+        const float* panel = packed + group * packed_size(out_group, tap_count * depth) + k0 * tap_count * depth;
+        float start[64] = {};
+        if (bias) std::memcpy(start, bias + channel, size_t(width) * sizeof(float));
         for (int64_t t = 0; t < tiles; ++t) {
-          const int64_t height = std::min(rows, p1 - p0 - t * rows);
-          float* out = v.out + (n * pixels + p0 + t * rows) * v.out_channels + group * out_group + k0;
-          const bool whole = height == rows && width == columns;
-          simd.gemm_rows(taps, in_group, pointers.data() + t * taps * rows, panel, bias, false, whole ? out : tile,
-                         whole ? v.out_channels : columns);
-          if (!whole)
-            for (int64_t i = 0; i < height; ++i)
-              std::memcpy(out + i * v.out_channels, tile + i * columns, size_t(width) * sizeof(float));
+          const int64_t p = p0 + t * rows, height = std::min(rows, p1 - p);
+          const bool whole = height == rows && width == columns && out.dense();
+          simd.gemm_rows(tap_count, depth, pointers.data() + t * tap_count * rows, panel, start, false, whole ? out.at(n, p) + channel : tile,
+                         whole ? out.channels : columns);
+          for (int64_t i = 0; !whole && i < height; ++i)
+            std::memcpy(out.at(n, p + i) + channel, tile + i * columns, size_t(width) * sizeof(float));
         }
       }
-      for (const float*& pointer : pointers) pointer += pointer == zeros ? 0 : in_group;  // the next group's channels
+      for (const float*& pointer : pointers) pointer += pointer == zeros ? 0 : depth;  // the next group's channels
     }
   });
 }
 
-// The samples that y's pixels read: forward's pointers.
-Indirection forward_indirection(const Conv2dGeometry& g, const float* x, const float* bias, float* y) {
-  Indirection v{g.N, g.out_height, g.out_width, g.K, g.H, g.W, g.C, g.groups, {}, {}, g.stride_h, g.stride_w, 1, 1, x, bias, y};
-  for (int64_t r = 0; r < g.R; ++r) v.rows.push_back(r * g.dilation_h - g.padding_h);
-  for (int64_t s = 0; s < g.S; ++s) v.columns.push_back(s * g.dilation_w - g.padding_w);
-  return v;
+// A convolution of few channels seen as one with S times as many and kernels one column wide: in memory the samples of a
+// kernel row are neighbours, once the picture has its padding.
+struct LongTaps {
+  Conv2dGeometry geometry;
+  Picture samples;
+};
+bool has_long_taps(const Conv2dGeometry& g) { return g.groups == 1 && g.dilation_w == 1 && g.S > 1 && g.C < 16; }
+LongTaps long_taps(const Conv2dGeometry& g, const float* x) {
+  const int64_t width = g.W + 2 * g.padding_w;
+  float* padded = scratch(Slot::samples, g.N * g.H * width * g.C);
+  parallel_for(g.N * g.H, [&](int64_t row) {
+    float* into = padded + row * width * g.C;
+    std::fill_n(into, g.padding_w * g.C, 0.0f);
+    std::memcpy(into + g.padding_w * g.C, x + row * g.W * g.C, size_t(g.W * g.C) * sizeof(float));
+    std::fill_n(into + (g.padding_w + g.W) * g.C, g.padding_w * g.C, 0.0f);
+  });
+  LongTaps wide{g, {padded, g.H, width, g.C}};
+  wide.geometry.C = g.S * g.C;
+  wide.geometry.S = 1;
+  wide.geometry.padding_w = 0;
+  return wide;
 }
 
-}  // namespace
+Taps forward_taps(const Conv2dGeometry& g) {
+  Taps taps{{}, {}, g.stride_h, g.stride_w};
+  for (int64_t r = 0; r < g.R; ++r) taps.rows.push_back(r * g.dilation_h - g.padding_h);
+  for (int64_t s = 0; s < g.S; ++s) taps.columns.push_back(s * g.dilation_w - g.padding_w);
+  return taps;
+}
 
-void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
+// Along one axis: the pixels of x that are `phase` modulo the stride, and through which kernel positions dy reaches them.
+struct Phase {
+  int64_t first, count;
+  std::vector<int64_t> kernel, offsets;  // position r reads dy at i + offset
+};
+Phase phase_of(int64_t phase, int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+  Phase made{phase, size > phase ? (size - phase + stride - 1) / stride : 0, {}, {}};
+  for (int64_t r = 0; r < kernel; ++r) {
+    const int64_t position = phase + padding - r * dilation;
+    if (position % stride != 0) continue;
+    made.kernel.push_back(r);
+    made.offsets.push_back(position / stride);
+  }
+  return made;
+}
+
+void forward(const Conv2dGeometry& g, const Picture& x, const float* w, const float* bias, float* y) {
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
   float* packed = scratch(Slot::packed_a, g.groups * packed_size(K, depth));
-  for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, c)][k] = w[k][r][s][c]
-    pack_columns(K, depth, {w + group * K * depth, 1, depth}, packed + group * packed_size(K, depth));
-  convolve(forward_indirection(g, x, bias, y), packed);
-}
-
-void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
-  const int64_t C = g.C / g.groups, K = g.K / g.groups, taps = g.R * g.S, columns = simd_kernels().tile_columns;
-  const int64_t depth = taps * K;
-  float* packed = scratch(Slot::packed_a, g.groups * packed_size(C, depth));
-  for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, k)][c] = w[k][r][s][c]
-    for (int64_t c0 = 0; c0 < C; c0 += columns)
-      for (int64_t tap = 0; tap < taps; ++tap)
-        pack_columns(std::min(columns, C - c0), K, {w + (group * K * taps + tap) * C + c0, taps * C, 1},
-                     packed + group * packed_size(C, depth) + c0 * depth + tap * K * columns);
-  Indirection v{g.N, g.H, g.W, g.C, g.out_height, g.out_width, g.K, g.groups, {}, {}, 1, 1, g.stride_h, g.stride_w, dy, bias, dx};
-  for (int64_t r = 0; r < g.R; ++r) v.rows.push_back(g.padding_h - r * g.dilation_h);
-  for (int64_t s = 0; s < g.S; ++s) v.columns.push_back(g.padding_w - s * g.dilation_w);
-  convolve(v, packed);
+  const int64_t columns = simd_kernels().tile_columns, panels = (K + columns - 1) / columns;
+  parallel_for(g.groups * panels, [&](int64_t piece) {  // B[(r, s, c)][k] = w[k][r][s][c]
+    const int64_t group = piece / panels, k0 = piece % panels * columns;
+    pack_columns(std::min(columns, K - k0), depth, {w + (group * K + k0) * depth, 1, depth},
+                 packed + group * packed_size(K, depth) + k0 * depth);
+  });
+  convolve(g.N, x, forward_taps(g), C, g.groups, packed, bias, {y, g.out_height, g.out_width, g.out_height, g.out_width, g.K});
 }
 
 // dw (K, (r, s, c)) = dy^T (K, pixels) * samples (pixels, (r, s, c)). Pixels are summed in chunks, chunk after chunk. A
 // piece of work owns the columns of one tap row; its B is the samples themselves, one pointer per (pixel, tap).
-void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float* dy, float* dw) {
+void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy, float* dw) {
   constexpr int64_t kChunk = 256;
   const SimdKernels& simd = simd_kernels();
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
@@ -135,11 +167,11 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float
   const int64_t pixels = g.out_height * g.out_width, total = g.N * pixels;
   float* zeros = scratch(Slot::rows, C + columns);
   std::fill_n(zeros, C + columns, 0.0f);
-  const Indirection all = forward_indirection(g, x, nullptr, nullptr);
+  const Taps all = forward_taps(g);
   parallel_for(g.groups * g.R * panels, [&](int64_t piece) {
     const int64_t group = piece / panels / g.R, r = piece / panels % g.R, c0 = piece % panels * columns;
     const int64_t width = std::min(columns, C - c0);
-    Indirection one_row = all;
+    Taps one_row = all;
     one_row.rows = {all.rows[size_t(r)]};
     thread_local std::vector<const float*> pointers;  // [tap column][pixel of the chunk]
     pointers.resize(size_t(g.S * kChunk));
@@ -149,7 +181,7 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float
     for (int64_t p0 = 0; p0 < total; p0 += kChunk) {
       const int64_t count = std::min(kChunk, total - p0);
       for (int64_t p = 0; p < count; ++p)
-        fill_pointers(one_row, (p0 + p) / pixels, (p0 + p) % pixels, nullptr, pointers.data() + p, kChunk);
+        fill_pointers(x, one_row, g.out_width, (p0 + p) / pixels, (p0 + p) % pixels, nullptr, pointers.data() + p, kChunk);
       const int64_t last = K - K % rows;
       for (int64_t p = 0; last < K && p < count; ++p)
         for (int64_t i = 0; i < rows; ++i)
@@ -174,6 +206,47 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float
       }
     }
   });
+}
+
+}  // namespace
+
+void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
+  if (winograd_suits(g)) return winograd_forward(g, x, w, bias, y);
+  if (!has_long_taps(g)) return forward(g, {x, g.H, g.W, g.C}, w, bias, y);
+  const LongTaps wide = long_taps(g, x);
+  forward(wide.geometry, wide.samples, w, bias, y);
+}
+
+void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float* dy, float* dw) {
+  if (winograd_suits(g)) return winograd_backward_weight(g, x, dy, dw);
+  if (!has_long_taps(g)) return backward_weight(g, {x, g.H, g.W, g.C}, dy, dw);
+  const LongTaps wide = long_taps(g, x);
+  backward_weight(wide.geometry, wide.samples, dy, dw);
+}
+
+void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
+  if (winograd_suits(g)) return winograd_backward_data(g, dy, w, bias, dx);
+  const int64_t C = g.C / g.groups, K = g.K / g.groups, taps = g.R * g.S, columns = simd_kernels().tile_columns;
+  for (int64_t i = 0; i < g.stride_h; ++i) {
+    const Phase down = phase_of(i, g.H, g.R, g.stride_h, g.padding_h, g.dilation_h);
+    for (int64_t j = 0; j < g.stride_w; ++j) {
+      const Phase across = phase_of(j, g.W, g.S, g.stride_w, g.padding_w, g.dilation_w);
+      if (down.count * across.count == 0) continue;
+      const int64_t depth = int64_t(down.kernel.size() * across.kernel.size()) * K;
+      float* packed = scratch(Slot::packed_a, g.groups * packed_size(C, depth) + columns);
+      for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, k)][c] = w[k][r][s][c]
+        for (int64_t c0 = 0; c0 < C; c0 += columns) {
+          float* into = packed + group * packed_size(C, depth) + c0 * depth;
+          for (int64_t r : down.kernel)
+            for (int64_t s : across.kernel) {
+              pack_columns(std::min(columns, C - c0), K, {w + (group * K * taps + r * g.S + s) * C + c0, taps * C, 1}, into);
+              into += K * columns;
+            }
+        }
+      convolve(g.N, {dy, g.out_height, g.out_width, g.K}, {down.offsets, across.offsets, 1, 1}, K, g.groups, packed, bias,
+               {dx, down.count, across.count, g.H, g.W, g.C, i, j, g.stride_h, g.stride_w});
+    }
+  }
 }
 
 void conv2d_backward_bias(int64_t pixels, int64_t K, const float* dy, float* db) {

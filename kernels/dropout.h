@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct DropoutGeometry {
@@ -19,4 +21,9 @@ template <class T>
 void dropout(DropoutGeometry geo, const T* x, T* y);
 
 }  // namespace reference
+
+namespace cuda {
+template <class T>
+void dropout(DropoutGeometry geo, const T* x, T* y, Stream);
+}  // namespace cuda
 }  // namespace echodiff

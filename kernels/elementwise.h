@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/stream.h"
 #include "kernels/strided_walk.h"
 
 namespace echodiff {
@@ -39,4 +40,21 @@ template <class T>
 void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de);
 
 }  // namespace reference
+
+namespace cuda {
+template <class T>
+void arithmetic(Arithmetic kind, const BroadcastGeometry& geo, const T* a, const T* b, T* y, Stream);
+template <class T>
+void affine(int64_t n, const T* x, double scale, double offset, T* y, Stream);
+template <class T>
+void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y, Stream);
+template <class T>
+void scale_shift(ChannelGeometry geo, const T* x, const T* e, bool without_shift, T* y, Stream);
+int64_t scale_shift_backward_scratch(ChannelGeometry geo);  // floats
+template <class T>
+void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de, float* scratch, Stream);
+// y = x, rounded to nearest even
+void convert(int64_t n, const float* x, Bfloat16* y, Stream);
+void convert(int64_t n, const Bfloat16* x, float* y, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -45,6 +45,8 @@ inline void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a,
 // B packed for the tiles: panel p holds columns [p * tile_columns, ..) as [K][tile_columns], zero beyond N.
 int64_t packed_size(int64_t N, int64_t K);
 void pack_columns(int64_t N, int64_t K, MatrixView<float> b, float* packed);
+// gemm with such a B.
+void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc, bool accumulate);
 
 }  // namespace cpu
 }  // namespace echodiff

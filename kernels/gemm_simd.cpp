@@ -46,7 +46,8 @@ void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const floa
   finish(tile, accumulate, c, ldc);
 }
 
-void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bool accumulate, float* c, int64_t ldc) {
+void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c,
+                  int64_t ldc) {
   Tile tile;
   start(tile, nullptr);
   for (int64_t k = 0; k < depth; ++k) {
@@ -57,7 +58,7 @@ void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, bo
       for (int j = 0; j < kColumns; ++j) tile.sum[i][j] += x * column[j];
     }
     a += lda;
-    b += kTileColumns;
+    b += ldb;
   }
   finish(tile, accumulate, c, ldc);
 }
@@ -75,6 +76,31 @@ void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const
     a += lda;
   }
   finish(tile, accumulate, c, ldc);
+}
+
+void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+  for (int64_t r = 0; r < rows; ++r, from += from_stride, into += into_stride) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) store(into + c, load(from + c));
+    for (; c < columns; ++c) into[c] = from[c];
+  }
+}
+
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+  int64_t r = 0;
+  for (; r + kLanes <= rows; r += kLanes) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      Vec block[kLanes];
+      for (int i = 0; i < kLanes; ++i) block[i] = load(from + (r + i) * from_stride + c);
+      transpose(block);
+      for (int i = 0; i < kLanes; ++i) store(into + (c + i) * into_stride + r, block[i]);
+    }
+    for (; c < columns; ++c)
+      for (int i = 0; i < kLanes; ++i) into[c * into_stride + r + i] = from[(r + i) * from_stride + c];
+  }
+  for (; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) into[c * into_stride + r] = from[r * from_stride + c];
 }
 
 }  // namespace echodiff::simd::ECHODIFF_ISA

@@ -1,7 +1,11 @@
+#include "kernels/group_norm.h"
+
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
-#include "kernels/group_norm.h"
+#include "kernels/activation.h"
+#include "kernels/elementwise.h"
 
 namespace echodiff::reference {
 
@@ -58,6 +62,43 @@ void group_norm_backward(const GroupNormGeometry& g, const T* x, const T* weight
     }
 }
 
+// The composition of the three ops.
+template <class T>
+void group_norm_silu_forward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, const T* modulation, double eps, T* y,
+                             T* mean, T* rstd) {
+  group_norm_forward(g, x, weight, bias, eps, y, mean, rstd);
+  if (modulation != nullptr) scale_shift(ChannelGeometry{g.N, g.pixels, g.C}, y, modulation, false, y);
+  activation_forward(Activation::silu, 0, g.N * g.pixels * g.C, y, y);
+}
+
+template <class T>
+void group_norm_silu_backward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, const T* modulation, const T* mean,
+                              const T* rstd, const T* dy, T* dx, T* dweight, T* dbias, T* dmodulation) {
+  const int64_t count = g.N * g.pixels * g.C, width = g.C / g.G;
+  const ChannelGeometry channels{g.N, g.pixels, g.C};
+  std::vector<T> h(static_cast<size_t>(count)), z(h.size()), dz(h.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t c = i % g.C, group = i / (g.pixels * g.C) * g.G + c / width;
+    h[size_t(i)] = (x[i] - mean[group]) * rstd[group] * weight[c] + bias[c];
+  }
+  z = h;
+  if (modulation != nullptr) scale_shift(channels, h.data(), modulation, false, z.data());
+  activation_backward(Activation::silu, 0, count, z.data(), dy, dz.data());
+  if (modulation != nullptr) {
+    scale_shift_backward(channels, h.data(), dz.data(), dmodulation);
+    scale_shift(channels, dz.data(), modulation, true, dz.data());
+  }
+  group_norm_backward(g, x, weight, mean, rstd, dz.data(), dx, dweight, dbias);
+}
+
+template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, double, float*,
+                                      float*, float*);
+template void group_norm_silu_forward(const GroupNormGeometry&, const double*, const double*, const double*, const double*, double, double*,
+                                      double*, double*);
+template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, const float*,
+                                       const float*, const float*, float*, float*, float*, float*);
+template void group_norm_silu_backward(const GroupNormGeometry&, const double*, const double*, const double*, const double*, const double*,
+                                       const double*, const double*, double*, double*, double*, double*);
 template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*, float*, float*);
 template void group_norm_forward(const GroupNormGeometry&, const double*, const double*, const double*, double, double*, double*, double*);
 template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, const float*, float*,

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct LayerNormGeometry {
@@ -23,4 +25,12 @@ void layer_norm_backward(LayerNormGeometry geo, const T* x, const T* weight, con
                          const double* rstd, T* dx, T* dweight, T* dbias);
 
 }  // namespace reference
+
+namespace cuda {
+void layer_norm_forward(LayerNormGeometry geo, const float* x, const float* weight, const float* bias, double eps, float* y,
+                        double* mean, double* rstd, Stream);
+int64_t layer_norm_backward_scratch(LayerNormGeometry geo);  // doubles
+void layer_norm_backward(LayerNormGeometry geo, const float* x, const float* weight, const float* dy, const double* mean,
+                         const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/cuda/stream.h"
 #include "kernels/strided_walk.h"
 
 namespace echodiff {
@@ -16,4 +17,9 @@ template <class T>  // float, double, int64_t
 void strided_copy(const CopyGeometry& geo, const T* from, T* to);
 
 }  // namespace reference
+
+namespace cuda {
+template <class T>  // float, Bfloat16, int64_t
+void strided_copy(const CopyGeometry& geo, const T* from, T* to, Stream);
+}  // namespace cuda
 }  // namespace echodiff

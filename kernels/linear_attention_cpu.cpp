@@ -1,65 +1,158 @@
-// One piece of work per (batch, head). The softmax over tokens runs down the columns of the head.
+// Tokens are cut into chunks; a piece of work is one chunk of one batch with all its heads, so that memory is read in
+// long lines. What a chunk adds to the sums over tokens is kept apart and added in order. The softmaxes are computed
+// where they are used, in forward and again in backward, and never stored whole.
+#include "kernels/linear_attention.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/gemm.h"
-#include "kernels/linear_attention.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff::cpu {
+namespace {
 
-void linear_attention_forward(const LinearAttentionGeometry& g, const float* q, const float* k, const float* v, float* qs, float* ks,
-                              float* context, float* y) {
+constexpr int64_t kChunk = 192;  // tokens; a multiple of every tile height
+
+int64_t chunks_of(int64_t tokens) { return (tokens + kChunk - 1) / kChunk; }
+
+// Chunk number i of the keys: those from number `begin` on. The memory's chunks come first.
+struct KeyChunk {
+  int64_t begin, count, stride;
+};
+int64_t key_chunks(const AttentionGeometry& g) { return chunks_of(g.M) + chunks_of(g.Lk); }
+KeyChunk key_chunk(const AttentionGeometry& g, int64_t i) {
+  const int64_t of_memory = chunks_of(g.M);
+  if (i < of_memory) return {i * kChunk, std::min(kChunk, g.M - i * kChunk), g.width()};
+  const int64_t begin = g.M + (i - of_memory) * kChunk;
+  return {begin, std::min(kChunk, g.keys() - begin), g.kv_stride};
+}
+
+// qs (count, d) = scale softmax of `count` queries
+void query_softmax(const AttentionGeometry& g, int64_t count, const float* q, float* qs) {
+  for (int64_t i = 0; i < count; ++i) simd_kernels().softmax_row(g.d, 1.0f, float(g.scale), q + i * g.q_stride, qs + i * g.d);
+}
+
+// One chunk's own softmax and context: largest (d), total (d), C (d, d) of the keys and values of one head.
+void chunk_context(const AttentionGeometry& g, const AttentionInputs<float>& in, int64_t b, int64_t h, const KeyChunk& chunk,
+                   const float* ones, float* block, float* largest, float* total, float* C) {
   const SimdKernels& simd = simd_kernels();
-  const int64_t width = g.heads * g.d;
-  const float scale = float(1 / std::sqrt(double(g.d)));
-  parallel_for(g.B * g.heads, [&](int64_t piece) {
-    const int64_t b = piece / g.heads, h = piece % g.heads;
-    const int64_t queries = b * g.Lq * width + h * g.d, keys = b * g.Lk * width + h * g.d;
-    for (int64_t i = 0; i < g.Lq; ++i) {
-      float* row = qs + queries + i * width;
-      simd.softmax_row(g.d, q + queries + i * width, row);
-      for (int64_t c = 0; c < g.d; ++c) row[c] *= scale;
+  const float *k = key_at(g, in, 0, b, h, chunk.begin), *v = key_at(g, in, 1, b, h, chunk.begin);
+  std::copy_n(k, g.d, largest);
+  std::fill_n(total, g.d, 0.0f);
+  simd.column_max(chunk.count, g.d, chunk.stride, k, largest);
+  simd.column_exp(chunk.count, g.d, chunk.stride, k, largest, ones, block);
+  simd.column_sums(chunk.count, g.d, block, total);
+  gemm(g.d, g.d, chunk.count, {block, 1, g.d}, {v, chunk.stride, 1}, C, g.d, false);
+}
+
+// Chunks were scaled by their own largest keys: brings them to the largest of all, adds them and divides by the total.
+void join_contexts(int64_t d, int64_t chunks, int64_t stride, const float* parts, float* largest, float* total, float* C) {
+  std::copy_n(parts, d, largest);
+  for (int64_t i = 1; i < chunks; ++i)
+    for (int64_t c = 0; c < d; ++c) largest[c] = std::max(largest[c], parts[i * stride + c]);
+  std::fill_n(total, d, 0.0f);
+  std::fill_n(C, d * d, 0.0f);
+  for (int64_t i = 0; i < chunks; ++i) {
+    const float *part = parts + i * stride, *part_total = part + d, *part_C = part_total + d;
+    for (int64_t c = 0; c < d; ++c) {
+      const float factor = std::exp(part[c] - largest[c]);
+      total[c] += factor * part_total[c];
+      for (int64_t e = 0; e < d; ++e) C[c * d + e] += factor * part_C[c * d + e];
     }
-    simd.column_softmax(g.Lk, g.d, width, k + keys, ks + keys);
-    float* C = context + piece * g.d * g.d;
-    gemm(g.d, g.d, g.Lk, {ks + keys, 1, width}, {v + keys, width, 1}, C, g.d, false);
-    gemm(g.Lq, g.d, g.d, {qs + queries, width, 1}, {C, g.d, 1}, y + queries, width, false);
+  }
+  for (int64_t c = 0; c < d; ++c)
+    for (int64_t e = 0; e < d; ++e) C[c * d + e] /= total[c];
+}
+
+}  // namespace
+
+void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<float>& in, const LinearAttentionState<float>& state,
+                              float* y) {
+  const int64_t d = g.d, heads = g.heads, square = packed_size(d, d), key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
+  const int64_t part_size = 2 * d + d * d;
+  float* parts = scratch(Slot::sums, g.B * heads * key_parts * part_size);  // [b][h][chunk]
+  parallel_for(g.B * key_parts, [&](int64_t piece) {
+    const int64_t b = piece / key_parts, i = piece % key_parts;
+    float* ones = scratch(Slot::attention, d + kChunk * d);
+    std::fill_n(ones, d, 1.0f);
+    for (int64_t h = 0; h < heads; ++h) {
+      float* part = parts + ((b * heads + h) * key_parts + i) * part_size;
+      chunk_context(g, in, b, h, key_chunk(g, i), ones, ones + d, part, part + d, part + 2 * d);
+    }
+  });
+  float* packed = scratch(Slot::packed_a, g.B * heads * square);
+  parallel_for(g.B * heads, [&](int64_t i) {
+    float* C = state.context + i * d * d;
+    join_contexts(d, key_parts, part_size, parts + i * key_parts * part_size, state.largest + i * d, state.total + i * d, C);
+    pack_columns(d, d, {C, d, 1}, packed + i * square);
+  });
+  parallel_for(g.B * query_parts, [&](int64_t piece) {
+    const int64_t b = piece / query_parts, i = piece % query_parts * kChunk, count = std::min(kChunk, g.Lq - i);
+    float* block = scratch(Slot::attention, kChunk * d);
+    for (int64_t h = 0; h < heads; ++h) {
+      query_softmax(g, count, in.q + (b * g.Lq + i) * g.q_stride + h * d, block);
+      gemm_packed(count, d, d, {block, d, 1}, packed + (b * heads + h) * square, y + (b * g.Lq + i) * g.width() + h * d, g.width(), false);
+    }
   });
 }
 
-void linear_attention_backward(const LinearAttentionGeometry& g, const float* qs, const float* ks, const float* v, const float* context,
-                               const float* dy, float* dq, float* dk, float* dv) {
+void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<float>& in, const LinearAttentionState<const float>& state,
+                               const float* dy, const AttentionGradients<float>& out) {
   const SimdKernels& simd = simd_kernels();
-  const int64_t width = g.heads * g.d;
-  const float root = std::sqrt(float(g.d));
-  parallel_for(g.B * g.heads, [&](int64_t piece) {
-    const int64_t b = piece / g.heads, h = piece % g.heads;
-    const int64_t queries = b * g.Lq * width + h * g.d, keys = b * g.Lk * width + h * g.d;
-    const float* C = context + piece * g.d * g.d;
-    gemm(g.Lq, g.d, g.d, {dy + queries, width, 1}, {C, 1, g.d}, dq + queries, width, false);
-    for (int64_t i = 0; i < g.Lq; ++i) {
-      const float* y = qs + queries + i * width;
-      float* row = dq + queries + i * width;
-      const float mean = simd.dot(g.d, y, row) * root;  // / scale
-      for (int64_t c = 0; c < g.d; ++c) row[c] = y[c] * (row[c] - mean);
+  const int64_t d = g.d, heads = g.heads, width = g.width(), square = packed_size(d, d);
+  const int64_t key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
+  float* packed = scratch(Slot::packed_a, g.B * heads * 2 * square);  // per head: context^T; later gradient^T, gradient
+  parallel_for(g.B * heads, [&](int64_t i) { pack_columns(d, d, {state.context + i * d * d, 1, d}, packed + i * 2 * square); });
+  float* gradients = scratch(Slot::sums, g.B * heads * query_parts * d * d + g.B * 2 * g.M * width + g.B * heads * 2 * d);  // [b][h][chunk]
+  float* dmemory = gradients + g.B * heads * query_parts * d * d;  // per batch
+  float* rows = dmemory + g.B * 2 * g.M * width;                   // per head: m and 1 / total
+  parallel_for(g.B * query_parts, [&](int64_t piece) {
+    const int64_t b = piece / query_parts, part = piece % query_parts, i = part * kChunk, count = std::min(kChunk, g.Lq - i);
+    float *block = scratch(Slot::attention, 2 * kChunk * d), *dblock = block + kChunk * d;
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t head = b * heads + h, at = (b * g.Lq + i) * g.q_stride + h * d;
+      const float* gradient = dy + (b * g.Lq + i) * width + h * d;
+      query_softmax(g, count, in.q + at, block);
+      gemm_packed(count, d, d, {gradient, width, 1}, packed + head * 2 * square, dblock, d, false);
+      gemm(d, d, count, {block, 1, d}, {gradient, width, 1}, gradients + (head * query_parts + part) * d * d, d, false);
+      for (int64_t r = 0; r < count; ++r)
+        simd.softmax_row_backward(d, block + r * d, dblock + r * d, float(1 / g.scale), 1.0f, out.dq + at + r * g.q_stride);
     }
-    float* gradient = scratch(Slot::scores, g.d * g.d);
-    gemm(g.d, g.d, g.Lq, {qs + queries, 1, width}, {dy + queries, width, 1}, gradient, g.d, false);
-    gemm(g.Lk, g.d, g.d, {v + keys, width, 1}, {gradient, 1, g.d}, dk + keys, width, false);
-    gemm(g.Lk, g.d, g.d, {ks + keys, width, 1}, {gradient, g.d, 1}, dv + keys, width, false);
-    float* mean = scratch(Slot::rows, g.d);
-    std::fill_n(mean, g.d, 0.0f);
-    for (int64_t j = 0; j < g.Lk; ++j)
-      for (int64_t c = 0; c < g.d; ++c) mean[c] += ks[keys + j * width + c] * dk[keys + j * width + c];
-    for (int64_t j = 0; j < g.Lk; ++j)
-      for (int64_t c = 0; c < g.d; ++c) {
-        float& at = dk[keys + j * width + c];
-        at = ks[keys + j * width + c] * (at - mean[c]);
-      }
   });
+  parallel_for(g.B * heads, [&](int64_t head) {
+    float* sum = gradients + head * query_parts * d * d;
+    for (int64_t part = 1; part < query_parts; ++part)
+      for (int64_t c = 0; c < d * d; ++c) sum[c] += sum[part * d * d + c];
+    for (int64_t c = 0; c < d; ++c) {
+      rows[head * 2 * d + c] = simd.dot(d, sum + c * d, state.context + (head * d + c) * d);
+      rows[head * 2 * d + d + c] = 1 / state.total[head * d + c];
+    }
+    pack_columns(d, d, {sum, 1, d}, packed + head * 2 * square);
+    pack_columns(d, d, {sum, d, 1}, packed + head * 2 * square + square);
+  });
+  parallel_for(g.B * key_parts, [&](int64_t piece) {
+    const int64_t b = piece / key_parts;
+    const KeyChunk chunk = key_chunk(g, piece % key_parts);
+    float *block = scratch(Slot::attention, 2 * kChunk * d), *dblock = block + kChunk * d;
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t head = b * heads + h, token = (b * g.Lk + chunk.begin - g.M) * g.kv_stride + h * d;
+      const bool memory = chunk.begin < g.M;
+      float* dk = memory ? dmemory + (b * 2 * g.M + chunk.begin) * width + h * d : out.dk + token;
+      float* dv = memory ? dk + g.M * width : out.dv + token;
+      const float *mean = rows + head * 2 * d, *turned = packed + head * 2 * square;
+      simd.column_exp(chunk.count, d, chunk.stride, key_at(g, in, 0, b, h, chunk.begin), state.largest + head * d, mean + d, block);
+      gemm_packed(chunk.count, d, d, {key_at(g, in, 1, b, h, chunk.begin), chunk.stride, 1}, turned, dblock, d, false);
+      gemm_packed(chunk.count, d, d, {block, d, 1}, turned + square, dv, chunk.stride, false);
+      for (int64_t r = 0; r < chunk.count; ++r) simd.product_of_difference(d, block + r * d, dblock + r * d, mean, dk + r * chunk.stride);
+    }
+  });
+  for (int64_t i = 0; i < 2 * g.M * width; ++i) {
+    out.dmemory[i] = 0;
+    for (int64_t b = 0; b < g.B; ++b) out.dmemory[i] += dmemory[b * 2 * g.M * width + i];
+  }
 }
 
 }  // namespace echodiff::cpu

@@ -1,104 +1,114 @@
+#include "kernels/linear_attention.h"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "kernels/linear_attention.h"
-
 namespace echodiff::reference {
 namespace {
 
-// In place: n values `stride` apart become their softmax times `scale`.
+// qs = scale softmax(q)
 template <class T>
-void softmax(T* x, int64_t n, int64_t stride, T scale) {
-  T most = x[0], sum = 0;
-  for (int64_t i = 1; i < n; ++i) most = std::max(most, x[i * stride]);
-  for (int64_t i = 0; i < n; ++i) sum += x[i * stride] = std::exp(x[i * stride] - most);
-  for (int64_t i = 0; i < n; ++i) x[i * stride] *= scale / sum;
-}
-
-// dx_i = y_i (dy_i - sum_j y_j dy_j / scale), for y = scale softmax(x); dy is replaced by dx.
-template <class T>
-void softmax_backward(const T* y, T* dy, int64_t n, int64_t stride, T scale) {
-  T mean = 0;
-  for (int64_t i = 0; i < n; ++i) mean += y[i * stride] * dy[i * stride];
-  for (int64_t i = 0; i < n; ++i) dy[i * stride] = y[i * stride] * (dy[i * stride] - mean / scale);
+void query_softmax(const AttentionGeometry& g, const T* q, T* qs) {
+  const T most = *std::max_element(q, q + g.d);
+  T sum = 0;
+  for (int64_t c = 0; c < g.d; ++c) sum += qs[c] = std::exp(q[c] - most);
+  for (int64_t c = 0; c < g.d; ++c) qs[c] *= T(g.scale) / sum;
 }
 
 }  // namespace
 
 template <class T>
-void linear_attention_forward(const LinearAttentionGeometry& g, const T* q, const T* k, const T* v, T* qs, T* ks, T* context, T* y) {
-  const int64_t width = g.heads * g.d;
-  std::copy_n(q, g.B * g.Lq * width, qs);
-  std::copy_n(k, g.B * g.Lk * width, ks);
+void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in, const LinearAttentionState<T>& state, T* y) {
+  std::vector<T> qs(static_cast<size_t>(g.d));
   for (int64_t b = 0; b < g.B; ++b)
     for (int64_t h = 0; h < g.heads; ++h) {
-      T* query = qs + b * g.Lq * width + h * g.d;
-      T* key = ks + b * g.Lk * width + h * g.d;
-      const T* value = v + b * g.Lk * width + h * g.d;
-      T* C = context + (b * g.heads + h) * g.d * g.d;
-      T* out = y + b * g.Lq * width + h * g.d;
-      for (int64_t i = 0; i < g.Lq; ++i) softmax(query + i * width, g.d, 1, T(1 / std::sqrt(double(g.d))));
-      for (int64_t c = 0; c < g.d; ++c) softmax(key + c, g.Lk, width, T(1));
+      const int64_t piece = b * g.heads + h;
+      T *largest = state.largest + piece * g.d, *total = state.total + piece * g.d, *C = state.context + piece * g.d * g.d;
+      std::copy_n(key_at(g, in, 0, b, h, 0), g.d, largest);
+      for (int64_t j = 1; j < g.keys(); ++j)
+        for (int64_t c = 0; c < g.d; ++c) largest[c] = std::max(largest[c], key_at(g, in, 0, b, h, j)[c]);
+      std::fill_n(total, g.d, T(0));
       std::fill_n(C, g.d * g.d, T(0));
-      for (int64_t j = 0; j < g.Lk; ++j)
-        for (int64_t c = 0; c < g.d; ++c)
-          for (int64_t e = 0; e < g.d; ++e) C[c * g.d + e] += key[j * width + c] * value[j * width + e];
-      for (int64_t i = 0; i < g.Lq; ++i)
-        for (int64_t e = 0; e < g.d; ++e) {
-          T sum = 0;
-          for (int64_t c = 0; c < g.d; ++c) sum += query[i * width + c] * C[c * g.d + e];
-          out[i * width + e] = sum;
+      for (int64_t j = 0; j < g.keys(); ++j) {
+        const T *k = key_at(g, in, 0, b, h, j), *v = key_at(g, in, 1, b, h, j);
+        for (int64_t c = 0; c < g.d; ++c) {
+          const T weight = std::exp(k[c] - largest[c]);
+          total[c] += weight;
+          for (int64_t e = 0; e < g.d; ++e) C[c * g.d + e] += weight * v[e];
         }
+      }
+      for (int64_t c = 0; c < g.d; ++c)
+        for (int64_t e = 0; e < g.d; ++e) C[c * g.d + e] /= total[c];
+      for (int64_t i = 0; i < g.Lq; ++i) {
+        query_softmax(g, in.q + (b * g.Lq + i) * g.q_stride + h * g.d, qs.data());
+        T* out = y + (b * g.Lq + i) * g.width() + h * g.d;
+        std::fill_n(out, g.d, T(0));
+        for (int64_t c = 0; c < g.d; ++c)
+          for (int64_t e = 0; e < g.d; ++e) out[e] += qs[size_t(c)] * C[c * g.d + e];
+      }
     }
 }
 
-// dqs = dy context^T;  dcontext = qs^T dy;  dks = v dcontext^T;  dv = ks dcontext; then through both softmaxes.
+// dqs = dy context^T;  dcontext = qs^T dy;  dks = v dcontext^T;  dv = ks dcontext; then through both softmaxes:
+// dq_c = qs_c (dqs_c - sum_c qs_c dqs_c / scale);  dk_jc = ks_jc (dks_jc - m_c), m_c = sum_j ks_jc dks_jc = dcontext_c . context_c
 template <class T>
-void linear_attention_backward(const LinearAttentionGeometry& g, const T* qs, const T* ks, const T* v, const T* context, const T* dy,
-                               T* dq, T* dk, T* dv) {
-  const int64_t width = g.heads * g.d;
-  std::vector<T> gradient(static_cast<size_t>(g.d * g.d));
+void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in, const LinearAttentionState<const T>& state,
+                               const T* dy, const AttentionGradients<T>& out) {
+  const int64_t d = g.d, width = g.width();
+  if (g.M > 0) std::fill_n(out.dmemory, 2 * g.M * width, T(0));
+  std::vector<T> qs(static_cast<size_t>(d)), dqs(qs.size()), ks(qs.size()), gradient(static_cast<size_t>(d * d));
   for (int64_t b = 0; b < g.B; ++b)
     for (int64_t h = 0; h < g.heads; ++h) {
-      const int64_t queries = b * g.Lq * width + h * g.d, keys = b * g.Lk * width + h * g.d;
-      const T* C = context + (b * g.heads + h) * g.d * g.d;
+      const int64_t piece = b * g.heads + h;
+      const T *largest = state.largest + piece * d, *total = state.total + piece * d, *C = state.context + piece * d * d;
       std::fill(gradient.begin(), gradient.end(), T(0));
       for (int64_t i = 0; i < g.Lq; ++i) {
-        const int64_t at = queries + i * width;
-        for (int64_t c = 0; c < g.d; ++c) {
+        const int64_t at = (b * g.Lq + i) * g.q_stride + h * d;
+        const T* row = dy + (b * g.Lq + i) * width + h * d;
+        query_softmax(g, in.q + at, qs.data());
+        T mean = 0;
+        for (int64_t c = 0; c < d; ++c) {
           T sum = 0;
-          for (int64_t e = 0; e < g.d; ++e) {
-            sum += dy[at + e] * C[c * g.d + e];
-            gradient[size_t(c * g.d + e)] += qs[at + c] * dy[at + e];
+          for (int64_t e = 0; e < d; ++e) {
+            sum += row[e] * C[c * d + e];
+            gradient[size_t(c * d + e)] += qs[size_t(c)] * row[e];
           }
-          dq[at + c] = sum;
+          dqs[size_t(c)] = sum;
+          mean += qs[size_t(c)] * sum / T(g.scale);
         }
-        softmax_backward(qs + at, dq + at, g.d, 1, T(1 / std::sqrt(double(g.d))));
+        for (int64_t c = 0; c < d; ++c) out.dq[at + c] = qs[size_t(c)] * (dqs[size_t(c)] - mean);
       }
-      for (int64_t j = 0; j < g.Lk; ++j) {
-        const int64_t at = keys + j * width;
-        for (int64_t c = 0; c < g.d; ++c) {
-          T dks = 0, dvalue = 0;
-          for (int64_t e = 0; e < g.d; ++e) {
-            dks += gradient[size_t(c * g.d + e)] * v[at + e];
-            dvalue += gradient[size_t(e * g.d + c)] * ks[at + e];
+      for (int64_t j = 0; j < g.keys(); ++j) {
+        const T *k = key_at(g, in, 0, b, h, j), *v = key_at(g, in, 1, b, h, j);
+        const int64_t token = (b * g.Lk + j - g.M) * g.kv_stride + h * d, memory = j * width + h * d;
+        for (int64_t c = 0; c < d; ++c) ks[size_t(c)] = std::exp(k[c] - largest[c]) / total[c];
+        for (int64_t c = 0; c < d; ++c) {
+          T dks = 0, dvalue = 0, mean = 0;
+          for (int64_t e = 0; e < d; ++e) {
+            dks += gradient[size_t(c * d + e)] * v[e];
+            mean += gradient[size_t(c * d + e)] * C[c * d + e];
+            dvalue += gradient[size_t(e * d + c)] * ks[size_t(e)];
           }
-          dk[at + c] = dks;
-          dv[at + c] = dvalue;
+          const T dkey = ks[size_t(c)] * (dks - mean);
+          if (j < g.M) {
+            out.dmemory[memory + c] += dkey;
+            out.dmemory[g.M * width + memory + c] += dvalue;
+          } else {
+            out.dk[token + c] = dkey;
+            out.dv[token + c] = dvalue;
+          }
         }
       }
-      for (int64_t c = 0; c < g.d; ++c) softmax_backward(ks + keys + c, dk + keys + c, g.Lk, width, T(1));
     }
 }
 
-template void linear_attention_forward(const LinearAttentionGeometry&, const float*, const float*, const float*, float*, float*, float*,
-                                       float*);
-template void linear_attention_forward(const LinearAttentionGeometry&, const double*, const double*, const double*, double*, double*,
-                                       double*, double*);
-template void linear_attention_backward(const LinearAttentionGeometry&, const float*, const float*, const float*, const float*,
-                                        const float*, float*, float*, float*);
-template void linear_attention_backward(const LinearAttentionGeometry&, const double*, const double*, const double*, const double*,
-                                        const double*, double*, double*, double*);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, const LinearAttentionState<float>&, float*);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<double>&, const LinearAttentionState<double>&,
+                                       double*);
+template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const LinearAttentionState<const float>&,
+                                        const float*, const AttentionGradients<float>&);
+template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<double>&,
+                                        const LinearAttentionState<const double>&, const double*, const AttentionGradients<double>&);
 
 }  // namespace echodiff::reference

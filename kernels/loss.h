@@ -8,6 +8,9 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/host_device.h"
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 enum class Loss { mse, l1, smooth_l1 };
@@ -18,7 +21,7 @@ struct LossGradient {
   const T* dy;
   bool reduced;
   double factor;  // 1 / n for a mean, else 1
-  T at(int64_t i) const { return reduced ? T(factor * double(*dy)) : dy[i]; }
+  ECHODIFF_HOST_DEVICE T at(int64_t i) const { return reduced ? T(factor * double(*dy)) : dy[i]; }
 };
 
 // weight (count) or null; pos_weight (K) or null, element i has entry i / inner % K.
@@ -47,4 +50,13 @@ template <class T>
 void cross_entropy_backward(int64_t N, int64_t K, const T* x, const int64_t* classes, LossGradient<T> dy, T* dx);
 
 }  // namespace reference
+
+namespace cuda {
+void loss_forward(Loss kind, double beta, int64_t n, const float* x, const float* target, float* y, Stream);
+void loss_backward(Loss kind, double beta, int64_t n, const float* x, const float* target, LossGradient<float> dy, float* dx, Stream);
+void bce_forward(BceGeometry<float> geo, const float* x, const float* target, float* y, Stream);
+void bce_backward(BceGeometry<float> geo, const float* x, const float* target, LossGradient<float> dy, float* dx, Stream);
+void cross_entropy_forward(int64_t N, int64_t K, const float* x, const int64_t* classes, float* y, Stream);
+void cross_entropy_backward(int64_t N, int64_t K, const float* x, const int64_t* classes, LossGradient<float> dy, float* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -7,12 +7,15 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/cuda/host_device.h"
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 using PhiloxBlock = std::array<uint32_t, 4>;
 
 // Ten rounds on `counter` with `key`: four independent 32-bit words.
-constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::array<uint32_t, 2> key) {
+ECHODIFF_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t a = uint64_t{0xD2511F53} * counter[0], b = uint64_t{0xCD9E8D57} * counter[2];
     counter = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b), uint32_t(a >> 32) ^ counter[3] ^ key[1], uint32_t(a)};
@@ -22,13 +25,13 @@ constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::array<uint32_t, 2> ke
 }
 
 // Block number `index` of (seed, stream, step). stream < 2^32 and step < 2^32: both are small counts here.
-constexpr PhiloxBlock philox_block(uint64_t seed, uint64_t stream, uint64_t step, uint64_t index) {
+ECHODIFF_HOST_DEVICE constexpr PhiloxBlock philox_block(uint64_t seed, uint64_t stream, uint64_t step, uint64_t index) {
   return philox4x32({uint32_t(index), uint32_t(index >> 32) ^ uint32_t(stream >> 32), uint32_t(stream), uint32_t(step)},
                     {uint32_t(seed), uint32_t(seed >> 32)});
 }
 
 // Two standard normal numbers from two 32-bit words (Box and Muller 1958). u is in (0, 1].
-inline std::array<double, 2> normal_pair(uint32_t a, uint32_t b) {
+ECHODIFF_HOST_DEVICE inline std::array<double, 2> normal_pair(uint32_t a, uint32_t b) {
   const double u = (double(a) + 1.0) * 0x1p-32, angle = double(b) * (6.283185307179586476925 * 0x1p-32);
   const double radius = std::sqrt(-2.0 * std::log(u));
   return {radius * std::cos(angle), radius * std::sin(angle)};
@@ -72,4 +75,8 @@ class Random {
   size_t used_ = 4;
 };
 
+namespace cuda {
+// Row n of out (rows, count) is fill_normal of (seed, streams[n], steps[n]); streams and steps are on the device.
+void fill_normal(int64_t rows, int64_t count, uint64_t seed, const int64_t* streams, const int64_t* steps, float* out, Stream);
+}  // namespace cuda
 }  // namespace echodiff

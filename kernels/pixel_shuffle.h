@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct PixelShuffleGeometry {
@@ -20,4 +22,11 @@ template <class T>
 void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small);
 
 }  // namespace reference
+
+namespace cuda {
+template <class T>
+void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large, Stream);
+template <class T>
+void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream);
+}  // namespace cuda
 }  // namespace echodiff

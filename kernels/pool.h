@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct MaxPoolGeometry {
@@ -29,7 +31,7 @@ PoolAxis adaptive_axis(int64_t in, int64_t out);  // [floor(p in / out), ceil((p
 namespace reference {
 
 // Padding counts as -inf. index (N, P, Q, C): h W + w of the first maximum in row-major order, -1 for a window without
-// inputs. A NaN wins.
+// inputs; may be null. A NaN wins.
 template <class T>
 void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index);
 template <class T>
@@ -41,4 +43,28 @@ template <class T>
 void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
 
 }  // namespace reference
+
+namespace cpu {
+void max_pool2d_forward(MaxPoolGeometry geo, const float* x, float* y, int64_t* index);
+inline void max_pool2d_forward(MaxPoolGeometry geo, const double* x, double* y, int64_t* index) {
+  reference::max_pool2d_forward(geo, x, y, index);
+}
+}  // namespace cpu
+
+namespace cuda {
+// A PoolAxis whose tables are on the device.
+struct PoolAxisView {
+  int64_t in, out;
+  const int64_t *begin, *end, *divisor;
+};
+
+template <class T>
+void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream);
+template <class T>
+void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx, Stream);
+template <class T>
+void avg_pool2d_forward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView columns, const T* x, T* y, Stream);
+template <class T>
+void avg_pool2d_backward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView columns, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -42,11 +42,11 @@ template <class T>
 void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
   parallel_for(geo.N * geo.P, [&](int64_t row) {
     const int64_t n = row / geo.P, top = row % geo.P * geo.stride - geo.padding;
+    std::vector<int64_t> where(static_cast<size_t>(geo.C));
     for (int64_t q = 0; q < geo.Q; ++q) {
       T* best = y + (row * geo.Q + q) * geo.C;
-      int64_t* where = index + (row * geo.Q + q) * geo.C;
       std::fill_n(best, geo.C, -std::numeric_limits<T>::infinity());
-      std::fill_n(where, geo.C, int64_t{-1});
+      std::ranges::fill(where, -1);
       const int64_t left = q * geo.stride - geo.padding;
       for (int64_t r = 0; r < geo.kernel; ++r) {
         const int64_t h = top + r * geo.dilation;
@@ -56,13 +56,14 @@ void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
           if (w < 0 || w >= geo.W) continue;
           const T* pixel = x + ((n * geo.H + h) * geo.W + w) * geo.C;
           for (int64_t c = 0; c < geo.C; ++c) {
-            if (pixel[c] > best[c] || where[c] < 0 || pixel[c] != pixel[c]) {
+            if (pixel[c] > best[c] || where[size_t(c)] < 0 || pixel[c] != pixel[c]) {
               best[c] = pixel[c];
-              where[c] = h * geo.W + w;
+              where[size_t(c)] = h * geo.W + w;
             }
           }
         }
       }
+      if (index != nullptr) std::copy(where.begin(), where.end(), index + (row * geo.Q + q) * geo.C);
     }
   });
 }

@@ -6,6 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct ReduceDimension {
@@ -26,4 +28,9 @@ template <class T>
 void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y);
 
 }  // namespace reference
+
+namespace cuda {
+int64_t reduce_scratch(const ReduceGeometry& geo);  // doubles
+void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* y, double* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

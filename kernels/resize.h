@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct AxisTaps {
@@ -16,6 +18,10 @@ struct AxisTaps {
   std::vector<int64_t> begin;  // (out + 1): output j owns taps [begin[j], begin[j + 1])
   std::vector<int64_t> index;  // per tap: which input
   std::vector<double> weight;
+};
+
+struct Upsample2Geometry {
+  int64_t N, C, H, W;  // of the small picture
 };
 
 AxisTaps nearest_taps(int64_t in, int64_t out);
@@ -31,13 +37,26 @@ template <class T>
 void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x, T* y);
 
 // x (N, H, W, C) -> y (N, 2H, 2W, C), each pixel four times; backward sums the four.
-struct Upsample2Geometry {
-  int64_t N, C, H, W;
-};
 template <class T>
 void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y);
 template <class T>
 void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx);
 
 }  // namespace reference
+
+namespace cuda {
+// AxisTaps whose tables are on the device, weights as float.
+struct AxisTapsView {
+  int64_t in, out;
+  const int64_t *begin, *index;
+  const float* weight;
+};
+
+template <class T>
+void resize_axis(AxisTapsView taps, int64_t outer, int64_t inner, const T* x, T* y, Stream);
+template <class T>
+void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y, Stream);
+template <class T>
+void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/epilogue.h"
+#include "kernels/elementwise.h"
+
 namespace echodiff {
 
 namespace reference {
@@ -11,12 +14,30 @@ template <class T>
 void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm);  // inverse_norm (pixels)
 template <class T>
 void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx, T* dgain);
+// y = silu((1 + s) rms_norm(x) + shift); modulation (N, 2C) = s | shift, or null for y = silu(rms_norm(x)).
+template <class T>
+void rms_norm_silu_forward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation, T* y, T* inverse_norm);
+template <class T>
+void rms_norm_silu_backward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation, const T* inverse_norm, const T* dy,
+                            T* dx, T* dgain, T* dmodulation);
 }  // namespace reference
 
 namespace cpu {
 void rms_norm_forward(int64_t pixels, int64_t C, const float* x, const float* gain, float* y, float* inverse_norm);
 void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm, const float* dy,
                        float* dx, float* dgain);
+void rms_norm_silu_forward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation, float* y,
+                           float* inverse_norm);
+void rms_norm_silu_backward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation, const float* inverse_norm,
+                            const float* dy, float* dx, float* dgain, float* dmodulation);
+inline void rms_norm_silu_forward(const ChannelGeometry& g, const double* x, const double* gain, const double* modulation, double* y,
+                                  double* inverse_norm) {
+  reference::rms_norm_silu_forward(g, x, gain, modulation, y, inverse_norm);
+}
+inline void rms_norm_silu_backward(const ChannelGeometry& g, const double* x, const double* gain, const double* modulation,
+                                   const double* inverse_norm, const double* dy, double* dx, double* dgain, double* dmodulation) {
+  reference::rms_norm_silu_backward(g, x, gain, modulation, inverse_norm, dy, dx, dgain, dmodulation);
+}
 inline void rms_norm_forward(int64_t pixels, int64_t C, const double* x, const double* gain, double* y, double* inverse_norm) {
   reference::rms_norm_forward(pixels, C, x, gain, y, inverse_norm);
 }
@@ -25,4 +46,16 @@ inline void rms_norm_backward(int64_t pixels, int64_t C, const double* x, const 
   reference::rms_norm_backward(pixels, C, x, gain, inverse_norm, dy, dx, dgain);
 }
 }  // namespace cpu
+
+namespace cuda {
+// pixels_of_sample: H W, for the epilogue's (N, 2C)
+template <class T>
+void rms_norm_forward(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x, const float* gain, const NormEpilogue<T>&,
+                      T* y, float* inverse_norm, Stream);
+int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C);  // floats
+// Of the norm alone: dy is the gradient before the epilogue.
+template <class T>
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy, T* dx,
+                       float* dgain, float* scratch, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -1,7 +1,10 @@
+#include "kernels/rms_norm.h"
+
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
-#include "kernels/rms_norm.h"
+#include "kernels/activation.h"
 
 namespace echodiff::reference {
 
@@ -34,6 +37,36 @@ void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, con
   }
 }
 
+// The composition of the three ops.
+template <class T>
+void rms_norm_silu_forward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation, T* y, T* inverse_norm) {
+  rms_norm_forward(g.N * g.pixels, g.C, x, gain, y, inverse_norm);
+  if (modulation != nullptr) scale_shift(g, y, modulation, false, y);
+  activation_forward(Activation::silu, 0, g.N * g.pixels * g.C, y, y);
+}
+
+template <class T>
+void rms_norm_silu_backward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation, const T* inverse_norm, const T* dy,
+                            T* dx, T* dgain, T* dmodulation) {
+  const int64_t pixels = g.N * g.pixels, count = pixels * g.C;
+  std::vector<T> h(static_cast<size_t>(count)), z(h.size()), dz(h.size()), norms(static_cast<size_t>(pixels));
+  rms_norm_forward(pixels, g.C, x, gain, h.data(), norms.data());
+  z = h;
+  if (modulation != nullptr) scale_shift(g, h.data(), modulation, false, z.data());
+  activation_backward(Activation::silu, 0, count, z.data(), dy, dz.data());
+  if (modulation != nullptr) {
+    scale_shift_backward(g, h.data(), dz.data(), dmodulation);
+    scale_shift(g, dz.data(), modulation, true, dz.data());
+  }
+  rms_norm_backward(pixels, g.C, x, gain, inverse_norm, dz.data(), dx, dgain);
+}
+
+template void rms_norm_silu_forward(const ChannelGeometry&, const float*, const float*, const float*, float*, float*);
+template void rms_norm_silu_forward(const ChannelGeometry&, const double*, const double*, const double*, double*, double*);
+template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*, const float*, float*,
+                                     float*, float*);
+template void rms_norm_silu_backward(const ChannelGeometry&, const double*, const double*, const double*, const double*, const double*,
+                                     double*, double*, double*);
 template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*);
 template void rms_norm_forward(int64_t, int64_t, const double*, const double*, double*, double*);
 template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*, float*);

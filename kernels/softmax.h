@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct SoftmaxGeometry {
@@ -19,4 +21,11 @@ template <class T>
 void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx);
 
 }  // namespace reference
+
+namespace cuda {
+template <class T>
+void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream);
+template <class T>
+void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream);  // dx may be dy
+}  // namespace cuda
 }  // namespace echodiff

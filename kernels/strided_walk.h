@@ -36,6 +36,13 @@ class StridedWalk {
     for (const Dimension& outer : merged_) lines_ *= outer.size;
   }
 
+  // After merging, outermost first.
+  std::vector<Dimension> dimensions() const {
+    std::vector<Dimension> all = merged_;
+    all.push_back(line_);
+    return all;
+  }
+
   // body(offsets, size, strides) on every line, in parallel: `offsets` of its first element in each operand.
   template <class Body>
   void run(const Body& body) const {

@@ -18,7 +18,7 @@ thread_local bool inside_a_body = false;
 
 // One parallel loop: workers take the next index until none is left.
 struct Job {
-  const std::function<void(int64_t)>* body;
+  const FunctionRef<int64_t>* body;
   int64_t count;
   std::atomic<int64_t> next{0};
   std::exception_ptr error;
@@ -39,6 +39,17 @@ struct Job {
   }
 };
 
+// Returns true once `ready` does, false after some tens of microseconds: the next loop of a network is rarely further
+// away, and waking a sleeping thread takes as long.
+template <class F>
+bool spin_until(F&& ready) {
+  for (int i = 0; i < 2000; ++i) {
+    if (ready()) return true;
+    __builtin_ia32_pause();
+  }
+  return false;
+}
+
 class Pool {
  public:
   explicit Pool(int helpers) {
@@ -53,41 +64,51 @@ class Pool {
     for (std::thread& thread : threads_) thread.join();
   }
   void run(Job& job) {
+    bool sleepers = false;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
       busy_ = int(threads_.size());
       ++generation_;
+      sleepers = sleeping_ > 0;
     }
-    wake_.notify_all();
+    if (sleepers) wake_.notify_all();
     job.work();
+    if (spin_until([this] { return busy_ == 0; })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return busy_ == 0; });
-    job_ = nullptr;
   }
 
  private:
   void serve() {
     uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+      if (!spin_until([&] { return generation_ != seen; })) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        ++sleeping_;
+        wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+        --sleeping_;
+      }
       if (stopping_) return;
-      seen = generation_;
-      Job* job = job_;
-      lock.unlock();
+      Job* job = nullptr;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        seen = generation_;
+        job = job_;
+      }
       job->work();
-      lock.lock();
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (--busy_ == 0) done_.notify_one();
     }
   }
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> threads_;
-  Job* job_ = nullptr;
-  uint64_t generation_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
+  Job* job_ = nullptr;                   // of the current generation
+  std::atomic<uint64_t> generation_{0};  // one per job; changes under the mutex
+  std::atomic<int> busy_{0};             // helpers still at work
+  int sleeping_ = 0;
+  std::atomic<bool> stopping_{false};
 };
 
 int default_threads() { return std::max(1, int(std::thread::hardware_concurrency())); }
@@ -106,7 +127,7 @@ void set_thread_count(int count) {
 }
 int thread_count() { return wanted_threads; }
 
-void parallel_for(int64_t n, const std::function<void(int64_t)>& body) {
+void parallel_for(int64_t n, FunctionRef<int64_t> body) {
   if (n <= 1 || wanted_threads == 1 || inside_a_body) {
     for (int64_t i = 0; i < n; ++i) body(i);
     return;
@@ -120,7 +141,7 @@ void parallel_for(int64_t n, const std::function<void(int64_t)>& body) {
   if (job.error) std::rethrow_exception(job.error);
 }
 
-void parallel_ranges(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void parallel_ranges(int64_t n, int64_t grain, FunctionRef<int64_t, int64_t> body) {
   parallel_for((n + grain - 1) / grain, [&](int64_t i) { body(i * grain, std::min(n, (i + 1) * grain)); });
 }
 

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
+
 namespace echodiff {
 
 struct TimeEmbeddingGeometry {
@@ -24,4 +26,8 @@ namespace reference {
 void time_embedding(TimeEmbeddingGeometry geo, const int64_t* t, float* y);
 
 }  // namespace reference
+
+namespace cuda {
+void time_embedding(TimeEmbeddingGeometry geo, const int64_t* t, float* y, Stream);
+}  // namespace cuda
 }  // namespace echodiff

@@ -101,6 +101,8 @@ int convert(const std::string& path, const std::string& out) {
   std::vector<NamedTensor> tensors;
   std::vector<StoredType> types;
   for (const SourceTensor& tensor : file.tensors) {
+    check_input(tensor.name != "__metadata__", Fault::kBadInput, path,
+                ": a tensor is called \"__metadata__\", which safetensors keeps for itself; rename it and save again");
     tensors.push_back({tensor.name, tensor.values});
     types.push_back(*stored_type_of_torch(tensor.dtype));
   }

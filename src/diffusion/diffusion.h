@@ -12,11 +12,11 @@
 #include <string>
 
 #include "diffusion/schedule.h"
+#include "kernels/sampler_update.h"
 #include "tensor/tensor.h"
 
 namespace echodiff {
 
-enum class Prediction { eps, v, x0 };                  // what the network's output stands for
 Prediction parse_prediction(const std::string& name);  // throws Error(kUsage) naming the choices
 std::string name_of(Prediction prediction);            // "eps", "v", "x0"
 

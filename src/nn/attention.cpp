@@ -14,23 +14,12 @@ MemoryAttention::MemoryAttention(int64_t channels, const MemoryAttentionOptions&
   if (options.linear) out_norm_.emplace(channels);
 }
 
-// tokens (N, L, heads*d) -> (N, memory + L, heads*d); part 0: keys, 1: values.
-Tensor MemoryAttention::with_memory(const Tensor& tokens, int64_t part) const {
-  const int64_t heads = options_.heads, d = options_.head_dim, n = options_.memory;
-  Tensor memory = slice(mem_kv_, 0, part, part + 1);
-  memory = options_.linear ? permute(reshape(memory, {heads, d, n}), {2, 0, 1})
-                           : permute(reshape(memory, {heads, n, d}), {1, 0, 2});  // (memory, heads, d)
-  memory = expand(reshape(memory, {1, n, heads * d}), {tokens.dim(0), n, heads * d});
-  return concat({memory, tokens}, 1);
-}
-
 Tensor MemoryAttention::operator()(const Tensor& x) const {
-  const int64_t inner = options_.heads * options_.head_dim;
-  const Tensor qkv = to_tokens(to_qkv_(norm_(x)));  // (N, H W, 3 inner)
-  const Tensor q = slice(qkv, 2, 0, inner);
-  const Tensor k = with_memory(slice(qkv, 2, inner, 2 * inner), 0);
-  const Tensor v = with_memory(slice(qkv, 2, 2 * inner, 3 * inner), 1);
-  const Tensor mixed = options_.linear ? linear_attention(q, k, v, options_.heads) : attention(q, k, v, options_.heads);
+  const int64_t heads = options_.heads, d = options_.head_dim, M = options_.memory;
+  const Tensor qkv = to_tokens(to_qkv_(norm_(x)));  // (N, H W, 3 heads d)
+  const Tensor memory =
+      reshape(permute(mem_kv_, options_.linear ? std::vector<int64_t>{0, 3, 1, 2} : std::vector<int64_t>{0, 2, 1, 3}), {2, M, heads * d});
+  const Tensor mixed = options_.linear ? linear_self_attention(qkv, memory, heads) : self_attention(qkv, memory, heads);
   if (!options_.linear && ActivationTrace::current() != nullptr)  // PyTorch's shape: (N, heads, H W, head_dim)
     traced("attend",
            permute(reshape(mixed, {mixed.dim(0), mixed.dim(1), options_.heads, options_.head_dim}), {0, 2, 1, 3}));
@@ -68,7 +57,7 @@ Tensor AttentionBlock::operator()(const Tensor& x) const {
   }
   const Tensor tokens = to_tokens(norm_(x));                                               // (N, H W, C)
   const Tensor qkv = linear(tokens, reshape(weight, {3 * C, C}), reshape(bias, {3 * C}));  // (N, H W, 3C)
-  const Tensor mixed = attention(slice(qkv, 2, 0, C), slice(qkv, 2, C, 2 * C), slice(qkv, 2, 2 * C, 3 * C), heads);
+  const Tensor mixed = self_attention(qkv, {}, heads);
   const Tensor h = linear(mixed, reshape(proj_weight_, {C, C}), proj_bias_);
   return traced(x + to_image(h, x.dim(2), x.dim(3)));
 }

@@ -25,7 +25,6 @@ class MemoryAttention : public Module {
   void reset_parameters(const Initialiser& init) override { init.normal("mem_kv", mem_kv_, 1); }
 
  private:
-  Tensor with_memory(const Tensor& tokens, int64_t part) const;
   MemoryAttentionOptions options_;
   Tensor mem_kv_;  // keys, then values: (2, heads, memory, head_dim), or (2, heads, head_dim, memory) when linear
   RMSNorm norm_;

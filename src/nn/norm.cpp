@@ -1,11 +1,32 @@
 #include "nn/norm.h"
 
+#include "nn/trace.h"
+
 namespace echodiff {
+namespace {
+
+template <class Norm>
+Tensor silu_step_by_step(const Norm& norm, const Tensor& x, const Tensor& scale_and_shift) {
+  const Tensor h = norm(x);
+  return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);
+}
+
+}  // namespace
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps)
     : groups_(groups), eps_(eps), weight_(make_parameter({channels})), bias_(make_parameter({channels})) {
   check_input(channels % groups == 0, Fault::kUsage, "group norm: ", channels, " channels are not a multiple of ",
               groups, " groups; choose a width (--dim) that is");
+}
+
+Tensor GroupNorm::silu(const Tensor& x, const Tensor& scale_and_shift) const {
+  if (ActivationTrace::current() != nullptr) return silu_step_by_step(*this, x, scale_and_shift);
+  return group_norm_silu(x, groups_, weight_, bias_, eps_, scale_and_shift);
+}
+
+Tensor RMSNorm::silu(const Tensor& x, const Tensor& scale_and_shift) const {
+  if (ActivationTrace::current() != nullptr) return silu_step_by_step(*this, x, scale_and_shift);
+  return rms_norm_silu(x, g_, scale_and_shift);
 }
 
 void GroupNorm::visit(Visitor& v) {
@@ -25,13 +46,23 @@ BatchNorm2d::BatchNorm2d(int64_t channels)
       running_var_(full({channels}, 1)),
       num_batches_tracked_(zeros({}, DType::i64)) {}
 
+void BatchNorm2d::count_batch() const {
+  if (!training()) return;
+  Tensor batches = num_batches_tracked_;
+  ++*batches.mutable_data<int64_t>();
+}
+
 Tensor BatchNorm2d::operator()(const Tensor& x) const {
   Tensor mean = running_mean_, var = running_var_;  // handles on the same memory
-  if (training()) {
-    Tensor batches = num_batches_tracked_;
-    ++*batches.mutable_data<int64_t>();
-  }
+  count_batch();
   return traced(batch_norm(x, weight_, bias_, mean, var, {.training = training()}));
+}
+
+Tensor BatchNorm2d::relu(const Tensor& x, const Tensor& residual) const {
+  if (ActivationTrace::current() != nullptr) return echodiff::relu(residual ? (*this)(x) + residual : (*this)(x));
+  Tensor mean = running_mean_, var = running_var_;
+  count_batch();
+  return batch_norm_relu(x, weight_, bias_, mean, var, residual, {.training = training()});
 }
 
 void BatchNorm2d::visit(Visitor& v) {

@@ -24,8 +24,8 @@ BasicBlock::BasicBlock(int64_t in, int64_t out, int64_t stride)
 }
 
 Tensor BasicBlock::operator()(const Tensor& x) const {
-  const Tensor h = bn2_(conv2_(relu(bn1_(conv1_(x)))));
-  return traced(relu(h + (downsample_conv_ ? (*downsample_bn_)((*downsample_conv_)(x)) : x)));
+  const Tensor skip = downsample_conv_ ? (*downsample_bn_)((*downsample_conv_)(x)) : x;
+  return traced(bn2_.relu(conv2_(bn1_.relu(conv1_(x))), skip));
 }
 
 void BasicBlock::visit(Visitor& v) {
@@ -52,7 +52,7 @@ ResNet18::ResNet18(const ResNet18Options& options, uint64_t seed)
 Tensor ResNet18::features(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(1) == options_.in_channels, "resnet18: x must be (N, ", options_.in_channels,
         ", H, W), got ", x.shape());
-  Tensor h = max_pool2d(relu(bn1_(conv1_(x))), {.kernel = 3, .stride = 2, .padding = 1});
+  Tensor h = max_pool2d(bn1_.relu(conv1_(x)), {.kernel = 3, .stride = 2, .padding = 1});
   for (const std::vector<BasicBlock>* layer : {&layer1_, &layer2_, &layer3_, &layer4_})
     for (const BasicBlock& block : *layer) h = block(h);
   return traced("avgpool", reshape(adaptive_avg_pool2d(h, 1, 1), {x.dim(0), h.dim(1)}));

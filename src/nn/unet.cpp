@@ -29,9 +29,8 @@ UnetBlock::UnetBlock(int64_t in, int64_t out, double dropout, UnetNorm norm)
 
 Tensor UnetBlock::operator()(const Tensor& x, const Tensor& scale_and_shift) const {
   Tensor h = proj_(x);
-  h = std::visit([&](const auto& norm) { return norm(h); }, norm_);
-  if (scale_and_shift) h = scale_shift(h, scale_and_shift);
-  return traced(dropout_(traced("act", silu(h))));
+  h = std::visit([&](const auto& norm) { return norm.silu(h, scale_and_shift); }, norm_);
+  return traced(dropout_(traced("act", h)));
 }
 
 void UnetBlock::visit(Visitor& v) {

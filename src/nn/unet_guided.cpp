@@ -15,9 +15,11 @@ std::variant<GroupNorm, Spade> make_norm(int64_t channels, int64_t planes) {
   return GroupNorm(32, channels);
 }
 
-Tensor apply(const std::variant<GroupNorm, Spade>& norm, const Tensor& x, const Tensor& masks) {
-  if (const Spade* spade = std::get_if<Spade>(&norm)) return (*spade)(x, masks);
-  return std::get<GroupNorm>(norm)(x);
+// silu(norm(x) * (1 + scale) + shift), without scale and shift where scale_and_shift is undefined
+Tensor norm_silu(const std::variant<GroupNorm, Spade>& norm, const Tensor& x, const Tensor& masks, const Tensor& scale_and_shift = {}) {
+  if (const GroupNorm* group_norm = std::get_if<GroupNorm>(&norm)) return group_norm->silu(x, scale_and_shift);
+  const Tensor h = std::get<Spade>(norm)(x, masks);
+  return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);
 }
 
 int64_t time_channels(const GuidedUnetOptions& options) {
@@ -56,14 +58,10 @@ Tensor GuidedResBlock::resampled(const Tensor& x) const {
 }
 
 Tensor GuidedResBlock::operator()(const Tensor& x, const Tensor& time, const Tensor& masks) const {
-  Tensor h = in_conv_(resampled(silu(apply(in_norm_, x, masks))));
+  Tensor h = in_conv_(resampled(norm_silu(in_norm_, x, masks)));
   const Tensor e = time_(silu(time));  // (N, out) or (N, 2 out)
-  if (scale_shift_) {
-    h = scale_shift(apply(out_norm_, h, masks), e);
-  } else {
-    h = apply(out_norm_, add_channel(h, e), masks);
-  }
-  h = out_conv_(dropout_(silu(h)));
+  h = scale_shift_ ? norm_silu(out_norm_, h, masks, e) : norm_silu(out_norm_, add_channel(h, e), masks);
+  h = out_conv_(dropout_(h));
   const Tensor skip = resampled(x);
   return traced((skip_ ? (*skip_)(skip) : skip) + h);
 }
@@ -191,7 +189,7 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
     h = block(concat({h, skips.back()}, 1), time, masks);
     skips.pop_back();
   }
-  return traced(out_conv_(traced("out.1", silu(out_norm_(h)))));
+  return traced(out_conv_(traced("out.1", out_norm_.silu(h))));
 }
 
 void GuidedUnet::visit(Visitor& v) {

@@ -63,11 +63,13 @@ class OpTimer : public Observer {
   void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
   void print(std::ostream& out) const;
 
- private:
   struct Entry {
     int64_t calls = 0;
     double seconds = 0;
   };
+  const std::map<std::string, Entry>& entries() const { return entries_; }
+
+ private:
   double lap();
   double last_;
   std::map<std::string, Entry> entries_;

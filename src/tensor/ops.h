@@ -33,6 +33,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);       
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // x (N, C, H, W)
 // lucidrains' RMSNorm: x / max(||x||_2 over C, 1e-12) * gain * sqrt(C); x (N, C, H, W), gain (1, C, 1, 1)
 Tensor rms_norm(const Tensor& x, const Tensor& gain);
+// silu(norm(x) * (1 + scale) + shift) in one pass; scale_and_shift (N, 2C), or undefined for silu(norm(x))
+Tensor group_norm_silu(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, const Tensor& scale_and_shift);
+Tensor rms_norm_silu(const Tensor& x, const Tensor& gain, const Tensor& scale_and_shift);
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps = 1e-5);  // over the last dimension
 struct BatchNormOptions {
   bool training = false;
@@ -41,6 +44,9 @@ struct BatchNormOptions {
 // x (N, C, H, W). In training the running statistics (C) are updated in place (unbiased variance), as in PyTorch.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean, Tensor& running_var,
                   const BatchNormOptions& options);
+// relu(batch_norm(x) + residual) in one pass; residual as x, or undefined
+Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean, Tensor& running_var,
+                       const Tensor& residual, const BatchNormOptions& options = {});
 
 // ---- activations (ops/activation.cpp)
 Tensor silu(const Tensor& x);
@@ -59,6 +65,10 @@ Tensor softmax(const Tensor& x, int64_t dim);
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, double scale = 0);
 // lucidrains' linear attention (Shen et al. 2018, arXiv:1812.01243): q softmax over d then * d^-0.5, k softmax over Lk; q (k^T v)
 Tensor linear_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads);
+// The same within one sequence: qkv (B, L, 3*heads*d) holds q, k, v side by side, as one linear layer makes them. memory
+// (2, M, heads*d) or undefined: keys and values that every sequence sees before its own. -> (B, L, heads*d)
+Tensor self_attention(const Tensor& qkv, const Tensor& memory, int64_t heads);
+Tensor linear_self_attention(const Tensor& qkv, const Tensor& memory, int64_t heads);
 
 // ---- resizing and pooling of x (N, C, H, W)
 enum class ResizeMode { nearest, bilinear, bicubic };

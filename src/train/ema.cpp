@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/ema.h"
 #include "kernels/thread_pool.h"
 #include "tensor/autograd.h"
 
@@ -44,11 +45,8 @@ void Ema::update() {
       averaged_[i].tensor.copy_from(online_[i].tensor);
       continue;
     }
-    const float* now = online_[i].tensor.data<float>();
-    float* average = averaged_[i].tensor.mutable_data<float>();
-    parallel_ranges(online_[i].tensor.count(), kGrain, [=](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) average[k] += share * (now[k] - average[k]);
-    });
+    const EmaTensor tensor{online_[i].tensor.data<float>(), averaged_[i].tensor.mutable_data<float>(), online_[i].tensor.count()};
+    parallel_ranges(tensor.count, kGrain, [&](int64_t begin, int64_t end) { cpu::ema_update(share, tensor, begin, end); });
   }
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numbers>
 
+#include "kernels/adam.h"
 #include "kernels/thread_pool.h"
 #include "tensor/autograd.h"
 
@@ -74,36 +75,29 @@ Adam::Adam(std::vector<NamedTensor> parameters, const AdamOptions& options)
 bool Adam::step(double learning_rate) {
   const NoGrad no_grad;
   ++step_;
-  // In torch's order of operations: theta -= (lr / (1 - b1^k)) * m / (sqrt(v) / sqrt(1 - b2^k) + eps).
   const double correction1 = 1 - std::pow(options_.beta1, double(step_));
   const double correction2 = 1 - std::pow(options_.beta2, double(step_));
-  const float step_size = float(learning_rate / correction1), root2 = float(std::sqrt(correction2));
-  const float eps = float(options_.eps), beta2 = float(options_.beta2);
-  const float share1 = float(1 - options_.beta1), share2 = float(1 - options_.beta2);
-  const float l2 = options_.decoupled ? 0 : float(options_.weight_decay);
-  const float kept = options_.decoupled ? float(1 - learning_rate * options_.weight_decay) : 1;
+  const AdamCoefficients by{.step_size = float(learning_rate / correction1),
+                            .root2 = float(std::sqrt(correction2)),
+                            .beta2 = float(options_.beta2),
+                            .share1 = float(1 - options_.beta1),
+                            .share2 = float(1 - options_.beta2),
+                            .eps = float(options_.eps),
+                            .l2 = options_.decoupled ? 0 : float(options_.weight_decay),
+                            .kept = options_.decoupled ? float(1 - learning_rate * options_.weight_decay) : 1};
   bool finite = true;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = parameters_[i].tensor.grad();
     if (!gradient) continue;
-    const float* g = gradient.data<float>();
-    float* theta = parameters_[i].tensor.mutable_data<float>();
-    float* m = exp_avg_[i].mutable_data<float>();
-    float* v = exp_avg_sq_[i].mutable_data<float>();
-    float* v_max = options_.amsgrad ? max_exp_avg_sq_[i].mutable_data<float>() : nullptr;
-    finite &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
-      bool all_finite = true;
-      for (int64_t k = begin; k < end; ++k) {
-        const float decayed = theta[k] * kept, slope = g[k] + l2 * decayed;
-        m[k] += share1 * (slope - m[k]);
-        v[k] = v[k] * beta2 + share2 * slope * slope;
-        if (v_max) v_max[k] = std::max(v_max[k], v[k]);
-        const float spread = std::sqrt(v_max ? v_max[k] : v[k]) / root2 + eps;
-        theta[k] = decayed - step_size * (m[k] / spread);
-        all_finite &= is_finite(theta[k]);
-      }
-      return all_finite;
-    });
+    const AdamTensor tensor{.gradient = gradient.data<float>(),
+                            .theta = parameters_[i].tensor.mutable_data<float>(),
+                            .exp_avg = exp_avg_[i].mutable_data<float>(),
+                            .exp_avg_sq = exp_avg_sq_[i].mutable_data<float>(),
+                            .max_exp_avg_sq = options_.amsgrad ? max_exp_avg_sq_[i].mutable_data<float>() : nullptr,
+                            .rounded = nullptr,
+                            .count = gradient.count()};
+    finite &= update_all(gradient.count(),
+                         [&](int64_t begin, int64_t end) { return cpu::adam_update(by, tensor, begin, end); });
   }
   return finite;
 }

@@ -146,15 +146,15 @@ ScanSettings draw_settings(Random& random, const Fan& fan) {
   s.shadow_start = random.uniform(0.10, 0.18);
   const double severity = 1 - 1.4 * s.quality;  // of the one defect of a poor picture: 0.3 .. 1
   if (s.defect == "noise") {
-    s.noise = -22 + 16 * severity;
+    s.noise = -26 + 12 * severity;
     s.noise_rise = random.uniform(4, 10);
     s.speckle = 0.8;
   } else if (s.defect == "blur") {
-    s.axial *= 1.5 + 2.5 * severity;
-    s.lateral *= 1.8 + 2.7 * severity;
+    s.axial *= 1.4 + 1.6 * severity;
+    s.lateral *= 1.5 + 1.5 * severity;
   } else if (s.defect == "gain") {
-    s.liver_grey *= 0.55 - 0.35 * severity;
-    s.dynamic_range *= 1.15 + 0.4 * severity;
+    s.liver_grey *= 0.8 - 0.2 * severity;
+    s.dynamic_range *= 1.05 + 0.25 * severity;
   }
   return s;
 }

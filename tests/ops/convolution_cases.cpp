@@ -18,6 +18,13 @@ OpCase large(OpCase op_case) {
   return op_case;
 }
 
+// 3x3 convolutions that take the Winograd path, with its own tolerance.
+OpCase winograd(OpCase op_case) {
+  op_case.gradcheck = false;
+  op_case.tolerance = 3e-5;
+  return op_case;
+}
+
 OpCase transpose(const std::string& name, const Shape& x, const Shape& weight, const ConvTranspose2dOptions& options,
                  bool bias = true) {
   OpCase op_case{.op = "conv_transpose2d", .name = name, .inputs = {batch(x), plain(weight)}, .fn = {}};
@@ -49,7 +56,13 @@ std::vector<OpCase> convolution_cases() {
       conv("1x1 image", {3, 4, 1, 1}, {17, 4, 3, 3}, {.padding = {1, 1}}),
       conv("one channel in and out", {3, 1, 6, 5}, {1, 1, 3, 3}, {.padding = {1, 1}}),
       conv("one output channel", {3, 16, 4, 4}, {1, 16, 1, 1}, {}),
-      large(conv("32 to 32, 64x64", {3, 32, 64, 64}, {32, 32, 3, 3}, {.padding = {1, 1}})),
+      winograd(conv("winograd, 32 to 32, 64x64", {3, 32, 64, 64}, {32, 32, 3, 3}, {.padding = {1, 1}})),
+      winograd(conv("winograd, 32 to 48, 9x17", {3, 32, 9, 17}, {48, 32, 3, 3}, {.padding = {1, 1}})),
+      winograd(conv("winograd, 80 to 32, 8x8", {3, 80, 8, 8}, {32, 80, 3, 3}, {.padding = {1, 1}}, false)),
+      winograd(conv("winograd, 48 to 80, no padding, 31x33", {3, 48, 31, 33}, {80, 48, 3, 3}, {})),
+      winograd(conv("winograd, padding (2, 0), 19x12", {3, 32, 19, 12}, {32, 32, 3, 3}, {.padding = {2, 0}})),
+      winograd(conv("winograd, 32 to 32, 128x128", {2, 32, 128, 128}, {32, 32, 3, 3}, {.padding = {1, 1}})),
+      winograd(conv("winograd, 256 to 128, 12x12", {3, 256, 12, 12}, {128, 256, 3, 3}, {.padding = {1, 1}})),
       large(conv("4 to 64, 7x7, 33x31", {3, 4, 33, 31}, {64, 4, 7, 7}, {.padding = {3, 3}})),
       large(conv("65 to 130, 9x17", {3, 65, 9, 17}, {130, 65, 3, 3}, {.padding = {1, 1}})),
       large(conv("128 to 96, 1x1, 16x16", {3, 128, 16, 16}, {96, 128, 1, 1}, {})),

@@ -20,6 +20,23 @@ OpCase rms(const std::string& name, const Shape& x, bool large = false) {
           .gradcheck = !large};
 }
 
+// modulated: with scale and shift
+OpCase group_silu(const std::string& name, const Shape& x, int64_t groups, bool modulated, bool large = false) {
+  OpCase op_case{.op = "group_norm_silu", .name = name, .inputs = {batch(x), plain({x[1]}), plain({x[1]})}, .fn = {}, .gradcheck = !large};
+  if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
+  op_case.fn = [=](const std::vector<Tensor>& in) {
+    return group_norm_silu(in[0], groups, in[1], in[2], 1e-5, modulated ? in[3] : Tensor());
+  };
+  return op_case;
+}
+
+OpCase rms_silu(const std::string& name, const Shape& x, bool modulated, bool large = false) {
+  OpCase op_case{.op = "rms_norm_silu", .name = name, .inputs = {batch(x), plain({1, x[1], 1, 1})}, .fn = {}, .gradcheck = !large};
+  if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
+  op_case.fn = [=](const std::vector<Tensor>& in) { return rms_norm_silu(in[0], in[1], modulated ? in[2] : Tensor()); };
+  return op_case;
+}
+
 OpCase layer(const std::string& name, const Shape& x, bool large = false) {
   const int64_t C = x[x.rank() - 1];
   return {.op = "layer_norm",
@@ -43,10 +60,33 @@ OpCase batch_statistics(const std::string& name, const Shape& x, bool training, 
           .gradcheck = !large};
 }
 
+// The same with the residual and ReLU behind it.
+OpCase batch_statistics_relu(const std::string& name, const Shape& x, bool training, bool large = false) {
+  return {.op = "batch_norm_relu",
+          .name = name,
+          .inputs = {training ? plain(x) : batch(x), plain({x[1]}), plain({x[1]}), constant({x[1]}),
+                     constant({x[1]}, Values::positive), training ? plain(x) : batch(x)},
+          .fn =
+              [=](const std::vector<Tensor>& in) {
+                Tensor mean = in[3].clone(), var = in[4].clone();  // updated in place
+                return batch_norm_relu(in[0], in[1], in[2], mean, var, in[5], {.training = training});
+              },
+          .gradcheck = !large};
+}
+
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
   return {
+      batch_statistics_relu("training", {3, 2, 3, 4}, true),
+      batch_statistics_relu("evaluation", {2, 3, 4, 3}, false),
+      batch_statistics_relu("64 channels, 17x16", {3, 64, 17, 16}, true, true),
+      group_silu("2 groups", {2, 6, 3, 5}, 2, false),
+      group_silu("2 groups, modulated", {3, 6, 4, 3}, 2, true),
+      group_silu("32 groups of 33x19, modulated", {2, 64, 33, 19}, 32, true, true),
+      rms_silu("odd", {2, 5, 3, 4}, false),
+      rms_silu("modulated", {3, 5, 4, 3}, true),
+      rms_silu("64 channels, 33x19, modulated", {2, 64, 33, 19}, true, true),
       group("8 channels, 2 groups", {3, 8, 4, 5}, 2),
       group("one group", {3, 6, 3, 3}, 1),
       group("a group per channel", {3, 5, 4, 3}, 5),

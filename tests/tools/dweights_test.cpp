@@ -1,11 +1,7 @@
 // dweights as a program: the verdict on every hostile golden file within its limits of time and memory, what convert
 // and diff say, and, under strace, that reading opens nothing but the file.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -17,71 +13,16 @@
 #include "tensor/io/file.h"
 #include "tests/nn/torch_import/torch_files.h"
 #include "tests/shared.h"
+#include "tests/tools/dweights_folder.h"
 
 namespace echodiff {
 namespace {
-
-namespace fs = std::filesystem;
 
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool kMeasureMemory = false;  // the sanitizer's own is larger
 #else
 constexpr bool kMeasureMemory = true;
 #endif
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-  double seconds = 0;
-  int64_t peak = 0;  // bytes resident
-};
-
-// An empty folder in which dweights runs.
-class DweightsFolder {
- public:
-  DweightsFolder() {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(info->test_suite_name()) + info->name();
-    std::replace(name.begin(), name.end(), '/', '_');
-    folder_ = fs::temp_directory_path() / ("echodiff_" + name + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "cwd");
-  }
-  ~DweightsFolder() { fs::remove_all(folder_); }
-
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
-  std::string file(const std::string& name, const std::string& bytes) const {
-    std::ofstream(at(name), std::ios::binary) << bytes;
-    return at(name);
-  }
-  bool cwd_is_empty() const { return fs::is_empty(folder_ / "cwd"); }
-
-  Outcome run(const std::vector<std::string>& arguments, std::vector<std::string> before = {}) const {
-    std::vector<std::string> words = std::move(before);
-    words.push_back(std::string(ECHODIFF_BIN_DIR) + "/dweights");
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const auto start = std::chrono::steady_clock::now();
-    const pid_t child = ::fork();
-    if (child == 0) {
-      const bool ready = ::chdir(at("cwd").c_str()) == 0 && std::freopen(at("out").c_str(), "w", stdout) &&
-                         std::freopen(at("err").c_str(), "w", stderr);
-      if (ready) ::execvp(argv[0], argv.data());
-      ::_exit(127);
-    }
-    int status = 0;
-    struct rusage usage = {};
-    ::wait4(child, &status, 0, &usage);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(at("out")),
-            read_file(at("err")), elapsed.count(), int64_t(usage.ru_maxrss) * 1024};
-  }
-
- private:
-  fs::path folder_;
-};
 
 void expect_equal(const WeightsFile& found, const WeightsFile& expected, const std::string& prefix) {
   EXPECT_EQ(found.tensors.size(), expected.tensors.size());

@@ -10,21 +10,6 @@
 #include "kernels/error.h"
 
 namespace echodiff {
-namespace {
-
-// x0_hat and eps of one element from what the network answered.
-void read_output(Prediction prediction, const PlanStep& row, float x, float output, float& x_start, float& eps) {
-  if (prediction == Prediction::eps) {
-    eps = output;
-    x_start = row.sqrt_recip_alpha_bar * x - row.sqrt_recipm1_alpha_bar * eps;
-    return;
-  }
-  x_start = prediction == Prediction::x0 ? output : row.sqrt_alpha_bar * x - row.sqrt_one_minus_alpha_bar * output;
-  eps = (row.sqrt_recip_alpha_bar * x - x_start) / row.sqrt_recipm1_alpha_bar;
-}
-
-}  // namespace
-
 SamplerKind parse_sampler(const std::string& name) {
   if (name == "ddpm") return SamplerKind::ddpm;
   if (name == "ddim") return SamplerKind::ddim;
@@ -88,29 +73,8 @@ void advance(const SamplingPlan& plan, SampleState& state, const float* output, 
   state.previous.resize(count);  // zeros before the first step, which no row looks at
   state.x_start.resize(count);
   state.eps.resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    const float x = state.x[i];
-    float x_start = 0, eps = 0;
-    read_output(plan.prediction, row, x, output[i], x_start, eps);
-    if (plan.clip) x_start = std::clamp(x_start, -1.0f, 1.0f);
-    if (plan.rederive_eps) eps = (row.sqrt_recip_alpha_bar * x - x_start) / row.sqrt_recipm1_alpha_bar;
-    state.x_start[i] = x_start;
-    state.eps[i] = eps;
-    float next = row.from_x_start * x_start;
-    // A zero coefficient means "not used", even where the value isn't finite.
-    if (row.from_x != 0) next += row.from_x * x;
-    if (row.from_eps != 0) next += row.from_eps * eps;
-    if (row.from_previous != 0) next += row.from_previous * state.previous[i];
-    if (row.draws_noise) {
-      float scale = row.noise_scale;
-      if (plan.learned_variance) {  // Nichol & Dhariwal 2021, equation (15)
-        const float share = (variance[i] + 1) / 2;
-        scale = std::exp(0.5f * (share * row.max_log_variance + (1 - share) * row.min_log_variance));
-      }
-      next += scale * noise[i];
-    }
-    state.x[i] = next;
-  }
+  reference::sampler_update({plan.prediction, plan.clip, plan.rederive_eps, plan.learned_variance}, row, int64_t(count),
+                            {output, variance, noise, state.previous.data(), state.x.data(), state.x_start.data(), state.eps.data()});
   ++state.step;
 }
 

@@ -12,6 +12,7 @@
 
 #include "diffusion/diffusion.h"
 #include "diffusion/schedule.h"
+#include "kernels/sampler_update.h"
 
 namespace echodiff {
 
@@ -27,15 +28,6 @@ struct SamplerOptions {
   bool clip = true;   // clamp x0_hat to [-1, 1] in every step
   Prediction prediction = Prediction::eps;
   Variance variance = Variance::posterior;  // ddpm only
-};
-
-struct PlanStep {
-  int64_t t = 0, next_t = -1;  // the network's time before and after; -1: x_next is the finished x_0
-  float sqrt_alpha_bar = 0, sqrt_one_minus_alpha_bar = 0, sqrt_recip_alpha_bar = 0, sqrt_recipm1_alpha_bar = 0;
-  float from_x = 0, from_x_start = 0, from_eps = 0, from_previous = 0;
-  float noise_scale = 0;
-  float min_log_variance = 0, max_log_variance = 0;  // learned variance interpolates between them
-  bool draws_noise = false;
 };
 
 struct SamplingPlan {

@@ -9,6 +9,7 @@ template <class T>
 void forward(Activation kind, double slope, int64_t n, const T* x, T* y) {
   if constexpr (std::is_same_v<T, float>) {
     if (kind == Activation::silu) return cpu::silu_forward(n, x, y);
+    if (kind == Activation::relu) return cpu::relu_forward(n, x, y);
   }
   reference::activation_forward(kind, slope, n, x, y);
 }
@@ -17,6 +18,7 @@ template <class T>
 void backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx) {
   if constexpr (std::is_same_v<T, float>) {
     if (kind == Activation::silu) return cpu::silu_backward(n, x, dy, dx);
+    if (kind == Activation::relu) return cpu::relu_backward(n, x, dy, dx);
   }
   reference::activation_backward(kind, slope, n, x, dy, dx);
 }

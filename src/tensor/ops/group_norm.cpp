@@ -3,13 +3,21 @@
 #include "tensor/ops.h"
 
 namespace echodiff {
+namespace {
+
+GroupNormGeometry geometry(const char* op, const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias) {
+  check(x.rank() == 4, op, ": x must be (N, C, H, W), got ", x.shape());
+  const GroupNormGeometry g{x.dim(0), x.dim(1), x.dim(2) * x.dim(3), groups};
+  check(groups >= 1 && g.C % groups == 0, op, ": ", groups, " groups do not divide C = ", g.C, " of x ", x.shape());
+  check(weight.shape() == Shape({g.C}) && bias.shape() == Shape({g.C}), op, ": weight and bias must be (", g.C, "), got ",
+        weight.shape(), " and ", bias.shape());
+  return g;
+}
+
+}  // namespace
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
-  check(x.rank() == 4, "group_norm: x must be (N, C, H, W), got ", x.shape());
-  const GroupNormGeometry g{x.dim(0), x.dim(1), x.dim(2) * x.dim(3), groups};
-  check(groups >= 1 && g.C % groups == 0, "group_norm: ", groups, " groups do not divide C = ", g.C, " of x ", x.shape());
-  check(weight.shape() == Shape({g.C}) && bias.shape() == Shape({g.C}), "group_norm: weight and bias must be (", g.C, "), got ",
-        weight.shape(), " and ", bias.shape());
+  const GroupNormGeometry g = geometry("group_norm", x, groups, weight, bias);
   Tensor y = empty_like(x), mean = empty({g.N, groups}, x.dtype()), rstd = empty({g.N, groups}, x.dtype());
   dispatch(x.dtype(), "group_norm", [&]<class T>(T) {
     cpu::group_norm_forward(g, x.data<T>(), weight.data<T>(), bias.data<T>(), eps, y.mutable_data<T>(), mean.mutable_data<T>(),
@@ -22,6 +30,28 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
                                dweight.mutable_data<T>(), dbias.mutable_data<T>());
     });
     return {dx, dweight, dbias};
+  });
+}
+
+Tensor group_norm_silu(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, const Tensor& scale_and_shift) {
+  const GroupNormGeometry g = geometry("group_norm_silu", x, groups, weight, bias);
+  const Tensor& modulation = scale_and_shift;
+  check(!modulation || modulation.shape() == Shape({g.N, 2 * g.C}), "group_norm_silu: scale_and_shift must be (", g.N, ", ", 2 * g.C,
+        ") for x ", x.shape(), ", got ", modulation ? modulation.shape() : Shape());
+  Tensor y = empty_like(x), mean = empty({g.N, groups}, x.dtype()), rstd = empty({g.N, groups}, x.dtype());
+  dispatch(x.dtype(), "group_norm_silu", [&]<class T>(T) {
+    cpu::group_norm_silu_forward(g, x.data<T>(), weight.data<T>(), bias.data<T>(), modulation ? modulation.data<T>() : nullptr, eps,
+                                 y.mutable_data<T>(), mean.mutable_data<T>(), rstd.mutable_data<T>());
+  });
+  return record("group_norm_silu", y, {x, weight, bias, modulation}, [=](const Tensor& dy) -> Gradients {
+    Tensor dx = empty_like(x), dweight = empty_like(weight), dbias = empty_like(bias), dmodulation;
+    if (modulation) dmodulation = empty_like(modulation);
+    dispatch(x.dtype(), "group_norm_silu", [&]<class T>(T) {
+      cpu::group_norm_silu_backward(g, x.data<T>(), weight.data<T>(), bias.data<T>(), modulation ? modulation.data<T>() : nullptr,
+                                    mean.data<T>(), rstd.data<T>(), dy.data<T>(), dx.mutable_data<T>(), dweight.mutable_data<T>(),
+                                    dbias.mutable_data<T>(), modulation ? dmodulation.mutable_data<T>() : nullptr);
+    });
+    return {dx, dweight, dbias, dmodulation};
   });
 }
 

@@ -46,9 +46,10 @@ Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
                             .stride = options.stride,
                             .padding = options.padding,
                             .dilation = options.dilation};
-  Tensor y = empty({geo.N, geo.C, geo.P, geo.Q}, x.dtype()), index = empty(y.shape(), DType::i64);
+  Tensor y = empty({geo.N, geo.C, geo.P, geo.Q}, x.dtype()), index;
+  if (needs_backward({x})) index = empty(y.shape(), DType::i64);
   dispatch(x.dtype(), "max_pool2d", [&]<class T>(T) {
-    reference::max_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>(), index.mutable_data<int64_t>());
+    cpu::max_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>(), index ? index.mutable_data<int64_t>() : nullptr);
   });
   return record("max_pool2d", y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty({geo.N, geo.C, geo.H, geo.W}, dy.dtype());

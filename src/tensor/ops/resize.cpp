@@ -38,7 +38,7 @@ Tensor resize(const Tensor& x, int64_t height, int64_t width, const ResizeOption
 
 Tensor upsample_nearest2(const Tensor& x) {
   check(x.rank() == 4, "upsample_nearest2: x must be (N, C, H, W), got ", x.shape());
-  const reference::Upsample2Geometry geo{x.dim(0), x.dim(1), x.dim(2), x.dim(3)};
+  const Upsample2Geometry geo{x.dim(0), x.dim(1), x.dim(2), x.dim(3)};
   Tensor y = empty({geo.N, geo.C, 2 * geo.H, 2 * geo.W}, x.dtype());
   dispatch(x.dtype(), "upsample_nearest2",
            [&]<class T>(T) { reference::upsample_nearest2_forward(geo, x.data<T>(), y.mutable_data<T>()); });

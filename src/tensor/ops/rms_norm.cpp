@@ -22,4 +22,28 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain) {
   });
 }
 
+Tensor rms_norm_silu(const Tensor& x, const Tensor& gain, const Tensor& scale_and_shift) {
+  check(x.rank() == 4, "rms_norm_silu: x must be (N, C, H, W), got ", x.shape());
+  const ChannelGeometry g{x.dim(0), x.dim(2) * x.dim(3), x.dim(1)};
+  const Tensor& modulation = scale_and_shift;
+  check(gain.shape() == Shape({1, g.C, 1, 1}), "rms_norm_silu: gain must be (1, ", g.C, ", 1, 1), got ", gain.shape());
+  check(!modulation || modulation.shape() == Shape({g.N, 2 * g.C}), "rms_norm_silu: scale_and_shift must be (", g.N, ", ", 2 * g.C,
+        ") for x ", x.shape(), ", got ", modulation ? modulation.shape() : Shape());
+  Tensor y = empty_like(x), inverse_norm = empty({g.N * g.pixels}, x.dtype());
+  dispatch(x.dtype(), "rms_norm_silu", [&]<class T>(T) {
+    cpu::rms_norm_silu_forward(g, x.data<T>(), gain.data<T>(), modulation ? modulation.data<T>() : nullptr, y.mutable_data<T>(),
+                               inverse_norm.mutable_data<T>());
+  });
+  return record("rms_norm_silu", y, {x, gain, modulation}, [=](const Tensor& dy) -> Gradients {
+    Tensor dx = empty_like(x), dgain = empty_like(gain), dmodulation;
+    if (modulation) dmodulation = empty_like(modulation);
+    dispatch(x.dtype(), "rms_norm_silu", [&]<class T>(T) {
+      cpu::rms_norm_silu_backward(g, x.data<T>(), gain.data<T>(), modulation ? modulation.data<T>() : nullptr, inverse_norm.data<T>(),
+                                  dy.data<T>(), dx.mutable_data<T>(), dgain.mutable_data<T>(),
+                                  modulation ? dmodulation.mutable_data<T>() : nullptr);
+    });
+    return {dx, dgain, dmodulation};
+  });
+}
+
 }  // namespace echodiff

@@ -1,12 +1,8 @@
 #include "tests/nn/torch_import/torch_files.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <bit>
-#include <filesystem>
-#include <fstream>
 
 namespace echodiff {
 namespace {
@@ -15,19 +11,6 @@ template <class T>
 void put(std::string* out, T value) {
   out->append(reinterpret_cast<const char*>(&value), sizeof value);
 }
-
-class TestFile {
- public:
-  explicit TestFile(std::string_view bytes)
-      : path_(::testing::TempDir() + "echodiff_weights_" + std::to_string(::getpid())) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~TestFile() { std::filesystem::remove(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 void put_header(std::string* out, const ZipEntry& entry, const std::string& name, uint32_t crc) {
   put(out, uint16_t(10));
@@ -152,25 +135,6 @@ std::string small_checkpoint() {
                                  .set_item()
                                  .stop();
   return torch_zip(pickle, {bytes_of_values<float>({1, 2, 3, 4, 5, 6})});
-}
-
-WeightsFile read_bytes(std::string_view bytes) {
-  const TestFile file(bytes);
-  return read_weights_file(file.path());
-}
-
-std::string refusal_of(std::string_view bytes) {
-  const TestFile file(bytes);
-  try {
-    read_weights_file(file.path());
-  } catch (const Error& error) {
-    EXPECT_EQ(error.fault(), Fault::kBadInput) << error.what();
-    std::string message = error.what();
-    EXPECT_EQ(message.find(file.path()), 0U) << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    return "F" + message.substr(std::min(message.size(), file.path().size()));
-  }
-  return "";
 }
 
 }  // namespace echodiff

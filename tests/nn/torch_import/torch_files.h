@@ -6,8 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/torch_import/weights_file.h"
-
 namespace echodiff {
 
 // Writes opcodes; the order is the caller's business.
@@ -62,10 +60,5 @@ std::string bytes_of_values(const std::vector<T>& values) {
 
 // {"w": 2 x 3 of 1..6, "step": 12}, as a zip.
 std::string small_checkpoint();
-
-// Writes the bytes to a file of the running test and reads it. The file is gone afterwards.
-WeightsFile read_bytes(std::string_view bytes);
-// The message of the refusal, with the path as "F"; "" when it is read. Anything but Error(kBadInput) fails the test.
-std::string refusal_of(std::string_view bytes);
 
 }  // namespace echodiff

@@ -9,6 +9,7 @@
 #include "nn/torch_import/difference.h"
 #include "tensor/io/file.h"
 #include "tensor/io/safetensors.h"
+#include "tests/nn/torch_import/read_bytes.h"
 #include "tests/nn/torch_import/torch_files.h"
 
 namespace echodiff {

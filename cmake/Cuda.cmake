@@ -1,0 +1,36 @@
+# ECHODIFF_CUDA: AUTO uses the CUDA toolkit where it is found, ON fails without it, OFF never looks. Everything else builds
+# the same in all three. Sets ECHODIFF_CUDA_INCLUDE (the toolkit's headers: enough to run kernels on the host) and
+# ECHODIFF_NVCC (to compile them for a device), each empty where missing.
+set(ECHODIFF_CUDA AUTO CACHE STRING "AUTO, ON or OFF: the CUDA backend")
+set_property(CACHE ECHODIFF_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(ECHODIFF_CUDA_INCLUDE "")
+set(ECHODIFF_NVCC "")
+
+if(ECHODIFF_CUDA STREQUAL "OFF")
+  message(STATUS "CUDA: off (ECHODIFF_CUDA=OFF)")
+  return()
+endif()
+find_package(CUDAToolkit QUIET)
+if(CUDAToolkit_FOUND AND CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.4)
+  foreach(folder ${CUDAToolkit_INCLUDE_DIRS})
+    if(EXISTS ${folder}/cuda_bf16.h)
+      set(ECHODIFF_CUDA_INCLUDE ${folder})
+    endif()
+  endforeach()
+  set(ECHODIFF_NVCC ${CUDAToolkit_NVCC_EXECUTABLE})
+endif()
+if(ECHODIFF_CUDA_INCLUDE AND ECHODIFF_NVCC)
+  set(CMAKE_CUDA_COMPILER ${ECHODIFF_NVCC})
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 90)  # A100, A6000, H100; its PTX for what comes later
+  enable_language(CUDA)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # CMake 3.25 doesn't know it
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA_STANDARD 20)
+  message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION} (${ECHODIFF_NVCC})")
+elseif(ECHODIFF_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "ECHODIFF_CUDA=ON, and no CUDA toolkit of at least 12.4 was found; set CUDAToolkit_ROOT, or ECHODIFF_CUDA=AUTO")
+elseif(ECHODIFF_CUDA_INCLUDE)
+  message(STATUS "CUDA: headers of toolkit ${CUDAToolkit_VERSION}, no nvcc; kernels are run on the host and not compiled for a device")
+else()
+  message(STATUS "CUDA: no toolkit of at least 12.4 found; building without it")
+endif()

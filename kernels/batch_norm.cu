@@ -1,0 +1,89 @@
+#include "kernels/batch_norm.h"
+
+#include "kernels/cuda/column_sums.h"
+
+namespace echodiff::cuda {
+
+// mean == null: the sum of x; else the sum of (x - mean)^2.
+struct BatchNormMoment {
+  using Sum = double;
+  int64_t C;
+  const float* x;
+  const double* mean;
+  __device__ double operator()(int64_t, int64_t row, int64_t c) const {
+    const double v = double(x[row * C + c]);
+    return mean ? (v - mean[c]) * (v - mean[c]) : v;
+  }
+};
+
+struct StoreMoment {
+  double rows;
+  double* out;
+  __device__ void operator()(int64_t, int64_t c, double total) const { out[c] = total / rows; }
+};
+
+// dweight | dbias
+struct BatchNormTerm {
+  using Sum = double;
+  int64_t C;
+  const float *x, *dy;
+  const double *mean, *rstd;
+  __device__ double operator()(int64_t, int64_t row, int64_t column) const {
+    const int64_t c = column % C, at = row * C + c;
+    return column < C ? double(dy[at]) * (double(x[at]) - mean[c]) * rstd[c] : double(dy[at]);
+  }
+};
+
+struct StoreBatchNormTotals {
+  StorePair<double> parameters;
+  double* totals;  // (2C)
+  __device__ void operator()(int64_t o, int64_t c, double total) const {
+    totals[c] = total;
+    parameters(o, c, total);
+  }
+};
+
+__global__ void batch_norm_forward_kernel(int64_t n, int64_t C, const float* x, const float* weight, const float* bias,
+                                          const double* mean, const double* rstd, float* y) {
+  const int64_t i = thread_index(), c = i % C;
+  if (i < n) y[i] = float((double(x[i]) - mean[c]) * (rstd[c] * double(weight[c])) + double(bias[c]));
+}
+
+// totals: dweight | dbias of the batch, or null in evaluation, where the statistics are constants.
+__global__ void batch_norm_backward_kernel(int64_t n, BatchNormGeometry geo, const float* x, const float* weight,
+                                           const float* dy, const double* mean, const double* rstd,
+                                           const double* totals, float* dx) {
+  const int64_t i = thread_index(), c = i % geo.C;
+  if (i >= n) return;
+  const double scale = double(weight[c]) * rstd[c];
+  double g = double(dy[i]);
+  if (totals) g -= (totals[geo.C + c] + (double(x[i]) - mean[c]) * rstd[c] * totals[c]) / double(geo.rows);
+  dx[i] = float(scale * g);
+}
+
+int64_t batch_norm_scratch(BatchNormGeometry geo) { return 2 * geo.C + column_scratch({1, geo.rows, 2 * geo.C}); }
+
+void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch,
+                           Stream stream) {
+  const ColumnShape shape{1, geo.rows, geo.C};
+  column_sums(shape, BatchNormMoment{geo.C, x, nullptr}, StoreMoment{double(geo.rows), mean}, scratch, stream);
+  column_sums(shape, BatchNormMoment{geo.C, x, mean}, StoreMoment{double(geo.rows), var}, scratch, stream);
+}
+
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                        const double* mean, const double* rstd, float* y, Stream stream) {
+  launch_elements(batch_norm_forward_kernel, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd, y);
+}
+
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias,
+                         double* scratch, Stream stream) {
+  if (dweight || dbias || training)
+    column_sums({1, geo.rows, 2 * geo.C}, BatchNormTerm{geo.C, x, dy, mean, rstd},
+                StoreBatchNormTotals{{geo.C, dweight, dbias}, scratch}, scratch + 2 * geo.C, stream);
+  if (dx)
+    launch_elements(batch_norm_backward_kernel, geo.rows * geo.C, stream, geo, x, weight, dy, mean, rstd,
+                    static_cast<const double*>(training ? scratch : nullptr), dx);
+}
+
+}  // namespace echodiff::cuda

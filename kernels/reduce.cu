@@ -1,0 +1,84 @@
+#include "kernels/reduce.h"
+
+#include "kernels/cuda/column_sums.h"
+
+namespace echodiff::cuda {
+
+// One pass sums one run of reduced dimensions: (outer, count, inner) -> (outer, inner).
+template <class From>
+struct ReduceTerm {
+  using Sum = double;
+  int64_t count, inner;
+  const From* x;
+  __device__ double operator()(int64_t o, int64_t r, int64_t c) const { return double(x[(o * count + r) * inner + c]); }
+};
+
+template <class To>
+struct StoreReduced {
+  int64_t inner;
+  double scale;
+  To* y;
+  __device__ void operator()(int64_t o, int64_t c, double total) const { y[o * inner + c] = To(scale * total); }
+};
+
+namespace {
+
+std::vector<ColumnShape> passes_of(const ReduceGeometry& geo) {
+  ReduceGeometry merged;  // neighbours of one kind as one dimension
+  for (const ReduceDimension& dimension : geo) {
+    if (!merged.empty() && merged.back().reduced == dimension.reduced) {
+      merged.back().size *= dimension.size;
+    } else {
+      merged.push_back(dimension);
+    }
+  }
+  std::vector<ColumnShape> passes;
+  for (size_t d = 0; d < merged.size(); ++d) {
+    if (!merged[d].reduced) continue;
+    ColumnShape pass{1, merged[d].size, 1};
+    for (size_t e = 0; e < d; ++e) pass.outer *= merged[e].size;
+    for (size_t e = d + 1; e < merged.size(); ++e) pass.width *= merged[e].size;
+    passes.push_back(pass);
+    merged[d].size = 1;
+  }
+  if (passes.empty()) {  // nothing reduced: a sum over one row
+    ColumnShape pass{1, 1, 1};
+    for (const ReduceDimension& dimension : merged) pass.width *= dimension.size;
+    passes.push_back(pass);
+  }
+  return passes;
+}
+
+}  // namespace
+
+// Two values between passes, then the partial sums.
+int64_t reduce_scratch(const ReduceGeometry& geo) {
+  int64_t between = 0, partials = 0;
+  for (const ColumnShape& pass : passes_of(geo)) {
+    between = std::max(between, pass.outer * pass.width);
+    partials = std::max(partials, column_scratch(pass));
+  }
+  return 2 * between + partials;
+}
+
+void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* y, double* scratch, Stream stream) {
+  const std::vector<ColumnShape> passes = passes_of(geo);
+  int64_t between = 0;
+  for (const ColumnShape& pass : passes) between = std::max(between, pass.outer * pass.width);
+  double *from = scratch, *to = scratch + between, *partials = scratch + 2 * between;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ColumnShape& pass = passes[i];
+    const bool first = i == 0, last = i + 1 == passes.size();
+    const ReduceTerm<float> of_x{pass.rows, pass.width, x};
+    const ReduceTerm<double> of_sums{pass.rows, pass.width, from};
+    const StoreReduced<float> store_y{pass.width, scale, y};
+    const StoreReduced<double> store_sums{pass.width, 1, to};
+    if (first && last) column_sums(pass, of_x, store_y, partials, stream);
+    if (first && !last) column_sums(pass, of_x, store_sums, partials, stream);
+    if (!first && last) column_sums(pass, of_sums, store_y, partials, stream);
+    if (!first && !last) column_sums(pass, of_sums, store_sums, partials, stream);
+    std::swap(from, to);
+  }
+}
+
+}  // namespace echodiff::cuda

@@ -1,0 +1,79 @@
+#include "kernels/cuda/apply_epilogue.h"
+#include "kernels/cuda/column_sums.h"
+#include "kernels/rms_norm.h"
+
+namespace echodiff::cuda {
+
+constexpr int64_t kRmsWarps = kBlockThreads / 32;  // pixels of one block: a warp owns one
+
+template <class T>
+__global__ void rms_norm_forward_kernel(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x,
+                                        const float* gain, NormEpilogue<T> epilogue, T* y, float* inverse_norm) {
+  const int64_t p = blockIdx.x * kRmsWarps + threadIdx.x / 32;
+  const unsigned lane = threadIdx.x % 32;
+  if (p >= pixels) return;  // a whole warp
+  float squares = 0;
+  for (int64_t c = lane; c < C; c += 32) squares += load(x + p * C + c) * load(x + p * C + c);
+  const float u = 1 / fmaxf(sqrtf(warp_sum(squares)), 1e-12f), root = sqrtf(float(C));
+  for (int64_t c = lane; c < C; c += 32) {
+    const float normalised = load(x + p * C + c) * u * gain[c] * root;
+    store(y + p * C + c, apply(epilogue, p / pixels_of_sample, c, C, normalised));
+  }
+  if (lane == 0) inverse_norm[p] = u;
+}
+
+template <class T>
+__global__ void rms_norm_backward_kernel(int64_t pixels, int64_t C, const T* x, const float* gain,
+                                         const float* inverse_norm, const T* dy, T* dx) {
+  const int64_t p = blockIdx.x * kRmsWarps + threadIdx.x / 32;
+  const unsigned lane = threadIdx.x % 32;
+  if (p >= pixels) return;
+  const float u = inverse_norm[p], root = sqrtf(float(C));
+  float product = 0;
+  for (int64_t c = lane; c < C; c += 32) product += load(dy + p * C + c) * gain[c] * (load(x + p * C + c) * u);
+  const float along = u >= 1e12f ? 0.0f : -warp_sum(product) * u * root;
+  for (int64_t c = lane; c < C; c += 32)
+    store(dx + p * C + c, u * root * load(dy + p * C + c) * gain[c] + along * (load(x + p * C + c) * u));
+}
+
+template <class T>
+struct RmsNormTerm {
+  using Sum = float;
+  int64_t C;
+  const T *x, *dy;
+  const float* inverse_norm;
+  __device__ float operator()(int64_t, int64_t p, int64_t c) const {
+    return load(dy + p * C + c) * (load(x + p * C + c) * inverse_norm[p]) * sqrtf(float(C));
+  }
+};
+
+template <class T>
+void rms_norm_forward(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x, const float* gain,
+                      const NormEpilogue<T>& epilogue, T* y, float* inverse_norm, Stream stream) {
+  if (pixels == 0) return;
+  launch(rms_norm_forward_kernel<T>, {blocks_for(pixels, kRmsWarps), dim3(unsigned(kBlockThreads)), 0, stream}, pixels,
+         pixels_of_sample, C, x, gain, epilogue, y, inverse_norm);
+}
+
+int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C) { return column_scratch({1, pixels, C}); }
+
+template <class T>
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy,
+                       T* dx, float* dgain, float* scratch, Stream stream) {
+  if (pixels > 0)
+    launch(rms_norm_backward_kernel<T>, {blocks_for(pixels, kRmsWarps), dim3(unsigned(kBlockThreads)), 0, stream},
+           pixels, C, x, gain, inverse_norm, dy, dx);
+  column_sums({1, pixels, C}, RmsNormTerm<T>{C, x, dy, inverse_norm}, StorePair<float>{C, dgain, nullptr}, scratch,
+              stream);
+}
+
+template void rms_norm_forward(int64_t, int64_t, int64_t, const float*, const float*, const NormEpilogue<float>&,
+                               float*, float*, Stream);
+template void rms_norm_forward(int64_t, int64_t, int64_t, const Bfloat16*, const float*, const NormEpilogue<Bfloat16>&,
+                               Bfloat16*, float*, Stream);
+template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*,
+                                float*, float*, Stream);
+template void rms_norm_backward(int64_t, int64_t, const Bfloat16*, const float*, const float*, const Bfloat16*,
+                                Bfloat16*, float*, float*, Stream);
+
+}  // namespace echodiff::cuda

@@ -1,0 +1,101 @@
+#include "kernels/cuda/column_sums.h"
+#include "kernels/softmax.h"
+
+namespace echodiff::cuda {
+
+// A block owns a tile of neighbouring columns along `inner`; its rows of threads share K. combine() joins what the rows
+// of threads found for a column.
+template <class T>
+struct SoftmaxTile {
+  float* shared;  // (blockDim.y, blockDim.x)
+  int64_t first;  // offset of k = 0 in this thread's column
+  bool inside;
+  __device__ explicit SoftmaxTile(const SoftmaxGeometry& geo) : shared(dynamic_shared<float>()) {
+    const int64_t tiles = (geo.inner + blockDim.x - 1) / blockDim.x;
+    const int64_t column = int64_t(blockIdx.x) % tiles * blockDim.x + threadIdx.x;
+    inside = column < geo.inner;
+    first = int64_t(blockIdx.x) / tiles * geo.K * geo.inner + column;
+  }
+  template <class Combine>
+  __device__ float combined(float v, Combine combine) const {
+    const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
+    __syncthreads();  // what an earlier call left has been read
+    shared[at] = v;
+    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (threadIdx.y < half) shared[at] = combine(shared[at], shared[at + half * blockDim.x]);
+    }
+    __syncthreads();
+    return shared[threadIdx.x];
+  }
+};
+
+struct Larger {
+  __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
+};
+struct Plus {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+
+template <class T>
+__global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
+  const SoftmaxTile<T> tile(geo);
+  float most = -INFINITY, sum = 0;
+  if (tile.inside)
+    for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) most = fmaxf(most, load(x + tile.first + k * geo.inner));
+  most = tile.combined(most, Larger{});
+  if (tile.inside)
+    for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) sum += expf(load(x + tile.first + k * geo.inner) - most);
+  sum = tile.combined(sum, Plus{});
+  if (tile.inside)
+    for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
+      const int64_t at = tile.first + k * geo.inner;
+      store(y + at, expf(load(x + at) - most) / sum);
+    }
+}
+
+// dx may be dy.
+template <class T>
+__global__ void softmax_backward_kernel(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
+  const SoftmaxTile<T> tile(geo);
+  float dot = 0;
+  if (tile.inside)
+    for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
+      const int64_t at = tile.first + k * geo.inner;
+      dot += load(y + at) * load(dy + at);
+    }
+  dot = tile.combined(dot, Plus{});
+  if (tile.inside)
+    for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
+      const int64_t at = tile.first + k * geo.inner;
+      store(dx + at, load(y + at) * (load(dy + at) - dot));
+    }
+}
+
+template <class Kernel, class... Pointers>
+void launch_softmax(Kernel kernel, const SoftmaxGeometry& geo, Stream stream, Pointers... pointers) {
+  if (geo.outer * geo.K * geo.inner == 0) return;
+  const ColumnTile tile = column_tile(geo.inner);
+  const int64_t tiles = (geo.inner + tile.columns - 1) / tile.columns;
+  launch(kernel,
+         {dim3(unsigned(geo.outer * tiles)), dim3(unsigned(tile.columns), unsigned(tile.rows)),
+          size_t(kBlockThreads) * sizeof(float), stream},
+         geo, pointers...);
+}
+
+template <class T>
+void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream stream) {
+  launch_softmax(softmax_forward_kernel<T>, geo, stream, x, y);
+}
+
+template <class T>
+void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream stream) {
+  launch_softmax(softmax_backward_kernel<T>, geo, stream, y, dy, dx);
+}
+
+template void softmax_forward(SoftmaxGeometry, const float*, float*, Stream);
+template void softmax_forward(SoftmaxGeometry, const Bfloat16*, Bfloat16*, Stream);
+template void softmax_backward(SoftmaxGeometry, const float*, const float*, float*, Stream);
+template void softmax_backward(SoftmaxGeometry, const Bfloat16*, const Bfloat16*, Bfloat16*, Stream);
+
+}  // namespace echodiff::cuda

@@ -1,0 +1,76 @@
+// Running dweights in an empty folder, measured.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tensor/io/file.h"
+
+namespace echodiff {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+  double seconds = 0;
+  int64_t peak = 0;  // bytes resident
+};
+
+// An empty folder in which dweights runs.
+class DweightsFolder {
+ public:
+  DweightsFolder() {
+    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    std::string name = std::string(info->test_suite_name()) + info->name();
+    std::replace(name.begin(), name.end(), '/', '_');
+    folder_ = fs::temp_directory_path() / ("echodiff_" + name + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ / "cwd");
+  }
+  ~DweightsFolder() { fs::remove_all(folder_); }
+
+  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string file(const std::string& name, const std::string& bytes) const {
+    std::ofstream(at(name), std::ios::binary) << bytes;
+    return at(name);
+  }
+  bool cwd_is_empty() const { return fs::is_empty(folder_ / "cwd"); }
+
+  Outcome run(const std::vector<std::string>& arguments, std::vector<std::string> before = {}) const {
+    std::vector<std::string> words = std::move(before);
+    words.push_back(std::string(ECHODIFF_BIN_DIR) + "/dweights");
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const auto start = std::chrono::steady_clock::now();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool ready = ::chdir(at("cwd").c_str()) == 0 && std::freopen(at("out").c_str(), "w", stdout) &&
+                         std::freopen(at("err").c_str(), "w", stderr);
+      if (ready) ::execvp(argv[0], argv.data());
+      ::_exit(127);
+    }
+    int status = 0;
+    struct rusage usage = {};
+    ::wait4(child, &status, 0, &usage);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(at("out")),
+            read_file(at("err")), elapsed.count(), int64_t(usage.ru_maxrss) * 1024};
+  }
+
+ private:
+  fs::path folder_;
+};
+
+}  // namespace echodiff
