@@ -2,7 +2,8 @@
 """Holds dweights against PyTorch's own libraries: what is exported loads there with strict=True and gives our outputs,
 and what they save is imported and gives theirs. Not part of the build.
 
-Needs torch, torchvision, diffusers, denoising-diffusion-pytorch and safetensors (pip install into any venv).
+Needs torch, torchvision, diffusers, denoising-diffusion-pytorch and safetensors (pip install into any venv); takes
+guided-diffusion too where guided_diffusion can be imported.
   python tools/check_pytorch_roundtrip.py --bin build/bin
 """
 import argparse
@@ -140,6 +141,42 @@ def cases(programs):
     }
 
 
+def guided_cases(programs):
+    """The published configurations of guided-diffusion and improved-diffusion, at fewer channels."""
+    try:
+        from guided_diffusion.unet import UNetModel
+    except ImportError:
+        return {}
+
+    def save(network):
+        torch.save(network.state_dict(), "source.pt")
+        return "source.pt"
+
+    def case(*options, **config):
+        network = lambda: UNetModel(64, num_res_blocks=2, **config)
+        return lambda: there_and_back(programs, network, save, "guided-diffusion", config["in_channels"], 32, options)
+
+    rgb = dict(in_channels=3, out_channels=6)
+    upper = dict(rgb, use_scale_shift_norm=True, resblock_updown=True)
+    return {
+        "guided-diffusion, as 64x64": case("--num-head-channels", 32, "--attention-order", "new", **upper, model_channels=64,
+                                           channel_mult=(1, 2, 3, 4), attention_resolutions=(2, 4, 8),
+                                           num_head_channels=32, use_new_attention_order=True),
+        "guided-diffusion, as 256x256": case("--num-head-channels", 64, **upper, model_channels=64,
+                                             channel_mult=(1, 1, 2, 2, 4, 4), attention_resolutions=(8, 16, 32),
+                                             num_head_channels=64),
+        "guided-diffusion, as 512x512 (half the width first)": case(
+            "--num-head-channels", 64, **upper, model_channels=64, channel_mult=(0.5, 1, 1, 2, 2),
+            attention_resolutions=(8, 16), num_head_channels=64),
+        "improved-diffusion, as 64x64, learned sigma": case(
+            "--num-heads", 4, **rgb, model_channels=32, channel_mult=(1, 2, 3, 4), attention_resolutions=(4, 8),
+            num_heads=4, use_scale_shift_norm=True),
+        "guided-diffusion, masks as channels, added time": case(
+            "--num-heads", 2, in_channels=4, out_channels=1, model_channels=96, channel_mult=(1, 2),
+            attention_resolutions=(2,), num_heads=2),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="folder of the built programs")
@@ -150,18 +187,18 @@ def main():
     import torchvision
     print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, diffusers {diffusers.__version__}, "
           f"denoising-diffusion-pytorch {denoising_diffusion_pytorch.version.__version__}\n")
-    print(f"{'network':<50} {'tensors':>7}  strict  {'relative':>9}  weights")
+    print(f"{'network':<52} {'tensors':>7}  strict  {'relative':>9}  weights")
     torch.manual_seed(0)
     torch.set_num_threads(1)
     failed = False
-    for name, case in cases(programs).items():
+    for name, case in {**cases(programs), **guided_cases(programs)}.items():
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             count, relative, weights = case()
             os.chdir("/")
         good = relative <= TOLERANCE and weights != "weights differ"
         failed |= not good
-        print(f"{name:<50} {count:>7}  yes     {relative:>9.2g}  {weights}{'' if good else '  FAILED'}", flush=True)
+        print(f"{name:<52} {count:>7}  yes     {relative:>9.2g}  {weights}{'' if good else '  FAILED'}", flush=True)
     print(f"\n{'FAILED' if failed else 'all within'} {TOLERANCE:g} relative")
     return 1 if failed else 0
 

@@ -1,5 +1,7 @@
 // dweights import: a PyTorch file becomes a run directory that dsample, dtrain --resume and dweights verify take.
+#include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "diffusion/schedule.h"
 #include "dweights.h"
@@ -17,8 +19,6 @@ namespace {
 void refuse_taken(const std::string& out) {
   check_input(latest_checkpoint(out).empty(), Fault::kCannotCreate, out, ": holds a run already; choose another --out");
 }
-
-void save_config(const RunDirectory& directory, const std::string& lines) { directory.write_config(lines); }
 
 const Tensor* buffer_of(const DenoiserImport& import, const std::string& name) {
   for (const NamedTensor& entry : import.buffers)
@@ -84,6 +84,8 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
   const int64_t factor = int64_t{1} << (run.options.mults.size() - 1);
   const int64_t size = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
   run.image_size = flags.image_size ? size : (size + factor - 1) / factor * factor;
+  check_input(run.image_size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor,
+              " for a network of ", run.options.mults.size(), " levels, found ", run.image_size);
   run.options.image_size = run.image_size;
   if (flags.planes.empty()) {
     for (int64_t p = 1; p < run.options.planes; ++p) run.planes.push_back("plane_" + std::to_string(p));
@@ -203,7 +205,7 @@ int import_classifier(const ImportCommand& flags, const ImportOptions& options, 
   const RunDirectory directory(flags.out);
   refuse_taken(flags.out);
   const int64_t size = flags.image_size.value_or(64);
-  save_config(directory, concat_message("width = ", import.options.width, "\nimage-size = ", size, "\n"));
+  directory.write_config(concat_message("width = ", import.options.width, "\nimage-size = ", size, "\n"));
   save_resnet18_run(flags.out, 0, import.options, import.weights, size);
   for (const std::string& line : import.notes) note(common, line);
   note(common, concat_message(flags.out, ": ResNet-18, width ", import.options.width, ", ", import.options.in_channels,
@@ -221,10 +223,9 @@ int import_file(const ImportCommand& flags, const Common& common) {
   require_finite(import.ema, Fault::kBadInput, flags.file);
   if (!flags.against.empty()) find_attention(read_safetensors(flags.against), common, &import);
   const DenoiserRun run = describe_run(flags, import, common);
-  Denoiser(run.options, 0);  // refuses an image size that doesn't fit
   const RunDirectory directory(flags.out);
   refuse_taken(flags.out);
-  save_config(directory, config_text(run, import));
+  directory.write_config(config_text(run, import));
   Metadata metadata = to_metadata(run);
   metadata["step"] = std::to_string(import.step);
   metadata["imported"] = "true";

@@ -78,6 +78,21 @@ TEST(DiffusersUnet, GradientsMatchCentralDifferences) {
   check_parameter_gradients(network, [&] { return sum(network(x, from_indices({3, 700})) * cotangent); }, {.every = 5});
 }
 
+// Padding 0 is a zero after the last row and column, as torch.nn.functional.pad(x, (0, 1, 0, 1)) puts it there.
+TEST(DiffusersUnet, AsymmetricPaddingIsAfterTheLastRowAndColumn) {
+  DiffusersResample down(2, false, 0);
+  perturb_parameters(down, 0.5, 3);
+  const StateDict weights = down.state_dict();
+  const Tensor x = affine(reshape(arange(2 * 6 * 4).to(DType::f32), {1, 2, 6, 4}), 0.1, -2);
+  const Tensor padded = concat({concat({x, zeros({1, 2, 6, 1})}, 3), zeros({1, 2, 1, 5})}, 2);  // (1, 2, 7, 5)
+  const NoGrad no_grad;
+  const Tensor expected = conv2d(padded, weights[0].tensor, weights[1].tensor, {.stride = {2, 2}});
+  const Tensor found = down(x);
+  ASSERT_EQ(found.shape(), expected.shape());
+  const std::vector<double> a = found.to_vector(), b = expected.to_vector();
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5) << i;
+}
+
 TEST(DiffusersUnet, RefusesWhatDoesNotFit) {
   EXPECT_THROW(DiffusersUnet({.details = {.act_fn = "mish"}}, 1), Error);
   EXPECT_THROW(DiffusersUnet({.block_out_channels = {32}, .down_attention = {true}, .attention_head_dim = 5}, 1),

@@ -64,9 +64,10 @@ DenoiserOptions infer_guided(const WeightShapes& weights, const NetworkHints& hi
   infer_channels(weights, weights.dim("input_blocks.0.0.weight", 1), weights.dim("out.2.weight", 0), hints, &options);
   const int64_t blocks = weights.count("input_blocks."), output_blocks = weights.count("output_blocks.");
   options.blocks = blocks_per_level(weights, output_blocks);
-  check_input(options.blocks > 0 && blocks == output_blocks && blocks % (options.blocks + 1) == 0, Fault::kBadInput,
-              weights.where(), ": ", blocks, " input blocks and ", output_blocks, " output blocks with ",
-              options.blocks, " residual blocks a level don't make a U-Net of guided-diffusion");
+  check_input(
+      options.blocks > 0 && blocks == output_blocks && blocks % (options.blocks + 1) == 0, Fault::kBadInput,
+      weights.where(), ": ", blocks, " input blocks and ", output_blocks, " output blocks with ", options.blocks,
+      " residual blocks a level don't make a U-Net of guided-diffusion (one without conv_resample is not supported)");
   std::vector<int64_t> widths;
   options.attention_resolutions.clear();
   for (int64_t n = 1, factor = 1; n < blocks; n += options.blocks + 1, factor *= 2) {
