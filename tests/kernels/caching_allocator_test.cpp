@@ -15,7 +15,7 @@ namespace {
 struct FakeDevice {
   size_t capacity, given = 0;
   int calls = 0;
-  std::map<void*, size_t> blocks;
+  std::map<void*, size_t> blocks{};
   RawMemory raw() {
     return {[this](size_t bytes) -> void* {
               ++calls;
