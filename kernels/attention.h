@@ -46,6 +46,13 @@ void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, 
 }  // namespace reference
 
 namespace cpu {
+// The last step of both attentions' backward: out (n) = the sum over the batch of parts (B, n), in order.
+inline void sum_over_batch(int64_t B, int64_t n, const float* parts, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = 0;
+    for (int64_t b = 0; b < B; ++b) out[i] += parts[b * n + i];
+  }
+}
 void attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in, float* y);
 void attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const float* dy, const AttentionGradients<float>& out);
 inline void attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in, double* y) {

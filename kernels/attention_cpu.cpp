@@ -85,10 +85,7 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>
         std::memcpy(j < g.M ? memory + j * width : tokens + (j - g.M) * g.kv_stride, from + j * d, size_t(d) * sizeof(float));
     }
   });
-  for (int64_t i = 0; i < 2 * g.M * width; ++i) {
-    out.dmemory[i] = 0;
-    for (int64_t b = 0; b < g.B; ++b) out.dmemory[i] += dmemory[b * 2 * g.M * width + i];
-  }
+  sum_over_batch(g.B, 2 * g.M * width, dmemory, out.dmemory);
 }
 
 }  // namespace echodiff::cpu

@@ -4,26 +4,13 @@
 
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
+#include "kernels/sum_chunks.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff::cpu {
 namespace {
 
 constexpr int64_t kChunk = 64;  // rows
-
-// totals[0, width) = the sum over chunks of what add(first row, rows, sums) puts into a zeroed float row.
-template <class Add>
-void sum_chunks(int64_t rows, int64_t width, double* totals, const Add& add) {
-  const int64_t chunks = (rows + kChunk - 1) / kChunk;
-  float* parts = scratch(Slot::sums, chunks * width);
-  parallel_for(chunks, [&](int64_t chunk) {
-    std::fill_n(parts + chunk * width, width, 0.0f);
-    add(chunk * kChunk, std::min(kChunk, rows - chunk * kChunk), parts + chunk * width);
-  });
-  std::fill_n(totals, width, 0.0);
-  for (int64_t chunk = 0; chunk < chunks; ++chunk)
-    for (int64_t c = 0; c < width; ++c) totals[c] += double(parts[chunk * width + c]);
-}
 
 // What the op is per channel, in working memory: y = scale x + offset.
 struct Affine {
@@ -42,10 +29,10 @@ struct Affine {
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var) {
   const int64_t C = geo.C;
   const SimdKernels& simd = simd_kernels();
-  sum_chunks(geo.rows, C, mean, [&](int64_t row, int64_t rows, float* sums) { simd.column_sums(rows, C, x + row * C, sums); });
+  sum_chunks(geo.rows, kChunk, C, mean, [&](int64_t row, int64_t rows, float* sums) { simd.column_sums(rows, C, x + row * C, sums); });
   float* center = scratch(Slot::rows, C);
   for (int64_t c = 0; c < C; ++c) center[c] = float(mean[c] /= double(geo.rows));
-  sum_chunks(geo.rows, C, var, [&](int64_t row, int64_t rows, float* sums) { simd.column_squares(rows, C, x + row * C, center, sums); });
+  sum_chunks(geo.rows, kChunk, C, var, [&](int64_t row, int64_t rows, float* sums) { simd.column_squares(rows, C, x + row * C, center, sums); });
   for (int64_t c = 0; c < C; ++c) {
     const double rounding = mean[c] - double(center[c]);  // squares are about the rounded mean
     var[c] = std::max(0.0, var[c] / double(geo.rows) - rounding * rounding);
@@ -78,7 +65,7 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, c
   float *p = center + C, *q = p + C, *r = q + C;
   double* totals = reinterpret_cast<double*>(r + C);  // sum dy | sum dy (x - center)
   for (int64_t c = 0; c < C; ++c) center[c] = float(mean[c]);
-  sum_chunks(geo.rows, 2 * C, totals, [&](int64_t row, int64_t rows, float* sums) {
+  sum_chunks(geo.rows, kChunk, 2 * C, totals, [&](int64_t row, int64_t rows, float* sums) {
     simd.column_products(rows, C, dy + row * C, x + row * C, center, sums, sums + C);
   });
   for (int64_t c = 0; c < C; ++c) {

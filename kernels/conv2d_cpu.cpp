@@ -13,6 +13,7 @@
 #include "kernels/gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
+#include "kernels/sum_chunks.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff::cpu {
@@ -250,19 +251,9 @@ void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float*
 }
 
 void conv2d_backward_bias(int64_t pixels, int64_t K, const float* dy, float* db) {
-  constexpr int64_t kChunk = 1024;
-  const int64_t chunks = (pixels + kChunk - 1) / kChunk;
-  float* partial = scratch(Slot::sums, chunks * K);
-  std::fill_n(partial, chunks * K, 0.0f);
-  parallel_for(chunks, [&](int64_t chunk) {
-    const int64_t p0 = chunk * kChunk;
-    simd_kernels().column_sums(std::min(kChunk, pixels - p0), K, dy + p0 * K, partial + chunk * K);
-  });
-  for (int64_t k = 0; k < K; ++k) {
-    double sum = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += double(partial[chunk * K + k]);
-    db[k] = float(sum);
-  }
+  double* totals = reinterpret_cast<double*>(scratch(Slot::rows, 2 * K));
+  sum_chunks(pixels, 1024, K, totals, [&](int64_t p, int64_t count, float* sums) { simd_kernels().column_sums(count, K, dy + p * K, sums); });
+  for (int64_t k = 0; k < K; ++k) db[k] = float(totals[k]);
 }
 
 }  // namespace echodiff::cpu

@@ -62,91 +62,60 @@ __attribute__((always_inline)) inline void weight_adjoint(const Vec* in, int fro
   out[2 * to] = (sum2 - sum1) * (1.0f / 6) + in[5 * from];
 }
 
+// A one-dimensional transform from `in` to `out` values, applied to the columns and then to the rows: load(i, j) gives the
+// (in, in) values, store(i, j, v) takes rows [0, rows) of the (out, out) results.
+template <int in, int out, class Transform, class Load, class Store>
+__attribute__((always_inline)) inline void both_ways(Transform transform, Load load, Store store, int64_t rows = out) {
+  Vec half[out * in];
+  for (int j = 0; j < in; ++j) {
+    Vec column[in];
+    for (int i = 0; i < in; ++i) column[i] = load(i, j);
+    transform(column, 1, half + j, in);
+  }
+  for (int i = 0; i < rows; ++i) {
+    Vec row[out];
+    transform(half + in * i, 1, row, 1);
+    for (int j = 0; j < out; ++j) store(i, j, row[j]);
+  }
+}
+
 }  // namespace
 
 void winograd_input(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency) {
-  for (int64_t c = 0; c < n; c += kLanes) {
-    Vec half[36];
-    for (int j = 0; j < 6; ++j) {
-      Vec d[6];
-      for (int i = 0; i < 6; ++i) d[i] = load(x + i * row + j * column + c);
-      input_transform(d, 1, half + j, 6);
-    }
-    for (int i = 0; i < 6; ++i) {
-      Vec out[6];
-      input_transform(half + 6 * i, 1, out, 1);
-      for (int j = 0; j < 6; ++j) store(v + (6 * i + j) * frequency + c, out[j]);
-    }
-  }
+  for (int64_t c = 0; c < n; c += kLanes)
+    both_ways<6, 6>([](auto... a) { input_transform(a...); }, [=](int i, int j) { return load(x + i * row + j * column + c); },
+                    [=](int i, int j, Vec value) { store(v + (6 * i + j) * frequency + c, value); });
 }
 
 void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
                      int64_t height, int64_t width) {
   for (int64_t c = 0; c < n; c += kLanes) {
-    Vec half[24];
-    for (int j = 0; j < 6; ++j) {
-      Vec in[6];
-      for (int i = 0; i < 6; ++i) in[i] = load(m + (6 * i + j) * frequency + c);
-      output_transform(in, 1, half + j, 6);
-    }
     const Vec b = bias != nullptr ? load(bias + c) : Vec{};
-    for (int i = 0; i < height; ++i) {
-      Vec out[4];
-      output_transform(half + 6 * i, 1, out, 1);
-      if (width == 4)
-        for (int j = 0; j < 4; ++j) store(y + i * row + j * column + c, out[j] + b);
-      else
-        for (int j = 0; j < width; ++j) store(y + i * row + j * column + c, out[j] + b);
-    }
+    both_ways<6, 4>(
+        [](auto... a) { output_transform(a...); }, [=](int i, int j) { return load(m + (6 * i + j) * frequency + c); },
+        [=](int i, int j, Vec value) {
+          if (j < width) store(y + i * row + j * column + c, value + b);
+        },
+        height);
   }
 }
 
 void winograd_output_gradient(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency) {
-  for (int64_t c = 0; c < n; c += kLanes) {
-    Vec half[24];
-    for (int j = 0; j < 4; ++j) {
-      Vec d[4];
-      for (int i = 0; i < 4; ++i) d[i] = load(dy + i * row + j * column + c);
-      output_adjoint(d, 1, half + j, 4);
-    }
-    for (int i = 0; i < 6; ++i) {
-      Vec out[6];
-      output_adjoint(half + 4 * i, 1, out, 1);
-      for (int j = 0; j < 6; ++j) store(z + (6 * i + j) * frequency + c, out[j]);
-    }
-  }
+  for (int64_t c = 0; c < n; c += kLanes)
+    both_ways<4, 6>([](auto... a) { output_adjoint(a...); }, [=](int i, int j) { return load(dy + i * row + j * column + c); },
+                    [=](int i, int j, Vec value) { store(z + (6 * i + j) * frequency + c, value); });
 }
 
 void winograd_weight(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency) {
-  for (int64_t c = 0; c < n; c += kLanes) {
-    Vec half[18];
-    for (int j = 0; j < 3; ++j) {
-      Vec g[3];
-      for (int i = 0; i < 3; ++i) g[i] = load(w + (3 * i + j) * tap + c);
-      weight_transform(g, 1, half + j, 3);
-    }
-    for (int i = 0; i < 6; ++i) {
-      Vec out[6];
-      weight_transform(half + 3 * i, 1, out, 1);
-      for (int j = 0; j < 6; ++j) store(u + (6 * i + j) * frequency + c, out[j]);
-    }
-  }
+  for (int64_t c = 0; c < n; c += kLanes)
+    both_ways<3, 6>([](auto... a) { weight_transform(a...); }, [=](int i, int j) { return load(w + (3 * i + j) * tap + c); },
+                    [=](int i, int j, Vec value) { store(u + (6 * i + j) * frequency + c, value); });
 }
 
 void winograd_weight_gradient(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap) {
-  for (int64_t c = 0; c < n; c += kLanes) {
-    Vec half[18];
-    for (int j = 0; j < 6; ++j) {
-      Vec in[6];
-      for (int i = 0; i < 6; ++i) in[i] = load(u + (6 * i + j) * frequency + c);
-      weight_adjoint(in, 1, half + j, 6);
-    }
-    for (int i = 0; i < 3; ++i) {
-      Vec out[3];
-      weight_adjoint(half + 6 * i, 1, out, 1);
-      for (int j = 0; j < 3; ++j) store(dw + (3 * i + j) * tap + c, out[j]);
-    }
-  }
+  for (int64_t c = 0; c < n; c += kLanes)
+    both_ways<6, 3>([](auto... a) { weight_adjoint(a...); }, [=](int i, int j) { return load(u + (6 * i + j) * frequency + c); },
+                    [=](int i, int j, Vec value) { store(dw + (3 * i + j) * tap + c, value); });
 }
 
 }  // namespace echodiff::simd::ECHODIFF_ISA

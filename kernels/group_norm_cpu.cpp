@@ -31,8 +31,23 @@ double sum_of_chunks(const GroupNormGeometry& g, const float* rows, int64_t stri
   return sum;
 }
 
+// What follows the norm, per sample and channel, as factor h + shift; data (N, 2C) = s | shift, or null.
+struct Modulation {
+  const float* data;
+  int64_t C;
+  double factor(int64_t n, int64_t c) const { return data != nullptr ? 1 + double(data[n * 2 * C + c]) : 1; }
+  double shift(int64_t n, int64_t c) const { return data != nullptr ? double(data[n * 2 * C + C + c]) : 0; }
+};
+
+// The whole op as scale x + offset, for sample n and channel c of a group with mean m and 1/deviation r.
+void affine_map(const Modulation& modulation, int64_t n, int64_t c, double m, double r, const float* weight, const float* bias,
+                float* scale, float* offset) {
+  const double factor = modulation.factor(n, c), slope = r * double(weight[c]);
+  scale[n * modulation.C + c] = float(slope * factor);
+  offset[n * modulation.C + c] = float((double(bias[c]) - m * slope) * factor + modulation.shift(n, c));
+}
+
 // mean and rstd (N, G), and per sample and channel the affine map that is the whole op: scale and offset (N, C).
-// modulation (N, 2C) or null: scale and shift that follow the norm, as (1 + scale) h + shift.
 void statistics(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation, double eps,
                 float* mean, float* rstd, float* scale, float* offset) {
   const SimdKernels& simd = simd_kernels();
@@ -63,12 +78,7 @@ void statistics(const GroupNormGeometry& g, const float* x, const float* weight,
     const double rounding = double(rstd[i]), m = double(mean[i]) + rounding;
     const double r = 1 / std::sqrt(std::max(0.0, squares / M - rounding * rounding) + eps);
     rstd[i] = float(r);
-    for (int64_t c = first; c < first + width; ++c) {
-      const double factor = modulation != nullptr ? 1 + double(modulation[n * 2 * C + c]) : 1;
-      const double shift = modulation != nullptr ? double(modulation[n * 2 * C + C + c]) : 0;
-      scale[n * C + c] = float(r * double(weight[c]) * factor);
-      offset[n * C + c] = float((double(bias[c]) - m * r * double(weight[c])) * factor + shift);
-    }
+    for (int64_t c = first; c < first + width; ++c) affine_map({modulation, C}, n, c, m, r, weight, bias, scale, offset);
   });
 }
 
@@ -99,7 +109,7 @@ void backward(const GroupNormGeometry& g, const float* x, const float* weight, c
     const double m = double(mean[i]), s = double(rstd[i]);
     double sum_g = 0, sum_g_xhat = 0;
     for (int64_t c = first; c < first + width; ++c) {
-      const double factor = modulation != nullptr ? 1 + double(modulation[n * 2 * C + c]) : 1, w = double(weight[c]);
+      const double factor = Modulation{modulation, C}.factor(n, c), w = double(weight[c]);
       const double sum = sum_of_chunks(g, rows, 2 * C, n, c), sum_xhat = s * sum_of_chunks(g, rows, 2 * C, n, C + c);
       if (dmodulation != nullptr) {
         dmodulation[n * 2 * C + c] = float(w * sum_xhat + double(bias[c]) * sum);
@@ -166,11 +176,7 @@ void group_norm_silu_backward(const GroupNormGeometry& g, const float* x, const 
   spread_means(g, mean, center);
   for (int64_t i = 0; i < g.N * C; ++i) {
     const int64_t n = i / C, c = i % C;
-    const double r = double(rstd[n * g.G + c / width]) * double(weight[c]);
-    const double factor = modulation != nullptr ? 1 + double(modulation[n * 2 * C + c]) : 1;
-    const double shift = modulation != nullptr ? double(modulation[n * 2 * C + C + c]) : 0;
-    scale[i] = float(r * factor);
-    offset[i] = float((double(bias[c]) - double(center[i]) * r) * factor + shift);
+    affine_map({modulation, C}, n, c, double(center[i]), double(rstd[n * g.G + c / width]), weight, bias, scale, offset);
   }
   for_chunks(g, [&](int64_t n, int64_t at, int64_t pixels, int64_t piece) {
     float* sums = rows + piece * 2 * C;

@@ -149,10 +149,7 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
       for (int64_t r = 0; r < chunk.count; ++r) simd.product_of_difference(d, block + r * d, dblock + r * d, mean, dk + r * chunk.stride);
     }
   });
-  for (int64_t i = 0; i < 2 * g.M * width; ++i) {
-    out.dmemory[i] = 0;
-    for (int64_t b = 0; b < g.B; ++b) out.dmemory[i] += dmemory[b * 2 * g.M * width + i];
-  }
+  sum_over_batch(g.B, 2 * g.M * width, dmemory, out.dmemory);
 }
 
 }  // namespace echodiff::cpu

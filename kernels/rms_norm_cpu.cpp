@@ -4,6 +4,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
+#include "kernels/sum_chunks.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff::cpu {
@@ -39,24 +40,18 @@ void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* g
                        float* dx, float* dgain) {
   const SimdKernels& simd = simd_kernels();
   const float root = std::sqrt(float(C));
-  const int64_t chunks = (pixels + kChunk - 1) / kChunk;
-  float* partial = scratch(Slot::sums, chunks * C);
-  std::fill_n(partial, chunks * C, 0.0f);
-  parallel_for(chunks, [&](int64_t chunk) {
+  double* totals = reinterpret_cast<double*>(scratch(Slot::packed_a, 2 * C));
+  sum_chunks(pixels, kChunk, C, totals, [&](int64_t first, int64_t count, float* sums) {
     float* weighted = scratch(Slot::rows, C);  // dy gain
-    for (int64_t p = chunk * kChunk; p < std::min(pixels, (chunk + 1) * kChunk); ++p) {
+    for (int64_t p = first; p < first + count; ++p) {
       const float u = inverse_norm[p];
       simd.scaled_product(C, dy + p * C, gain, 1.0f, weighted);
       const float product = simd.dot(C, weighted, x + p * C) * u;  // one u early: u^3 alone may overflow
       const float along = u >= 1e12f ? 0.0f : -product * u * u * root;
-      simd.rms_pixel_backward(C, x + p * C, dy + p * C, gain, u * root, along, u * root, dx + p * C, partial + chunk * C);
+      simd.rms_pixel_backward(C, x + p * C, dy + p * C, gain, u * root, along, u * root, dx + p * C, sums);
     }
   });
-  for (int64_t c = 0; c < C; ++c) {
-    double sum = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += double(partial[chunk * C + c]);
-    dgain[c] = float(sum);
-  }
+  for (int64_t c = 0; c < C; ++c) dgain[c] = float(totals[c]);
 }
 
 void rms_norm_silu_forward(const ChannelGeometry& g, const float* x, const float* gain, const float* modulation, float* y,

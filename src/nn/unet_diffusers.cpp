@@ -3,8 +3,6 @@
 namespace echodiff {
 namespace {
 
-using Resample = DiffusersResnetOptions::Resample;
-
 constexpr Conv2dLayerOptions kConv3{.kernel = 3, .padding = 1};
 
 int64_t first_width(const DiffusersUnetOptions& options) {
@@ -48,24 +46,12 @@ Tensor DiffusersResnet::activation(const Tensor& x) const {
   return act_fn_ == "gelu" ? gelu(x) : silu(x);
 }
 
-Tensor DiffusersResnet::resampled(const Tensor& x) const {
-  switch (options_.resample) {
-    case Resample::up:
-      return upsample_nearest2(x);
-    case Resample::down:
-      return avg_pool2d(x, {.kernel = 2, .stride = 2});
-    case Resample::none:
-      break;
-  }
-  return x;
-}
-
 Tensor DiffusersResnet::operator()(const Tensor& x, const Tensor& time) const {
-  Tensor h = conv1_(resampled(activation(norm1_(x))));
+  Tensor h = conv1_(resampled(activation(norm1_(x)), options_.resample));
   const Tensor e = time_(activation(time));  // (N, out) or (N, 2 out)
   h = scale_shift_ ? scale_shift(norm2_(h), e) : norm2_(add_channel(h, e));
   h = conv2_(dropout_(activation(h)));
-  const Tensor skip = resampled(x);
+  const Tensor skip = resampled(x, options_.resample);
   const Tensor y = (shortcut_ ? (*shortcut_)(skip) : skip) + h;
   return traced(options_.scale == 1 ? y : y * (1 / options_.scale));
 }

@@ -12,6 +12,7 @@
 #include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
+#include "nn/resample.h"
 
 namespace echodiff {
 
@@ -43,7 +44,6 @@ struct DiffusersUnetOptions {
 };
 
 struct DiffusersResnetOptions {
-  enum class Resample { none, up, down };  // nearest x2, 2x2 average
   int64_t in, out;
   Resample resample = Resample::none;
   double scale = 1;  // the sum with the input is divided by it
@@ -57,7 +57,6 @@ class DiffusersResnet : public Module {
 
  private:
   Tensor activation(const Tensor& x) const;
-  Tensor resampled(const Tensor& x) const;
   DiffusersResnetOptions options_;
   std::string act_fn_;
   bool scale_shift_;

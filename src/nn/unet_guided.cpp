@@ -5,8 +5,6 @@
 namespace echodiff {
 namespace {
 
-using Resample = GuidedResBlockOptions::Resample;
-
 constexpr Conv2dLayerOptions kConv3{.kernel = 3, .padding = 1};
 constexpr Conv2dLayerOptions kZeroConv3{.kernel = 3, .padding = 1, .init = Init::zero};
 
@@ -45,24 +43,12 @@ GuidedResBlock::GuidedResBlock(const GuidedResBlockOptions& options, const Guide
   if (options.in != options.out) skip_.emplace(options.in, options.out);
 }
 
-Tensor GuidedResBlock::resampled(const Tensor& x) const {
-  switch (options_.resample) {
-    case Resample::up:
-      return upsample_nearest2(x);
-    case Resample::down:
-      return avg_pool2d(x, {.kernel = 2, .stride = 2});
-    case Resample::none:
-      break;
-  }
-  return x;
-}
-
 Tensor GuidedResBlock::operator()(const Tensor& x, const Tensor& time, const Tensor& masks) const {
-  Tensor h = in_conv_(resampled(norm_silu(in_norm_, x, masks)));
+  Tensor h = in_conv_(resampled(norm_silu(in_norm_, x, masks), options_.resample));
   const Tensor e = time_(silu(time));  // (N, out) or (N, 2 out)
   h = scale_shift_ ? norm_silu(out_norm_, h, masks, e) : norm_silu(out_norm_, add_channel(h, e), masks);
   h = out_conv_(dropout_(h));
-  const Tensor skip = resampled(x);
+  const Tensor skip = resampled(x, options_.resample);
   return traced((skip_ ? (*skip_)(skip) : skip) + h);
 }
 

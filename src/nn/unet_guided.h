@@ -11,6 +11,7 @@
 #include "nn/attention.h"
 #include "nn/conv2d.h"
 #include "nn/dropout.h"
+#include "nn/resample.h"
 #include "nn/spade.h"
 #include "nn/time_mlp.h"
 
@@ -33,7 +34,6 @@ struct GuidedUnetOptions {
 };
 
 struct GuidedResBlockOptions {
-  enum class Resample { none, up, down };  // nearest x2, 2x2 average
   int64_t in, out;
   int64_t planes = 0;  // > 0: SPADE norms
   Resample resample = Resample::none;
@@ -48,7 +48,6 @@ class GuidedResBlock : public Module {
 
  private:
   using Norm = std::variant<GroupNorm, Spade>;
-  Tensor resampled(const Tensor& x) const;
   GuidedResBlockOptions options_;
   bool scale_shift_;
   Norm in_norm_;

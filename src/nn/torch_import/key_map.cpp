@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "kernels/edit_distance.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -87,21 +88,6 @@ std::vector<int64_t> essential(const Shape& shape) {
   return sizes;
 }
 
-size_t edits(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row.back();
-}
-
 }  // namespace
 
 bool matches(std::string_view pattern, std::string_view name) {
@@ -110,7 +96,7 @@ bool matches(std::string_view pattern, std::string_view name) {
 }
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names) {
-  const auto distance = [&](const std::string& other) { return edits(name, other); };
+  const auto distance = [&](const std::string& other) { return edit_distance(name, other); };
   const auto best = std::ranges::min_element(names, {}, distance);
   return best == names.end() ? "" : *best;
 }
