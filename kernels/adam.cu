@@ -5,7 +5,8 @@
 namespace echodiff::cuda {
 
 // One block per chunk.
-__global__ void adam_kernel(AdamCoefficients by, const AdamTensor* tensors, const TensorChunk* chunks, int* broken) {
+__global__ void adam_kernel(AdamCoefficients by, const AdamTensor* tensors, const TensorChunk* chunks,
+                            int64_t* broken) {
   const TensorChunk chunk = chunks[blockIdx.x];
   const AdamTensor tensor = tensors[chunk.tensor];
   const int64_t end = tensor.count < chunk.begin + kTensorChunk ? tensor.count : chunk.begin + kTensorChunk;
@@ -17,11 +18,11 @@ __global__ void adam_kernel(AdamCoefficients by, const AdamTensor* tensors, cons
     infinite |= theta - theta != 0;  // inf - inf and NaN are NaN
   }
   infinite = __syncthreads_or(infinite);
-  if (threadIdx.x == 0) broken[blockIdx.x] = infinite != 0;
+  if (threadIdx.x == 0 && infinite) broken[blockIdx.x] = 1;
 }
 
 void adam_update(const AdamCoefficients& by, const AdamTensor* tensors, const TensorChunk* chunks, int64_t chunk_count,
-                 int* broken, Stream stream) {
+                 int64_t* broken, Stream stream) {
   if (chunk_count > 0)
     launch(adam_kernel, {dim3(unsigned(chunk_count)), dim3(unsigned(kBlockThreads)), 0, stream}, by, tensors, chunks,
            broken);

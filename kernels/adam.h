@@ -51,8 +51,8 @@ bool adam_update(const AdamCoefficients&, const AdamTensor&, int64_t begin, int6
 
 namespace cuda {
 // All tensors in one launch. tensors, chunks (tensor_chunks of the counts) and broken (chunk_count) are on the device;
-// broken[i] becomes 1 where chunk i has a parameter that is no longer finite, else 0.
+// broken[i] becomes 1 where chunk i has a parameter that is no longer finite, and stays so.
 void adam_update(const AdamCoefficients&, const AdamTensor* tensors, const TensorChunk* chunks, int64_t chunk_count,
-                 int* broken, Stream);
+                 int64_t* broken, Stream);
 }  // namespace cuda
 }  // namespace echodiff

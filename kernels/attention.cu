@@ -1,9 +1,7 @@
 // Blocks of queries against tiles of keys with a running maximum and sum (Dao et al. 2022, arXiv:2205.14135): the score
 // matrix is never in memory. Backward computes the probabilities again from lse = log sum_j exp(scale q k_j); one
 // kernel owns rows of dq, another rows of dk and dv, so nothing is added atomically.
-#include "kernels/attention.h"
-
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/key_gradient.h"
 #include "kernels/error.h"
 
 namespace echodiff::cuda {
@@ -13,24 +11,42 @@ constexpr int kAttentionWarps = 8;
 constexpr int kAttentionRows = kAttentionTile / kAttentionWarps;  // of a tile that one warp owns
 constexpr int kScoreWidth = kAttentionTile + 1;                   // padded: a column falls on 32 banks
 
-// The block's (batch, head) and tile; rows of an operand with L rows per batch.
+// The block's (batch, head) and tile.
 struct AttentionBlock {
   AttentionGeometry geo;
   int64_t b, h, tile;
   __device__ AttentionBlock(const AttentionGeometry& geo, int64_t tiles)
       : geo(geo), b(blockIdx.x / tiles / geo.heads), h(blockIdx.x / tiles % geo.heads), tile(blockIdx.x % tiles) {}
-  __device__ int64_t at(int64_t L, int64_t row) const { return (b * L + row) * geo.heads * geo.d + h * geo.d; }
+  __device__ int64_t query(int64_t row) const { return (b * geo.Lq + row) * geo.q_stride + h * geo.d; }  // in q, dq
+  __device__ int64_t output(int64_t row) const { return (b * geo.Lq + row) * geo.width() + h * geo.d; }  // in y, dy
   __device__ int64_t statistic(int64_t row) const { return (b * geo.heads + h) * geo.Lq + row; }
 };
 
-// shared (kAttentionTile, d + 1) = rows [first, first + kAttentionTile) of an operand, 0 beyond L.
-template <class T>
-__device__ void load_tile(const AttentionBlock& block, const T* from, int64_t L, int64_t first, float* shared) {
-  const int64_t d = block.geo.d;
+// shared (kAttentionTile, d + 1) = rows [first, first + kAttentionTile) of an operand, 0 from row L on. row_at(row) is
+// where one begins.
+template <class RowAt>
+__device__ void load_tile(int64_t d, int64_t L, int64_t first, const RowAt& row_at, float* shared) {
   for (int64_t i = threadIdx.x; i < kAttentionTile * d; i += blockDim.x) {
     const int64_t row = first + i / d;
-    shared[i / d * (d + 1) + i % d] = row < L ? load(from + block.at(L, row) + i % d) : 0.0f;
+    shared[i / d * (d + 1) + i % d] = row < L ? load(row_at(row) + i % d) : 0.0f;
   }
+}
+template <class T>
+__device__ void load_queries(const AttentionBlock& block, const T* q, int64_t first, float* shared) {
+  load_tile(
+      block.geo.d, block.geo.Lq, first, [&](int64_t row) { return q + block.query(row); }, shared);
+}
+template <class T>
+__device__ void load_outputs(const AttentionBlock& block, const T* dy, int64_t first, float* shared) {
+  load_tile(
+      block.geo.d, block.geo.Lq, first, [&](int64_t row) { return dy + block.output(row); }, shared);
+}
+template <class T>
+__device__ void load_keys(const AttentionBlock& block, const AttentionInputs<T>& in, int part, int64_t first,
+                          float* shared) {
+  load_tile(
+      block.geo.d, block.geo.keys(), first,
+      [&](int64_t row) { return key_at(block.geo, in, part, block.b, block.h, row); }, shared);
 }
 
 __device__ float dot(const float* a, const float* b, int64_t d) {
@@ -40,7 +56,7 @@ __device__ float dot(const float* a, const float* b, int64_t d) {
 }
 
 template <class T>
-__global__ void attention_forward_kernel(AttentionGeometry geo, int64_t tiles, const T* q, const T* k, const T* v, T* y,
+__global__ void attention_forward_kernel(AttentionGeometry geo, int64_t tiles, AttentionInputs<T> in, T* y,
                                          float* lse) {
   const AttentionBlock block(geo, tiles);
   const int64_t width = geo.d + 1, first = block.tile * kAttentionTile;
@@ -48,21 +64,21 @@ __global__ void attention_forward_kernel(AttentionGeometry geo, int64_t tiles, c
   float *out = value + kAttentionTile * width, *score = out + kAttentionTile * width;
   const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
   float most[kAttentionRows], sum[kAttentionRows];
-  load_tile(block, q, geo.Lq, first, query);
+  load_queries(block, in.q, first, query);
   for (int i = 0; i < kAttentionRows; ++i) {
     most[i] = -INFINITY;
     sum[i] = 0;
     for (int64_t c = lane; c < geo.d; c += 32) out[(warp * kAttentionRows + i) * width + c] = 0;
   }
-  for (int64_t keys = 0; keys < geo.Lk; keys += kAttentionTile) {
+  for (int64_t keys = 0; keys < geo.keys(); keys += kAttentionTile) {
     __syncthreads();  // the tile before has been read
-    load_tile(block, k, geo.Lk, keys, key);
-    load_tile(block, v, geo.Lk, keys, value);
+    load_keys(block, in, 0, keys, key);
+    load_keys(block, in, 1, keys, value);
     __syncthreads();
     for (int i = 0; i < kAttentionRows; ++i) {
       const int row = warp * kAttentionRows + i;
       const float s =
-          keys + lane < geo.Lk ? dot(query + row * width, key + lane * width, geo.d) * float(geo.scale) : -INFINITY;
+          keys + lane < geo.keys() ? dot(query + row * width, key + lane * width, geo.d) * float(geo.scale) : -INFINITY;
       const float now = fmaxf(most[i], warp_max(s)), kept = expf(most[i] - now), p = expf(s - now);
       sum[i] = sum[i] * kept + warp_sum(p);
       most[i] = now;
@@ -79,7 +95,7 @@ __global__ void attention_forward_kernel(AttentionGeometry geo, int64_t tiles, c
     const int64_t row = first + warp * kAttentionRows + i;
     if (row >= geo.Lq) break;
     for (int64_t c = lane; c < geo.d; c += 32)
-      store(y + block.at(geo.Lq, row) + c, out[(warp * kAttentionRows + i) * width + c] / sum[i]);
+      store(y + block.output(row) + c, out[(warp * kAttentionRows + i) * width + c] / sum[i]);
     if (lane == 0) lse[block.statistic(row)] = most[i] + logf(sum[i]);
   }
 }
@@ -90,7 +106,7 @@ __global__ void attention_delta_kernel(AttentionGeometry geo, const T* y, const 
   const int64_t row = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
   if (row >= geo.B * geo.heads * geo.Lq) return;
   const int64_t b = row / geo.Lq / geo.heads, h = row / geo.Lq % geo.heads;
-  const int64_t at = (b * geo.Lq + row % geo.Lq) * geo.heads * geo.d + h * geo.d;
+  const int64_t at = (b * geo.Lq + row % geo.Lq) * geo.width() + h * geo.d;
   float sum = 0;
   for (int64_t c = lane; c < geo.d; c += 32) sum += load(y + at + c) * load(dy + at + c);
   sum = warp_sum(sum);
@@ -99,28 +115,28 @@ __global__ void attention_delta_kernel(AttentionGeometry geo, const T* y, const 
 
 // dq_i = scale sum_j p_ij (dy_i . v_j - delta_i) k_j
 template <class T>
-__global__ void attention_dq_kernel(AttentionGeometry geo, int64_t tiles, const T* q, const T* k, const T* v,
-                                    const T* dy, const float* lse, const float* delta, T* dq) {
+__global__ void attention_dq_kernel(AttentionGeometry geo, int64_t tiles, AttentionInputs<T> in, const T* dy,
+                                    const float* lse, const float* delta, T* dq) {
   const AttentionBlock block(geo, tiles);
   const int64_t width = geo.d + 1, first = block.tile * kAttentionTile;
   float *query = dynamic_shared<float>(), *key = query + kAttentionTile * width, *value = key + kAttentionTile * width;
   float *gradient = value + kAttentionTile * width, *out = gradient + kAttentionTile * width,
         *ds = out + kAttentionTile * width;
   const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
-  load_tile(block, q, geo.Lq, first, query);
-  load_tile(block, dy, geo.Lq, first, gradient);
+  load_queries(block, in.q, first, query);
+  load_outputs(block, dy, first, gradient);
   for (int i = 0; i < kAttentionRows; ++i)
     for (int64_t c = lane; c < geo.d; c += 32) out[(warp * kAttentionRows + i) * width + c] = 0;
-  for (int64_t keys = 0; keys < geo.Lk; keys += kAttentionTile) {
+  for (int64_t keys = 0; keys < geo.keys(); keys += kAttentionTile) {
     __syncthreads();
-    load_tile(block, k, geo.Lk, keys, key);
-    load_tile(block, v, geo.Lk, keys, value);
+    load_keys(block, in, 0, keys, key);
+    load_keys(block, in, 1, keys, value);
     __syncthreads();
     for (int i = 0; i < kAttentionRows; ++i) {
       const int row = warp * kAttentionRows + i;
       if (first + row >= geo.Lq) break;  // a whole warp
       const float s = dot(query + row * width, key + lane * width, geo.d) * float(geo.scale);
-      const float p = keys + lane < geo.Lk ? expf(s - lse[block.statistic(first + row)]) : 0.0f;
+      const float p = keys + lane < geo.keys() ? expf(s - lse[block.statistic(first + row)]) : 0.0f;
       const float dp = dot(gradient + row * width, value + lane * width, geo.d);
       ds[row * kScoreWidth + lane] = p * (dp - delta[block.statistic(first + row)]) * float(geo.scale);
       __syncwarp();
@@ -135,14 +151,15 @@ __global__ void attention_dq_kernel(AttentionGeometry geo, int64_t tiles, const 
     const int64_t row = first + warp * kAttentionRows + i;
     if (row >= geo.Lq) break;
     for (int64_t c = lane; c < geo.d; c += 32)
-      store(dq + block.at(geo.Lq, row) + c, out[(warp * kAttentionRows + i) * width + c]);
+      store(dq + block.query(row) + c, out[(warp * kAttentionRows + i) * width + c]);
   }
 }
 
 // dv_j = sum_i p_ij dy_i,  dk_j = scale sum_i p_ij (dy_i . v_j - delta_i) q_i; a lane is a query here.
 template <class T>
-__global__ void attention_dkdv_kernel(AttentionGeometry geo, int64_t tiles, const T* q, const T* k, const T* v,
-                                      const T* dy, const float* lse, const float* delta, T* dk, T* dv) {
+__global__ void attention_dkdv_kernel(AttentionGeometry geo, int64_t tiles, AttentionInputs<T> in, const T* dy,
+                                      const float* lse, const float* delta, AttentionGradients<T> gradients,
+                                      float* memory_parts) {
   const AttentionBlock block(geo, tiles);
   const int64_t width = geo.d + 1, tile_size = kAttentionTile * width, first = block.tile * kAttentionTile;
   float *query = dynamic_shared<float>(), *key = query + tile_size, *value = key + tile_size,
@@ -150,15 +167,15 @@ __global__ void attention_dkdv_kernel(AttentionGeometry geo, int64_t tiles, cons
   float *out_k = gradient + tile_size, *out_v = out_k + tile_size, *p = out_v + tile_size,
         *ds = p + kAttentionTile * kScoreWidth;
   const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
-  load_tile(block, k, geo.Lk, first, key);
-  load_tile(block, v, geo.Lk, first, value);
+  load_keys(block, in, 0, first, key);
+  load_keys(block, in, 1, first, value);
   for (int i = 0; i < kAttentionRows; ++i)
     for (int64_t c = lane; c < geo.d; c += 32)
       out_k[(warp * kAttentionRows + i) * width + c] = out_v[(warp * kAttentionRows + i) * width + c] = 0;
   for (int64_t queries = 0; queries < geo.Lq; queries += kAttentionTile) {
     __syncthreads();
-    load_tile(block, q, geo.Lq, queries, query);
-    load_tile(block, dy, geo.Lq, queries, gradient);
+    load_queries(block, in.q, queries, query);
+    load_outputs(block, dy, queries, gradient);
     __syncthreads();
     const bool inside = queries + lane < geo.Lq;
     const float lse_of_query = inside ? lse[block.statistic(queries + lane)] : 0.0f;
@@ -184,10 +201,11 @@ __global__ void attention_dkdv_kernel(AttentionGeometry geo, int64_t tiles, cons
   }
   for (int i = 0; i < kAttentionRows; ++i) {
     const int64_t row = first + warp * kAttentionRows + i;
-    if (row >= geo.Lk) break;
+    if (row >= geo.keys()) break;
     for (int64_t c = lane; c < geo.d; c += 32) {
-      store(dk + block.at(geo.Lk, row) + c, out_k[(warp * kAttentionRows + i) * width + c]);
-      store(dv + block.at(geo.Lk, row) + c, out_v[(warp * kAttentionRows + i) * width + c]);
+      const int64_t at = (warp * kAttentionRows + i) * width + c;
+      store_key_gradient(geo, gradients, memory_parts, 0, block.b, block.h, row, c, out_k[at]);
+      store_key_gradient(geo, gradients, memory_parts, 1, block.b, block.h, row, c, out_v[at]);
     }
   }
 }
@@ -209,36 +227,39 @@ LaunchShape attention_shape(const AttentionGeometry& geo, int64_t tiles, int64_t
 }  // namespace
 
 template <class T>
-void attention_forward(const AttentionGeometry& geo, const T* q, const T* k, const T* v, T* y, float* lse,
-                       Stream stream) {
+void attention_forward(const AttentionGeometry& geo, const AttentionInputs<T>& in, T* y, float* lse, Stream stream) {
   const int64_t tiles = tiles_of(geo.Lq);
   if (geo.B * geo.heads * tiles == 0) return;
-  launch(attention_forward_kernel<T>, attention_shape(geo, tiles, 4, 1, stream), geo, tiles, q, k, v, y, lse);
+  launch(attention_forward_kernel<T>, attention_shape(geo, tiles, 4, 1, stream), geo, tiles, in, y, lse);
+}
+
+// delta (B, heads, Lq), then the parts of the memory's gradient.
+int64_t attention_backward_scratch(const AttentionGeometry& geo) {
+  return geo.B * geo.heads * geo.Lq + memory_parts_size(geo);
 }
 
 template <class T>
-void attention_backward(const AttentionGeometry& geo, const T* q, const T* k, const T* v, const T* y, const float* lse,
-                        const T* dy, float* delta, T* dq, T* dk, T* dv, Stream stream) {
-  const int64_t query_tiles = tiles_of(geo.Lq), key_tiles = tiles_of(geo.Lk), rows = geo.B * geo.heads * geo.Lq;
+void attention_backward(const AttentionGeometry& geo, const AttentionInputs<T>& in, const T* y, const float* lse,
+                        const T* dy, const AttentionGradients<T>& out, float* scratch, Stream stream) {
+  const int64_t query_tiles = tiles_of(geo.Lq), key_tiles = tiles_of(geo.keys()), rows = geo.B * geo.heads * geo.Lq;
+  float *delta = scratch, *memory_parts = geo.M > 0 ? scratch + rows : nullptr;
   if (rows > 0) {
     launch(attention_delta_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, geo, y, dy,
            delta);
-    launch(attention_dq_kernel<T>, attention_shape(geo, query_tiles, 5, 1, stream), geo, query_tiles, q, k, v, dy, lse,
-           delta, dq);
+    launch(attention_dq_kernel<T>, attention_shape(geo, query_tiles, 5, 1, stream), geo, query_tiles, in, dy, lse,
+           delta, out.dq);
   }
   if (geo.B * geo.heads * key_tiles > 0)
-    launch(attention_dkdv_kernel<T>, attention_shape(geo, key_tiles, 6, 2, stream), geo, key_tiles, q, k, v, dy, lse,
-           delta, dk, dv);
+    launch(attention_dkdv_kernel<T>, attention_shape(geo, key_tiles, 6, 2, stream), geo, key_tiles, in, dy, lse, delta,
+           out, memory_parts);
+  sum_memory_gradient(geo, memory_parts, out.dmemory, stream);
 }
 
-template void attention_forward(const AttentionGeometry&, const float*, const float*, const float*, float*, float*,
-                                Stream);
-template void attention_forward(const AttentionGeometry&, const Bfloat16*, const Bfloat16*, const Bfloat16*, Bfloat16*,
-                                float*, Stream);
-template void attention_backward(const AttentionGeometry&, const float*, const float*, const float*, const float*,
-                                 const float*, const float*, float*, float*, float*, float*, Stream);
-template void attention_backward(const AttentionGeometry&, const Bfloat16*, const Bfloat16*, const Bfloat16*,
-                                 const Bfloat16*, const float*, const Bfloat16*, float*, Bfloat16*, Bfloat16*,
-                                 Bfloat16*, Stream);
+template void attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, float*, float*, Stream);
+template void attention_forward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&, Bfloat16*, float*, Stream);
+template void attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const float*, const float*,
+                                 const float*, const AttentionGradients<float>&, float*, Stream);
+template void attention_backward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&, const Bfloat16*,
+                                 const float*, const Bfloat16*, const AttentionGradients<Bfloat16>&, float*, Stream);
 
 }  // namespace echodiff::cuda

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/host_device.h"
 #include "kernels/cuda/stream.h"
 
 namespace echodiff {
@@ -16,8 +17,8 @@ struct AttentionGeometry {
   int64_t B, Lq, Lk, heads, d;
   double scale;
   int64_t M, q_stride, kv_stride;
-  int64_t width() const { return heads * d; }
-  int64_t keys() const { return M + Lk; }
+  ECHODIFF_HOST_DEVICE int64_t width() const { return heads * d; }
+  ECHODIFF_HOST_DEVICE int64_t keys() const { return M + Lk; }
 };
 template <class T>
 struct AttentionInputs {
@@ -32,7 +33,8 @@ struct AttentionGradients {
 
 // Key (part 0) or value (part 1) number j of batch b, head h.
 template <class T>
-const T* key_at(const AttentionGeometry& g, const AttentionInputs<T>& in, int part, int64_t b, int64_t h, int64_t j) {
+ECHODIFF_HOST_DEVICE const T* key_at(const AttentionGeometry& g, const AttentionInputs<T>& in, int part, int64_t b,
+                                     int64_t h, int64_t j) {
   if (j < g.M) return in.memory + (part * g.M + j) * g.width() + h * g.d;
   return (part == 0 ? in.k : in.v) + (b * g.Lk + j - g.M) * g.kv_stride + h * g.d;
 }
@@ -42,7 +44,8 @@ namespace reference {
 template <class T>
 void attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, T* y);
 template <class T>
-void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const T* dy, const AttentionGradients<T>& out);
+void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const T* dy,
+                        const AttentionGradients<T>& out);
 }  // namespace reference
 
 namespace cpu {
@@ -54,7 +57,8 @@ inline void sum_over_batch(int64_t B, int64_t n, const float* parts, float* out)
   }
 }
 void attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in, float* y);
-void attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const float* dy, const AttentionGradients<float>& out);
+void attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const float* dy,
+                        const AttentionGradients<float>& out);
 inline void attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in, double* y) {
   reference::attention_forward(g, in, y);
 }
@@ -64,16 +68,15 @@ inline void attention_backward(const AttentionGeometry& g, const AttentionInputs
 }
 }  // namespace cpu
 
-// Operands in three tensors: M is 0 and both strides are heads*d.
 namespace cuda {
 constexpr int64_t kMaxAttentionWidth = 128;  // channels of a head; more throws Error
 
 // lse (B, heads, Lq): log sum_j exp(scale q_i . k_j), kept for backward.
 template <class T>
-void attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* y, float* lse, Stream);
-// delta (B, heads, Lq) is scratch.
+void attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, T* y, float* lse, Stream);
+int64_t attention_backward_scratch(const AttentionGeometry&);  // floats
 template <class T>
-void attention_backward(const AttentionGeometry&, const T* q, const T* k, const T* v, const T* y, const float* lse, const T* dy,
-                        float* delta, T* dq, T* dk, T* dv, Stream);
+void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const T* y, const float* lse,
+                        const T* dy, const AttentionGradients<T>& out, float* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -43,10 +43,41 @@ struct StoreBatchNormTotals {
   }
 };
 
+__global__ void batch_norm_track_kernel(int64_t C, double momentum, double eps, double unbiased, const double* mean,
+                                        double* rstd, float* running_mean, float* running_var) {
+  const int64_t c = thread_index();
+  if (c >= C) return;
+  running_mean[c] = float((1 - momentum) * double(running_mean[c]) + momentum * mean[c]);
+  running_var[c] = float((1 - momentum) * double(running_var[c]) + momentum * rstd[c] * unbiased);
+  rstd[c] = 1 / sqrt(rstd[c] + eps);
+}
+
+__global__ void batch_norm_recall_kernel(int64_t C, double eps, const float* running_mean, const float* running_var,
+                                         double* mean, double* rstd) {
+  const int64_t c = thread_index();
+  if (c >= C) return;
+  mean[c] = double(running_mean[c]);
+  rstd[c] = 1 / sqrt(double(running_var[c]) + eps);
+}
+
+__device__ float batch_normalised(int64_t c, float x, const float* weight, const float* bias, const double* mean,
+                                  const double* rstd) {
+  return float((double(x) - mean[c]) * (rstd[c] * double(weight[c])) + double(bias[c]));
+}
+
 __global__ void batch_norm_forward_kernel(int64_t n, int64_t C, const float* x, const float* weight, const float* bias,
                                           const double* mean, const double* rstd, float* y) {
-  const int64_t i = thread_index(), c = i % C;
-  if (i < n) y[i] = float((double(x[i]) - mean[c]) * (rstd[c] * double(weight[c])) + double(bias[c]));
+  const int64_t i = thread_index();
+  if (i < n) y[i] = batch_normalised(i % C, x[i], weight, bias, mean, rstd);
+}
+
+__global__ void batch_norm_relu_forward_kernel(int64_t n, int64_t C, const float* x, const float* weight,
+                                               const float* bias, const double* mean, const double* rstd,
+                                               const float* residual, float* y) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  const float v = batch_normalised(i % C, x[i], weight, bias, mean, rstd) + (residual ? residual[i] : 0.0f);
+  y[i] = v <= 0 ? 0 : v;  // a NaN stays one
 }
 
 // totals: dweight | dbias of the batch, or null in evaluation, where the statistics are constants.
@@ -70,9 +101,26 @@ void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, 
   column_sums(shape, BatchNormMoment{geo.C, x, mean}, StoreMoment{double(geo.rows), var}, scratch, stream);
 }
 
+void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
+                      float* running_mean, float* running_var, Stream stream) {
+  launch_elements(batch_norm_track_kernel, geo.C, stream, momentum, eps, double(geo.rows) / double(geo.rows - 1), mean,
+                  rstd, running_mean, running_var);
+}
+
+void batch_norm_recall(int64_t C, double eps, const float* running_mean, const float* running_var, double* mean,
+                       double* rstd, Stream stream) {
+  launch_elements(batch_norm_recall_kernel, C, stream, eps, running_mean, running_var, mean, rstd);
+}
+
 void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
                         const double* mean, const double* rstd, float* y, Stream stream) {
   launch_elements(batch_norm_forward_kernel, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd, y);
+}
+
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const float* residual, float* y, Stream stream) {
+  launch_elements(batch_norm_relu_forward_kernel, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd,
+                  residual, y);
 }
 
 void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,

@@ -20,6 +20,16 @@ namespace reference {
 template <class T>
 void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var);
 
+// After a batch: running += momentum (batch - running), the variance unbiased; rstd (C), which holds the batch's
+// variance, becomes 1 / sqrt(variance + eps).
+template <class T>
+void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
+                      T* running_mean, T* running_var);
+
+// mean and rstd from the running statistics.
+template <class T>
+void batch_norm_recall(int64_t C, double eps, const T* running_mean, const T* running_var, double* mean, double* rstd);
+
 template <class T>
 void batch_norm_forward(BatchNormGeometry geo, const T* x, const T* weight, const T* bias, const double* mean,
                         const double* rstd, T* y);
@@ -39,25 +49,26 @@ void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const T* weight,
 // The same; in float with sums of 64 rows each, added in double.
 namespace cpu {
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var);
-void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
-                        const double* rstd, float* y);
-void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy, const double* mean,
-                         const double* rstd, float* dx, float* dweight, float* dbias);
-void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
-                             const double* rstd, const float* residual, float* y);
-inline void batch_norm_relu_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias, const double* mean,
-                                    const double* rstd, const double* residual, double* y) {
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                        const double* mean, const double* rstd, float* y);
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias);
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const float* residual, float* y);
+inline void batch_norm_relu_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias,
+                                    const double* mean, const double* rstd, const double* residual, double* y) {
   reference::batch_norm_relu_forward(geo, x, weight, bias, mean, rstd, residual, y);
 }
 inline void batch_norm_statistics(BatchNormGeometry geo, const double* x, double* mean, double* var) {
   reference::batch_norm_statistics(geo, x, mean, var);
 }
-inline void batch_norm_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias, const double* mean,
-                               const double* rstd, double* y) {
+inline void batch_norm_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias,
+                               const double* mean, const double* rstd, double* y) {
   reference::batch_norm_forward(geo, x, weight, bias, mean, rstd, y);
 }
-inline void batch_norm_backward(BatchNormGeometry geo, bool training, const double* x, const double* weight, const double* dy,
-                                const double* mean, const double* rstd, double* dx, double* dweight, double* dbias) {
+inline void batch_norm_backward(BatchNormGeometry geo, bool training, const double* x, const double* weight,
+                                const double* dy, const double* mean, const double* rstd, double* dx, double* dweight,
+                                double* dbias) {
   reference::batch_norm_backward(geo, training, x, weight, dy, mean, rstd, dx, dweight, dbias);
 }
 }  // namespace cpu
@@ -65,9 +76,16 @@ inline void batch_norm_backward(BatchNormGeometry geo, bool training, const doub
 namespace cuda {
 int64_t batch_norm_scratch(BatchNormGeometry geo);  // doubles, for statistics and backward
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch, Stream);
-void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
-                        const double* rstd, float* y, Stream);
+void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
+                      float* running_mean, float* running_var, Stream);
+void batch_norm_recall(int64_t C, double eps, const float* running_mean, const float* running_var, double* mean,
+                       double* rstd, Stream);
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                        const double* mean, const double* rstd, float* y, Stream);
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const float* residual, float* y, Stream);
 void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
-                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias,
+                         double* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -1,5 +1,7 @@
 #include "kernels/batch_norm.h"
 
+#include <cmath>
+
 #include <vector>
 
 #include "kernels/grain.h"
@@ -98,6 +100,29 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const
   }
 }
 
+template <class T>
+void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
+                      T* running_mean, T* running_var) {
+  const double unbiased = double(geo.rows) / double(geo.rows - 1);
+  for (int64_t c = 0; c < geo.C; ++c) {
+    running_mean[c] = T((1 - momentum) * double(running_mean[c]) + momentum * mean[c]);
+    running_var[c] = T((1 - momentum) * double(running_var[c]) + momentum * rstd[c] * unbiased);
+    rstd[c] = 1 / std::sqrt(rstd[c] + eps);
+  }
+}
+
+template <class T>
+void batch_norm_recall(int64_t C, double eps, const T* running_mean, const T* running_var, double* mean, double* rstd) {
+  for (int64_t c = 0; c < C; ++c) {
+    mean[c] = double(running_mean[c]);
+    rstd[c] = 1 / std::sqrt(double(running_var[c]) + eps);
+  }
+}
+
+template void batch_norm_track(BatchNormGeometry, double, double, const double*, double*, float*, float*);
+template void batch_norm_track(BatchNormGeometry, double, double, const double*, double*, double*, double*);
+template void batch_norm_recall(int64_t, double, const float*, const float*, double*, double*);
+template void batch_norm_recall(int64_t, double, const double*, const double*, double*, double*);
 template void batch_norm_statistics(BatchNormGeometry, const float*, double*, double*);
 template void batch_norm_statistics(BatchNormGeometry, const double*, double*, double*);
 template void batch_norm_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,

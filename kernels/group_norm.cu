@@ -1,5 +1,4 @@
-#include "kernels/cuda/apply_epilogue.h"
-#include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/norm_epilogue.h"
 #include "kernels/group_norm.h"
 
 namespace echodiff::cuda {
@@ -28,7 +27,7 @@ __global__ void group_norm_forward_kernel(GroupNormGeometry geo, const T* x, con
   const float r = 1 / sqrtf(block_sum(squares) / float(group.count) + eps);
   for (int64_t i = threadIdx.x; i < group.count; i += blockDim.x) {
     const int64_t c = group.channel(i), at = group.at(i);
-    store(y + at, apply(epilogue, group.n, c, geo.C, (load(x + at) - m) * r * weight[c] + bias[c]));
+    store(y + at, epilogue(group.n, c, geo.C, (load(x + at) - m) * r * weight[c] + bias[c]));
   }
   if (threadIdx.x == 0) {
     mean[blockIdx.x] = m;
@@ -69,32 +68,80 @@ struct GroupNormTerm {
 };
 
 template <class T>
+struct GroupNormed {
+  GroupNormGeometry geo;
+  const T* x;
+  const float *weight, *bias, *mean, *rstd;
+  __device__ float operator()(int64_t row, int64_t c) const {
+    const int64_t group = row / geo.pixels * geo.G + c / (geo.C / geo.G);
+    return (load(x + row * geo.C + c) - mean[group]) * rstd[group] * weight[c] + bias[c];
+  }
+};
+
+namespace {
+
+LaunchShape group_shape(const GroupNormGeometry& geo, Stream stream) {
+  return {dim3(unsigned(geo.N * geo.G)), dim3(unsigned(kBlockThreads)), 0, stream};
+}
+
+ChannelGeometry channels_of(const GroupNormGeometry& geo) { return {geo.N, geo.pixels, geo.C}; }
+
+}  // namespace
+
+template <class T>
 void group_norm_forward(const GroupNormGeometry& geo, const T* x, const float* weight, const float* bias, double eps,
-                        const NormEpilogue<T>& epilogue, T* y, float* mean, float* rstd, Stream stream) {
-  if (geo.N * geo.G == 0) return;
-  launch(group_norm_forward_kernel<T>, {dim3(unsigned(geo.N * geo.G)), dim3(unsigned(kBlockThreads)), 0, stream}, geo,
-         x, weight, bias, float(eps), epilogue, y, mean, rstd);
+                        T* y, float* mean, float* rstd, Stream stream) {
+  if (geo.N * geo.G > 0)
+    launch(group_norm_forward_kernel<T>, group_shape(geo, stream), geo, x, weight, bias, float(eps), NormEpilogue<T>{},
+           y, mean, rstd);
+}
+
+template <class T>
+void group_norm_silu_forward(const GroupNormGeometry& geo, const T* x, const float* weight, const float* bias,
+                             const T* modulation, double eps, T* y, float* mean, float* rstd, Stream stream) {
+  if (geo.N * geo.G > 0)
+    launch(group_norm_forward_kernel<T>, group_shape(geo, stream), geo, x, weight, bias, float(eps),
+           NormEpilogue<T>{modulation, true}, y, mean, rstd);
 }
 
 int64_t group_norm_backward_scratch(const GroupNormGeometry& geo) {
-  return column_scratch({1, geo.N * geo.pixels, 2 * geo.C});
+  return std::max(column_scratch({1, geo.N * geo.pixels, 2 * geo.C}),
+                  column_scratch(modulation_shape(channels_of(geo))));
 }
 
 template <class T>
 void group_norm_backward(const GroupNormGeometry& geo, const T* x, const float* weight, const float* mean,
                          const float* rstd, const T* dy, T* dx, float* dweight, float* dbias, float* scratch,
                          Stream stream) {
-  if (geo.N * geo.G > 0)
-    launch(group_norm_backward_kernel<T>, {dim3(unsigned(geo.N * geo.G)), dim3(unsigned(kBlockThreads)), 0, stream},
-           geo, x, weight, mean, rstd, dy, dx);
   column_sums({1, geo.N * geo.pixels, 2 * geo.C}, GroupNormTerm<T>{geo, x, dy, mean, rstd},
               StorePair<float>{geo.C, dweight, dbias}, scratch, stream);
+  if (geo.N * geo.G > 0)
+    launch(group_norm_backward_kernel<T>, group_shape(geo, stream), geo, x, weight, mean, rstd, dy, dx);
 }
 
-template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double,
-                                 const NormEpilogue<float>&, float*, float*, float*, Stream);
+template <class T>
+void group_norm_silu_backward(const GroupNormGeometry& geo, const T* x, const float* weight, const float* bias,
+                              const T* modulation, const float* mean, const float* rstd, const T* dy, T* dx,
+                              float* dweight, float* dbias, T* dmodulation, float* scratch, Stream stream) {
+  const GroupNormed<T> normed{geo, x, weight, bias, mean, rstd};
+  norm_silu_epilogue_backward(channels_of(geo), normed, modulation, dy, dx, dmodulation, scratch, stream);
+  group_norm_backward(geo, x, weight, mean, rstd, static_cast<const T*>(dx), dx, dweight, dbias, scratch, stream);
+}
+
+template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*,
+                                 float*, float*, Stream);
 template void group_norm_forward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*, double,
-                                 const NormEpilogue<Bfloat16>&, Bfloat16*, float*, float*, Stream);
+                                 Bfloat16*, float*, float*, Stream);
+template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
+                                      double, float*, float*, float*, Stream);
+template void group_norm_silu_forward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*,
+                                      const Bfloat16*, double, Bfloat16*, float*, float*, Stream);
+template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
+                                       const float*, const float*, const float*, float*, float*, float*, float*, float*,
+                                       Stream);
+template void group_norm_silu_backward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*,
+                                       const Bfloat16*, const float*, const float*, const Bfloat16*, Bfloat16*, float*,
+                                       float*, Bfloat16*, float*, Stream);
 template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
                                   const float*, float*, float*, float*, float*, Stream);
 template void group_norm_backward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*, const float*,

@@ -1,10 +1,11 @@
 // y = (x - mean_g) / sqrt(var_g + eps) * weight + bias      Wu & He 2018 (arXiv:1803.08494)
-// Statistics over the C/G channels and all pixels of each (sample, group); biased variance and eps as in torch.nn.GroupNorm.
+// Statistics over the C/G channels and all pixels of each (sample, group); biased variance and eps as in
+// torch.nn.GroupNorm.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cuda/epilogue.h"
+#include "kernels/cuda/stream.h"
 
 namespace echodiff {
 
@@ -14,40 +15,43 @@ struct GroupNormGeometry {
 
 namespace reference {
 template <class T>
-void group_norm_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* rstd);  // mean, rstd (N, G)
+void group_norm_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean,
+                        T* rstd);  // mean, rstd (N, G)
 template <class T>
-void group_norm_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* mean, const T* rstd, const T* dy, T* dx,
-                         T* dweight, T* dbias);
+void group_norm_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* mean, const T* rstd,
+                         const T* dy, T* dx, T* dweight, T* dbias);
 // y = silu((1 + s) group_norm(x) + shift); modulation (N, 2C) = s | shift, or null for y = silu(group_norm(x)).
 template <class T>
-void group_norm_silu_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, const T* modulation, double eps, T* y,
-                             T* mean, T* rstd);
+void group_norm_silu_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, const T* modulation,
+                             double eps, T* y, T* mean, T* rstd);
 template <class T>
-void group_norm_silu_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, const T* modulation, const T* mean,
-                              const T* rstd, const T* dy, T* dx, T* dweight, T* dbias, T* dmodulation);
+void group_norm_silu_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, const T* modulation,
+                              const T* mean, const T* rstd, const T* dy, T* dx, T* dweight, T* dbias, T* dmodulation);
 }  // namespace reference
 
 namespace cpu {
-void group_norm_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, double eps, float* y,
-                        float* mean, float* rstd);
-void group_norm_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* mean, const float* rstd,
-                         const float* dy, float* dx, float* dweight, float* dbias);
-void group_norm_silu_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, const float* modulation,
-                             double eps, float* y, float* mean, float* rstd);
-void group_norm_silu_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, const float* modulation,
-                              const float* mean, const float* rstd, const float* dy, float* dx, float* dweight, float* dbias,
-                              float* dmodulation);
-inline void group_norm_silu_forward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias,
-                                    const double* modulation, double eps, double* y, double* mean, double* rstd) {
+void group_norm_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, double eps,
+                        float* y, float* mean, float* rstd);
+void group_norm_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* mean,
+                         const float* rstd, const float* dy, float* dx, float* dweight, float* dbias);
+void group_norm_silu_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias,
+                             const float* modulation, double eps, float* y, float* mean, float* rstd);
+void group_norm_silu_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias,
+                              const float* modulation, const float* mean, const float* rstd, const float* dy, float* dx,
+                              float* dweight, float* dbias, float* dmodulation);
+inline void group_norm_silu_forward(const GroupNormGeometry& g, const double* x, const double* weight,
+                                    const double* bias, const double* modulation, double eps, double* y, double* mean,
+                                    double* rstd) {
   reference::group_norm_silu_forward(g, x, weight, bias, modulation, eps, y, mean, rstd);
 }
-inline void group_norm_silu_backward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias,
-                                     const double* modulation, const double* mean, const double* rstd, const double* dy, double* dx,
-                                     double* dweight, double* dbias, double* dmodulation) {
+inline void group_norm_silu_backward(const GroupNormGeometry& g, const double* x, const double* weight,
+                                     const double* bias, const double* modulation, const double* mean,
+                                     const double* rstd, const double* dy, double* dx, double* dweight, double* dbias,
+                                     double* dmodulation) {
   reference::group_norm_silu_backward(g, x, weight, bias, modulation, mean, rstd, dy, dx, dweight, dbias, dmodulation);
 }
-inline void group_norm_forward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias, double eps,
-                               double* y, double* mean, double* rstd) {
+inline void group_norm_forward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias,
+                               double eps, double* y, double* mean, double* rstd) {
   reference::group_norm_forward(g, x, weight, bias, eps, y, mean, rstd);
 }
 inline void group_norm_backward(const GroupNormGeometry& g, const double* x, const double* weight, const double* mean,
@@ -58,12 +62,19 @@ inline void group_norm_backward(const GroupNormGeometry& g, const double* x, con
 
 namespace cuda {
 template <class T>
-void group_norm_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias, double eps,
-                        const NormEpilogue<T>&, T* y, float* mean, float* rstd, Stream);
-int64_t group_norm_backward_scratch(const GroupNormGeometry&);  // floats
-// Of the norm alone: dy is the gradient before the epilogue.
+void group_norm_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias, double eps, T* y,
+                        float* mean, float* rstd, Stream);
+int64_t group_norm_backward_scratch(const GroupNormGeometry&);  // floats, for both backward passes
 template <class T>
-void group_norm_backward(const GroupNormGeometry&, const T* x, const float* weight, const float* mean, const float* rstd, const T* dy,
-                         T* dx, float* dweight, float* dbias, float* scratch, Stream);
+void group_norm_backward(const GroupNormGeometry&, const T* x, const float* weight, const float* mean,
+                         const float* rstd, const T* dy, T* dx, float* dweight, float* dbias, float* scratch,
+                         Stream);  // dx may be dy
+template <class T>
+void group_norm_silu_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias,
+                             const T* modulation, double eps, T* y, float* mean, float* rstd, Stream);
+template <class T>
+void group_norm_silu_backward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias,
+                              const T* modulation, const float* mean, const float* rstd, const T* dy, T* dx,
+                              float* dweight, float* dbias, T* dmodulation, float* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -1,34 +1,102 @@
+// Both softmaxes are written out as qs (B, Lq, heads, d) and ks (B, keys, heads, d), in scratch, forward and backward;
+// everything else is sums over tokens and products with (d, d) matrices.
 #include "kernels/linear_attention.h"
 
 #include "kernels/cuda/column_sums.h"
-#include "kernels/softmax.h"
+#include "kernels/cuda/key_gradient.h"
 
 namespace echodiff::cuda {
 
-// qs = softmax over the d channels of a head, times d^-0.5; one warp per (token, head), `row` numbers them in memory
-// order.
-template <class T>
-__global__ void query_softmax_kernel(int64_t rows, int64_t d, const T* q, T* qs) {
-  const int64_t row = thread_index() / 32, lane = threadIdx.x % 32;
-  if (row >= rows) return;
-  float most = -INFINITY, sum = 0;
-  for (int64_t c = lane; c < d; c += 32) most = fmaxf(most, load(q + row * d + c));
-  most = warp_max(most);
-  for (int64_t c = lane; c < d; c += 32) sum += expf(load(q + row * d + c) - most);
-  const float scale = 1 / (sqrtf(float(d)) * warp_sum(sum));
-  for (int64_t c = lane; c < d; c += 32) store(qs + row * d + c, expf(load(q + row * d + c) - most) * scale);
+constexpr int kKeyColumns = 32,
+              kKeyRows = int(kBlockThreads) / kKeyColumns;  // threads of a block over (channels, keys)
+
+// What its rows of threads found for a column, for all of them; combine(a, b) joins two.
+template <class Combine>
+__device__ float combine_rows(float v, const Combine& combine) {
+  float* shared = dynamic_shared<float>();  // (kKeyRows, kKeyColumns)
+  const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
+  __syncthreads();  // what an earlier call left has been read
+  shared[at] = v;
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) shared[at] = combine(shared[at], shared[at + half * blockDim.x]);
+  }
+  __syncthreads();
+  return shared[threadIdx.x];
 }
 
-// (B heads, d d) of outer products summed over tokens: left_c right_e
+// largest and total, then ks = exp(k - largest) / total; a block owns kKeyColumns channels of one (batch, head).
 template <class T>
-struct ContextTerm {
+__global__ void key_softmax_kernel(AttentionGeometry geo, int64_t tiles, AttentionInputs<T> in, float* largest,
+                                   float* total, float* ks) {
+  const int64_t piece = int64_t(blockIdx.x) / tiles, b = piece / geo.heads, h = piece % geo.heads;
+  const int64_t c = int64_t(blockIdx.x) % tiles * blockDim.x + threadIdx.x;
+  const bool inside = c < geo.d;
+  float most = -INFINITY, sum = 0;
+  if (inside)
+    for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
+      most = fmaxf(most, load(key_at(geo, in, 0, b, h, j) + c));
+  most = combine_rows(most, [](float p, float q) { return fmaxf(p, q); });
+  if (inside)
+    for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
+      sum += expf(load(key_at(geo, in, 0, b, h, j) + c) - most);
+  sum = combine_rows(sum, [](float p, float q) { return p + q; });
+  if (!inside) return;
+  for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
+    ks[((b * geo.keys() + j) * geo.heads + h) * geo.d + c] = expf(load(key_at(geo, in, 0, b, h, j) + c) - most) / sum;
+  if (threadIdx.y == 0) {
+    largest[piece * geo.d + c] = most;
+    total[piece * geo.d + c] = sum;
+  }
+}
+
+// ks again, from what forward left.
+template <class T>
+__global__ void key_softmax_again_kernel(int64_t n, AttentionGeometry geo, AttentionInputs<T> in, const float* largest,
+                                         const float* total, float* ks) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  const int64_t c = i % geo.d, h = i / geo.d % geo.heads, row = i / geo.width(), b = row / geo.keys();
+  const int64_t column = (b * geo.heads + h) * geo.d + c;
+  ks[i] = expf(load(key_at(geo, in, 0, b, h, row % geo.keys()) + c) - largest[column]) / total[column];
+}
+
+// qs = softmax over the d channels of a head, times the scale; one warp per (token, head).
+template <class T>
+__global__ void query_softmax_kernel(int64_t rows, AttentionGeometry geo, const T* q, float* qs) {
+  const int64_t row = thread_index() / 32, lane = threadIdx.x % 32, d = geo.d;
+  if (row >= rows) return;
+  const T* in = q + row / geo.heads * geo.q_stride + row % geo.heads * d;
+  float most = -INFINITY, sum = 0;
+  for (int64_t c = lane; c < d; c += 32) most = fmaxf(most, load(in + c));
+  most = warp_max(most);
+  for (int64_t c = lane; c < d; c += 32) sum += expf(load(in + c) - most);
+  const float factor = float(geo.scale) / warp_sum(sum);
+  for (int64_t c = lane; c < d; c += 32) qs[row * d + c] = expf(load(in + c) - most) * factor;
+}
+
+// (B heads, d d) of outer products summed over tokens: ks_c v_e, or qs_c dy_e.
+template <class T>
+struct KeyValueTerm {
   using Sum = float;
   AttentionGeometry geo;
-  int64_t L;
-  const T *left, *right;  // (B, L, heads d)
-  __device__ float operator()(int64_t bh, int64_t token, int64_t ce) const {
-    const int64_t at = ((bh / geo.heads * L + token) * geo.heads + bh % geo.heads) * geo.d;
-    return load(left + at + ce / geo.d) * load(right + at + ce % geo.d);
+  AttentionInputs<T> in;
+  const float* ks;
+  __device__ float operator()(int64_t bh, int64_t j, int64_t ce) const {
+    const int64_t b = bh / geo.heads, h = bh % geo.heads;
+    return ks[((b * geo.keys() + j) * geo.heads + h) * geo.d + ce / geo.d] *
+           load(key_at(geo, in, 1, b, h, j) + ce % geo.d);
+  }
+};
+template <class T>
+struct QueryGradientTerm {
+  using Sum = float;
+  AttentionGeometry geo;
+  const float* qs;
+  const T* dy;
+  __device__ float operator()(int64_t bh, int64_t i, int64_t ce) const {
+    const int64_t at = ((bh / geo.heads * geo.Lq + i) * geo.heads + bh % geo.heads) * geo.d;
+    return qs[at + ce / geo.d] * load(dy + at + ce % geo.d);
   }
 };
 
@@ -38,77 +106,145 @@ struct StoreContext {
   __device__ void operator()(int64_t bh, int64_t ce, float total) const { context[bh * size + ce] = total; }
 };
 
-// out[token, e] = sum_c tokens[token, c] M[c, e], or M[e, c] if transposed, with the matrix of the token's (batch,
-// head)
+// y_e = sum_c qs_c context_ce
 template <class T>
-__global__ void times_context_kernel(int64_t n, AttentionGeometry geo, int64_t L, const T* tokens,
-                                     const float* matrix, bool transposed, T* out) {
+__global__ void times_context_kernel(int64_t n, AttentionGeometry geo, const float* qs, const float* context, T* y) {
   const int64_t i = thread_index();
   if (i >= n) return;
-  const int64_t row = i / geo.d, e = i % geo.d, b = row / geo.heads / L;
-  const float* m = matrix + (b * geo.heads + row % geo.heads) * geo.d * geo.d;
+  const int64_t row = i / geo.d, e = i % geo.d, b = row / geo.heads / geo.Lq;
+  const float* m = context + (b * geo.heads + row % geo.heads) * geo.d * geo.d;
   float sum = 0;
-  for (int64_t c = 0; c < geo.d; ++c)
-    sum += load(tokens + row * geo.d + c) * (transposed ? m[e * geo.d + c] : m[c * geo.d + e]);
-  store(out + i, sum);
+  for (int64_t c = 0; c < geo.d; ++c) sum += qs[row * geo.d + c] * m[c * geo.d + e];
+  store(y + i, sum);
 }
 
-// In place: dqs becomes dq.
+// dqs_c = sum_e dy_e context_ce;  dq_c = qs_c (dqs_c - sum_c qs_c dqs_c / scale); one warp per (token, head), and dqs
+// waits in its place.
 template <class T>
-__global__ void query_softmax_backward_kernel(int64_t rows, int64_t d, const T* qs, T* dq) {
-  const int64_t row = thread_index() / 32, lane = threadIdx.x % 32;
+__global__ void query_gradient_kernel(int64_t rows, AttentionGeometry geo, const float* qs, const float* context,
+                                      const T* dy, T* dq) {
+  const int64_t row = thread_index() / 32, lane = threadIdx.x % 32, d = geo.d;
   if (row >= rows) return;
-  float dot = 0;
-  for (int64_t c = lane; c < d; c += 32) dot += load(qs + row * d + c) * load(dq + row * d + c);
-  dot = warp_sum(dot) * sqrtf(float(d));
-  for (int64_t c = lane; c < d; c += 32)
-    store(dq + row * d + c, load(qs + row * d + c) * (load(dq + row * d + c) - dot));
+  const float* m = context + (row / geo.heads / geo.Lq * geo.heads + row % geo.heads) * d * d;
+  T* out = dq + row / geo.heads * geo.q_stride + row % geo.heads * d;
+  float mean = 0;
+  for (int64_t c = lane; c < d; c += 32) {
+    float sum = 0;
+    for (int64_t e = 0; e < d; ++e) sum += load(dy + row * d + e) * m[c * d + e];
+    store(out + c, sum);
+    mean += qs[row * d + c] * sum;
+  }
+  mean = warp_sum(mean) / float(geo.scale);
+  for (int64_t c = lane; c < d; c += 32) store(out + c, qs[row * d + c] * (load(out + c) - mean));
 }
 
-int64_t linear_attention_scratch(const AttentionGeometry& geo) {
-  const int64_t outer = geo.B * geo.heads, size = geo.d * geo.d;
-  return outer * size + std::max(column_scratch({outer, geo.Lk, size}), column_scratch({outer, geo.Lq, size}));
+// m_c = dcontext_c . context_c
+__global__ void context_rows_kernel(int64_t n, int64_t d, const float* dcontext, const float* context, float* means) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  float sum = 0;
+  for (int64_t e = 0; e < d; ++e) sum += dcontext[i * d + e] * context[i * d + e];
+  means[i] = sum;
 }
+
+// dk_c = ks_c (sum_e v_e dcontext_ce - m_c);  dv_c = sum_e ks_e dcontext_ec
+template <class T>
+__global__ void key_gradient_kernel(int64_t n, AttentionGeometry geo, AttentionInputs<T> in, const float* ks,
+                                    const float* dcontext, const float* means, AttentionGradients<T> out,
+                                    float* memory_parts) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  const int64_t d = geo.d, c = i % d, h = i / d % geo.heads, row = i / geo.width();
+  const int64_t b = row / geo.keys(), j = row % geo.keys(), piece = b * geo.heads + h;
+  const T* v = key_at(geo, in, 1, b, h, j);
+  const float *m = dcontext + piece * d * d, *weights = ks + i - c;
+  float dks = 0, dvalue = 0;
+  for (int64_t e = 0; e < d; ++e) {
+    dks += load(v + e) * m[c * d + e];
+    dvalue += weights[e] * m[e * d + c];
+  }
+  store_key_gradient(geo, out, memory_parts, 0, b, h, j, c, weights[c] * (dks - means[piece * d + c]));
+  store_key_gradient(geo, out, memory_parts, 1, b, h, j, c, dvalue);
+}
+
+namespace {
+
+// The parts of scratch, one behind the other: where each begins, in floats.
+struct LinearAttentionParts {
+  int64_t qs = 0, ks, dcontext, means, memory, partials, end;
+  explicit LinearAttentionParts(const AttentionGeometry& geo) {
+    const int64_t outer = geo.B * geo.heads, square = geo.d * geo.d;
+    ks = geo.B * geo.Lq * geo.width();
+    dcontext = ks + geo.B * geo.keys() * geo.width();
+    means = dcontext + outer * square;
+    memory = means + outer * geo.d;
+    partials = memory + memory_parts_size(geo);
+    end = partials + std::max(column_scratch({outer, geo.keys(), square}), column_scratch({outer, geo.Lq, square}));
+  }
+};
 
 template <class T>
-void linear_attention_forward(const AttentionGeometry& geo, const T* q, const T* k, const T* v, T* qs, T* ks,
-                              float* context, T* y, float* scratch, Stream stream) {
-  const int64_t rows = geo.B * geo.Lq * geo.heads, size = geo.d * geo.d;
+void query_softmax(const AttentionGeometry& geo, const T* q, float* qs, Stream stream) {
+  const int64_t rows = geo.B * geo.Lq * geo.heads;
   if (rows > 0)
-    launch(query_softmax_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, rows, geo.d, q,
+    launch(query_softmax_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, rows, geo, q,
            qs);
-  softmax_forward({geo.B, geo.Lk, geo.heads * geo.d}, k, ks, stream);
-  column_sums({geo.B * geo.heads, geo.Lk, size}, ContextTerm<T>{geo, geo.Lk, ks, v}, StoreContext{size, context},
-              scratch, stream);
-  launch_elements(times_context_kernel<T>, rows * geo.d, stream, geo, geo.Lq, static_cast<const T*>(qs),
-                  static_cast<const float*>(context), false, y);
+}
+
+}  // namespace
+
+int64_t linear_attention_scratch(const AttentionGeometry& geo) { return LinearAttentionParts(geo).end; }
+
+template <class T>
+void linear_attention_forward(const AttentionGeometry& geo, const AttentionInputs<T>& in,
+                              const LinearAttentionState<float>& state, T* y, float* scratch, Stream stream) {
+  const LinearAttentionParts parts(geo);
+  float *qs = scratch + parts.qs, *ks = scratch + parts.ks;
+  const int64_t square = geo.d * geo.d, tiles = (geo.d + kKeyColumns - 1) / kKeyColumns;
+  if (geo.B * geo.heads * tiles == 0) return;
+  query_softmax(geo, in.q, qs, stream);
+  launch(key_softmax_kernel<T>,
+         {dim3(unsigned(geo.B * geo.heads * tiles)), dim3(unsigned(kKeyColumns), unsigned(kKeyRows)),
+          size_t(kBlockThreads) * sizeof(float), stream},
+         geo, tiles, in, state.largest, state.total, ks);
+  column_sums({geo.B * geo.heads, geo.keys(), square}, KeyValueTerm<T>{geo, in, ks},
+              StoreContext{square, state.context}, scratch + parts.partials, stream);
+  launch_elements(times_context_kernel<T>, geo.B * geo.Lq * geo.width(), stream, geo, static_cast<const float*>(qs),
+                  static_cast<const float*>(state.context), y);
 }
 
 template <class T>
-void linear_attention_backward(const AttentionGeometry& geo, const T* qs, const T* ks, const T* v,
-                               const float* context, const T* dy, T* dq, T* dk, T* dv, float* scratch, Stream stream) {
-  const int64_t rows = geo.B * geo.Lq * geo.heads, keys = geo.B * geo.Lk * geo.heads * geo.d, size = geo.d * geo.d;
-  float *dcontext = scratch, *partials = scratch + geo.B * geo.heads * size;
-  column_sums({geo.B * geo.heads, geo.Lq, size}, ContextTerm<T>{geo, geo.Lq, qs, dy}, StoreContext{size, dcontext},
-              partials, stream);
-  launch_elements(times_context_kernel<T>, rows * geo.d, stream, geo, geo.Lq, dy, context, true, dq);
+void linear_attention_backward(const AttentionGeometry& geo, const AttentionInputs<T>& in,
+                               const LinearAttentionState<const float>& state, const T* dy,
+                               const AttentionGradients<T>& out, float* scratch, Stream stream) {
+  const LinearAttentionParts parts(geo);
+  float *qs = scratch + parts.qs, *ks = scratch + parts.ks, *dcontext = scratch + parts.dcontext,
+        *means = scratch + parts.means, *memory = scratch + parts.memory;
+  const int64_t outer = geo.B * geo.heads, square = geo.d * geo.d, rows = geo.B * geo.Lq * geo.heads;
+  const int64_t keys = geo.B * geo.keys() * geo.width();
+  query_softmax(geo, in.q, qs, stream);
+  launch_elements(key_softmax_again_kernel<T>, keys, stream, geo, in, state.largest, state.total, ks);
+  column_sums({outer, geo.Lq, square}, QueryGradientTerm<T>{geo, qs, dy}, StoreContext{square, dcontext},
+              scratch + parts.partials, stream);
+  launch_elements(context_rows_kernel, outer * geo.d, stream, geo.d, static_cast<const float*>(dcontext), state.context,
+                  means);
   if (rows > 0)
-    launch(query_softmax_backward_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, rows,
-           geo.d, qs, dq);
-  launch_elements(times_context_kernel<T>, keys, stream, geo, geo.Lk, v, static_cast<const float*>(dcontext), true, dk);
-  launch_elements(times_context_kernel<T>, keys, stream, geo, geo.Lk, ks, static_cast<const float*>(dcontext), false,
-                  dv);
-  softmax_backward({geo.B, geo.Lk, geo.heads * geo.d}, ks, static_cast<const T*>(dk), dk, stream);
+    launch(query_gradient_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, rows, geo, qs,
+           state.context, dy, out.dq);
+  launch_elements(key_gradient_kernel<T>, keys, stream, geo, in, static_cast<const float*>(ks),
+                  static_cast<const float*>(dcontext), static_cast<const float*>(means), out, memory);
+  sum_memory_gradient(geo, memory, out.dmemory, stream);
 }
 
-template void linear_attention_forward(const AttentionGeometry&, const float*, const float*, const float*, float*,
-                                       float*, float*, float*, float*, Stream);
-template void linear_attention_forward(const AttentionGeometry&, const Bfloat16*, const Bfloat16*,
-                                       const Bfloat16*, Bfloat16*, Bfloat16*, float*, Bfloat16*, float*, Stream);
-template void linear_attention_backward(const AttentionGeometry&, const float*, const float*, const float*,
-                                        const float*, const float*, float*, float*, float*, float*, Stream);
-template void linear_attention_backward(const AttentionGeometry&, const Bfloat16*, const Bfloat16*,
-                                        const Bfloat16*, const float*, const Bfloat16*, Bfloat16*, Bfloat16*, Bfloat16*,
-                                        float*, Stream);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&,
+                                       const LinearAttentionState<float>&, float*, float*, Stream);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&,
+                                       const LinearAttentionState<float>&, Bfloat16*, float*, Stream);
+template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&,
+                                        const LinearAttentionState<const float>&, const float*,
+                                        const AttentionGradients<float>&, float*, Stream);
+template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&,
+                                        const LinearAttentionState<const float>&, const Bfloat16*,
+                                        const AttentionGradients<Bfloat16>&, float*, Stream);
 
 }  // namespace echodiff::cuda

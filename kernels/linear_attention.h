@@ -16,17 +16,20 @@ struct LinearAttentionState {
 
 namespace reference {
 template <class T>
-void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, const LinearAttentionState<T>& state, T* y);
+void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in,
+                              const LinearAttentionState<T>& state, T* y);
 template <class T>
-void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const LinearAttentionState<const T>& state,
-                               const T* dy, const AttentionGradients<T>& out);
+void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in,
+                               const LinearAttentionState<const T>& state, const T* dy,
+                               const AttentionGradients<T>& out);
 }  // namespace reference
 
 namespace cpu {
-void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in, const LinearAttentionState<float>& state,
-                              float* y);
-void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const LinearAttentionState<const float>& state,
-                               const float* dy, const AttentionGradients<float>& out);
+void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in,
+                              const LinearAttentionState<float>& state, float* y);
+void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in,
+                               const LinearAttentionState<const float>& state, const float* dy,
+                               const AttentionGradients<float>& out);
 inline void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in,
                                      const LinearAttentionState<double>& state, double* y) {
   reference::linear_attention_forward(g, in, state, y);
@@ -38,15 +41,14 @@ inline void linear_attention_backward(const AttentionGeometry& g, const Attentio
 }
 }  // namespace cpu
 
-// Operands in three tensors: M is 0, both strides are heads*d, scale is d^-0.5. qs and ks, the two softmaxes, are kept
-// for backward.
 namespace cuda {
 int64_t linear_attention_scratch(const AttentionGeometry&);  // floats, for forward and backward
 template <class T>
-void linear_attention_forward(const AttentionGeometry&, const T* q, const T* k, const T* v, T* qs, T* ks, float* context, T* y,
-                              float* scratch, Stream);
+void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in,
+                              const LinearAttentionState<float>& state, T* y, float* scratch, Stream);
 template <class T>
-void linear_attention_backward(const AttentionGeometry&, const T* qs, const T* ks, const T* v, const float* context, const T* dy, T* dq,
-                               T* dk, T* dv, float* scratch, Stream);
+void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in,
+                               const LinearAttentionState<const float>& state, const T* dy,
+                               const AttentionGradients<T>& out, float* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -26,7 +26,7 @@ __global__ void max_pool2d_forward_kernel(int64_t n, MaxPoolGeometry geo, const 
     }
   }
   store(y + i, best);
-  index[i] = where;
+  if (index) index[i] = where;
 }
 
 // The output along one axis whose window has `in` at tap r, or -1.

@@ -1,5 +1,4 @@
-#include "kernels/cuda/apply_epilogue.h"
-#include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/norm_epilogue.h"
 #include "kernels/rms_norm.h"
 
 namespace echodiff::cuda {
@@ -17,7 +16,7 @@ __global__ void rms_norm_forward_kernel(int64_t pixels, int64_t pixels_of_sample
   const float u = 1 / fmaxf(sqrtf(warp_sum(squares)), 1e-12f), root = sqrtf(float(C));
   for (int64_t c = lane; c < C; c += 32) {
     const float normalised = load(x + p * C + c) * u * gain[c] * root;
-    store(y + p * C + c, apply(epilogue, p / pixels_of_sample, c, C, normalised));
+    store(y + p * C + c, epilogue(p / pixels_of_sample, c, C, normalised));
   }
   if (lane == 0) inverse_norm[p] = u;
 }
@@ -48,11 +47,38 @@ struct RmsNormTerm {
 };
 
 template <class T>
-void rms_norm_forward(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x, const float* gain,
-                      const NormEpilogue<T>& epilogue, T* y, float* inverse_norm, Stream stream) {
-  if (pixels == 0) return;
-  launch(rms_norm_forward_kernel<T>, {blocks_for(pixels, kRmsWarps), dim3(unsigned(kBlockThreads)), 0, stream}, pixels,
-         pixels_of_sample, C, x, gain, epilogue, y, inverse_norm);
+struct RmsNormed {
+  int64_t C;
+  const T* x;
+  const float *gain, *inverse_norm;
+  __device__ float operator()(int64_t p, int64_t c) const {
+    return load(x + p * C + c) * inverse_norm[p] * gain[c] * sqrtf(float(C));
+  }
+};
+
+namespace {
+
+LaunchShape pixel_shape(int64_t pixels, Stream stream) {
+  return {blocks_for(pixels, kRmsWarps), dim3(unsigned(kBlockThreads)), 0, stream};
+}
+
+}  // namespace
+
+template <class T>
+void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const float* gain, T* y, float* inverse_norm,
+                      Stream stream) {
+  if (pixels > 0)
+    launch(rms_norm_forward_kernel<T>, pixel_shape(pixels, stream), pixels, pixels, C, x, gain, NormEpilogue<T>{}, y,
+           inverse_norm);
+}
+
+template <class T>
+void rms_norm_silu_forward(const ChannelGeometry& geo, const T* x, const float* gain, const T* modulation, T* y,
+                           float* inverse_norm, Stream stream) {
+  const int64_t pixels = geo.N * geo.pixels;
+  if (pixels > 0)
+    launch(rms_norm_forward_kernel<T>, pixel_shape(pixels, stream), pixels, geo.pixels, geo.C, x, gain,
+           NormEpilogue<T>{modulation, true}, y, inverse_norm);
 }
 
 int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C) { return column_scratch({1, pixels, C}); }
@@ -60,17 +86,36 @@ int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C) { return column_scr
 template <class T>
 void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy,
                        T* dx, float* dgain, float* scratch, Stream stream) {
-  if (pixels > 0)
-    launch(rms_norm_backward_kernel<T>, {blocks_for(pixels, kRmsWarps), dim3(unsigned(kBlockThreads)), 0, stream},
-           pixels, C, x, gain, inverse_norm, dy, dx);
   column_sums({1, pixels, C}, RmsNormTerm<T>{C, x, dy, inverse_norm}, StorePair<float>{C, dgain, nullptr}, scratch,
               stream);
+  if (pixels > 0)
+    launch(rms_norm_backward_kernel<T>, pixel_shape(pixels, stream), pixels, C, x, gain, inverse_norm, dy, dx);
 }
 
-template void rms_norm_forward(int64_t, int64_t, int64_t, const float*, const float*, const NormEpilogue<float>&,
-                               float*, float*, Stream);
-template void rms_norm_forward(int64_t, int64_t, int64_t, const Bfloat16*, const float*, const NormEpilogue<Bfloat16>&,
-                               Bfloat16*, float*, Stream);
+int64_t rms_norm_silu_backward_scratch(const ChannelGeometry& geo) {
+  return std::max(rms_norm_backward_scratch(geo.N * geo.pixels, geo.C), column_scratch(modulation_shape(geo)));
+}
+
+template <class T>
+void rms_norm_silu_backward(const ChannelGeometry& geo, const T* x, const float* gain, const T* modulation,
+                            const float* inverse_norm, const T* dy, T* dx, float* dgain, T* dmodulation, float* scratch,
+                            Stream stream) {
+  const RmsNormed<T> normed{geo.C, x, gain, inverse_norm};
+  norm_silu_epilogue_backward(geo, normed, modulation, dy, dx, dmodulation, scratch, stream);
+  rms_norm_backward(geo.N * geo.pixels, geo.C, x, gain, inverse_norm, static_cast<const T*>(dx), dx, dgain, scratch,
+                    stream);
+}
+
+template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*, Stream);
+template void rms_norm_forward(int64_t, int64_t, const Bfloat16*, const float*, Bfloat16*, float*, Stream);
+template void rms_norm_silu_forward(const ChannelGeometry&, const float*, const float*, const float*, float*, float*,
+                                    Stream);
+template void rms_norm_silu_forward(const ChannelGeometry&, const Bfloat16*, const float*, const Bfloat16*, Bfloat16*,
+                                    float*, Stream);
+template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*,
+                                     const float*, float*, float*, float*, float*, Stream);
+template void rms_norm_silu_backward(const ChannelGeometry&, const Bfloat16*, const float*, const Bfloat16*,
+                                     const float*, const Bfloat16*, Bfloat16*, float*, Bfloat16*, float*, Stream);
 template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*,
                                 float*, float*, Stream);
 template void rms_norm_backward(int64_t, int64_t, const Bfloat16*, const float*, const float*, const Bfloat16*,

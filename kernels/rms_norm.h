@@ -1,61 +1,70 @@
-// y = x / max(||x||_2 over channels, 1e-12) * gain * sqrt(C), per pixel: lucidrains' RMSNorm (no mean, no eps inside the
-// root; F.normalize's floor instead). x is (pixels, C), gain (C).
+// y = x / max(||x||_2 over channels, 1e-12) * gain * sqrt(C), per pixel: lucidrains' RMSNorm (no mean, no eps inside
+// the root; F.normalize's floor instead). x is (pixels, C), gain (C).
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cuda/epilogue.h"
 #include "kernels/elementwise.h"
 
 namespace echodiff {
 
 namespace reference {
 template <class T>
-void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm);  // inverse_norm (pixels)
+void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y,
+                      T* inverse_norm);  // inverse_norm (pixels)
 template <class T>
-void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx, T* dgain);
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx,
+                       T* dgain);
 // y = silu((1 + s) rms_norm(x) + shift); modulation (N, 2C) = s | shift, or null for y = silu(rms_norm(x)).
 template <class T>
-void rms_norm_silu_forward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation, T* y, T* inverse_norm);
+void rms_norm_silu_forward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation, T* y,
+                           T* inverse_norm);
 template <class T>
-void rms_norm_silu_backward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation, const T* inverse_norm, const T* dy,
-                            T* dx, T* dgain, T* dmodulation);
+void rms_norm_silu_backward(const ChannelGeometry&, const T* x, const T* gain, const T* modulation,
+                            const T* inverse_norm, const T* dy, T* dx, T* dgain, T* dmodulation);
 }  // namespace reference
 
 namespace cpu {
 void rms_norm_forward(int64_t pixels, int64_t C, const float* x, const float* gain, float* y, float* inverse_norm);
-void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm, const float* dy,
-                       float* dx, float* dgain);
+void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm,
+                       const float* dy, float* dx, float* dgain);
 void rms_norm_silu_forward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation, float* y,
                            float* inverse_norm);
-void rms_norm_silu_backward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation, const float* inverse_norm,
-                            const float* dy, float* dx, float* dgain, float* dmodulation);
-inline void rms_norm_silu_forward(const ChannelGeometry& g, const double* x, const double* gain, const double* modulation, double* y,
-                                  double* inverse_norm) {
+void rms_norm_silu_backward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation,
+                            const float* inverse_norm, const float* dy, float* dx, float* dgain, float* dmodulation);
+inline void rms_norm_silu_forward(const ChannelGeometry& g, const double* x, const double* gain,
+                                  const double* modulation, double* y, double* inverse_norm) {
   reference::rms_norm_silu_forward(g, x, gain, modulation, y, inverse_norm);
 }
-inline void rms_norm_silu_backward(const ChannelGeometry& g, const double* x, const double* gain, const double* modulation,
-                                   const double* inverse_norm, const double* dy, double* dx, double* dgain, double* dmodulation) {
+inline void rms_norm_silu_backward(const ChannelGeometry& g, const double* x, const double* gain,
+                                   const double* modulation, const double* inverse_norm, const double* dy, double* dx,
+                                   double* dgain, double* dmodulation) {
   reference::rms_norm_silu_backward(g, x, gain, modulation, inverse_norm, dy, dx, dgain, dmodulation);
 }
-inline void rms_norm_forward(int64_t pixels, int64_t C, const double* x, const double* gain, double* y, double* inverse_norm) {
+inline void rms_norm_forward(int64_t pixels, int64_t C, const double* x, const double* gain, double* y,
+                             double* inverse_norm) {
   reference::rms_norm_forward(pixels, C, x, gain, y, inverse_norm);
 }
-inline void rms_norm_backward(int64_t pixels, int64_t C, const double* x, const double* gain, const double* inverse_norm,
-                              const double* dy, double* dx, double* dgain) {
+inline void rms_norm_backward(int64_t pixels, int64_t C, const double* x, const double* gain,
+                              const double* inverse_norm, const double* dy, double* dx, double* dgain) {
   reference::rms_norm_backward(pixels, C, x, gain, inverse_norm, dy, dx, dgain);
 }
 }  // namespace cpu
 
 namespace cuda {
-// pixels_of_sample: H W, for the epilogue's (N, 2C)
 template <class T>
-void rms_norm_forward(int64_t pixels, int64_t pixels_of_sample, int64_t C, const T* x, const float* gain, const NormEpilogue<T>&,
-                      T* y, float* inverse_norm, Stream);
+void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const float* gain, T* y, float* inverse_norm, Stream);
 int64_t rms_norm_backward_scratch(int64_t pixels, int64_t C);  // floats
-// Of the norm alone: dy is the gradient before the epilogue.
 template <class T>
-void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy, T* dx,
-                       float* dgain, float* scratch, Stream);
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const float* gain, const float* inverse_norm, const T* dy,
+                       T* dx, float* dgain, float* scratch, Stream);  // dx may be dy
+template <class T>
+void rms_norm_silu_forward(const ChannelGeometry&, const T* x, const float* gain, const T* modulation, T* y,
+                           float* inverse_norm, Stream);
+int64_t rms_norm_silu_backward_scratch(const ChannelGeometry&);  // floats
+template <class T>
+void rms_norm_silu_backward(const ChannelGeometry&, const T* x, const float* gain, const T* modulation,
+                            const float* inverse_norm, const T* dy, T* dx, float* dgain, T* dmodulation, float* scratch,
+                            Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -6,6 +6,7 @@
 
 #include "tensor/io/safetensors.h"
 #include "tensor/tensor.h"
+#include "tests/shared.h"
 
 namespace echodiff {
 
@@ -14,7 +15,7 @@ class GoldenFile {
  public:
   explicit GoldenFile(const std::string& file);  // relative to golden/, e.g. "ops/conv2d.safetensors"
 
-  const Tensor& at(const std::string& key) const { return content_.at(key); }
+  Tensor at(const std::string& key) const { return content_.at(key).to(test_device()); }
   bool contains(const std::string& key) const { return content_.contains(key); }
   const SafetensorsFile& content() const { return content_; }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/thread_pool.h"
 #include "tests/ops/cases.h"
+#include "tests/shared.h"
 
 namespace echodiff {
 namespace {
@@ -21,8 +22,8 @@ struct Results {
   std::vector<Tensor> gradients;  // undefined where the input is not differentiable
 };
 
-Results run_with_gradients(const OpCase& op_case, DType dtype) {
-  std::vector<Tensor> inputs = make_inputs(op_case, dtype);
+Results run_with_gradients(const OpCase& op_case, DType dtype, Device device = Device::kCpu) {
+  std::vector<Tensor> inputs = make_inputs(op_case, dtype, device);
   Results results{op_case.fn(inputs), {}};
   const bool differentiable = results.output.requires_grad();
   if (differentiable) results.output.backward(make_cotangent(results.output));
@@ -151,11 +152,11 @@ std::vector<OpCase> all_op_cases() {
   return all;
 }
 
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype) {
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device) {
   std::vector<Tensor> inputs;
   for (const OpInput& input : op_case.inputs) {
     const bool index = input.values == Values::index;
-    Tensor x = from_vector(input.shape, draw_all(input, inputs.size()), index ? DType::i64 : dtype);
+    Tensor x = from_vector(input.shape, draw_all(input, inputs.size()), index ? DType::i64 : dtype).to(device);
     x.set_requires_grad(input.differentiable);
     inputs.push_back(x);
   }
@@ -163,7 +164,7 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype) {
 }
 
 Tensor make_cotangent(const Tensor& like) {
-  return from_vector(like.shape(), draw_all(plain(like.shape()), 1000), like.dtype());
+  return from_vector(like.shape(), draw_all(plain(like.shape()), 1000), like.dtype()).to(like.device());
 }
 
 void check_gradients(const OpCase& op_case) {
@@ -205,7 +206,8 @@ void check_gradients(const OpCase& op_case) {
 }
 
 void check_fast_path(const OpCase& op_case) {
-  const Results fast = run_with_gradients(op_case, DType::f32), reference = run_with_gradients(op_case, DType::f64);
+  const Results fast = run_with_gradients(op_case, DType::f32, test_device());
+  const Results reference = run_with_gradients(op_case, DType::f64);
   const auto expect_close = [&](const Tensor& a, const Tensor& b, const std::string& what) {
     ASSERT_EQ(a.defined(), b.defined()) << title(op_case) << ": " << what;
     if (!a.defined()) return;

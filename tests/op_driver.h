@@ -52,13 +52,13 @@ OpInput index_below(Shape shape, int64_t limit);
 std::vector<OpCase> all_op_cases();
 
 // Inputs of a case: the same numbers, exact in f32, whatever the dtype. Differentiable ones require a gradient.
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype);
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device = Device::kCpu);
 // A cotangent for `like`: normal numbers, never ones, which hide errors that sum to zero.
 Tensor make_cotangent(const Tensor& like);
 
 // Each adds test failures that name the case.
-void check_gradients(const OpCase& op_case);      // f64 analytic gradients against central differences
-void check_fast_path(const OpCase& op_case);      // f32 against the f64 reference: output and gradients
+void check_gradients(const OpCase& op_case);  // f64 analytic gradients against central differences
+void check_fast_path(const OpCase& op_case);  // f32 on test_device() against the f64 reference: output and gradients
 void check_thread_counts(const OpCase& op_case);  // the same bits with 1, 2 and 3 threads
 void check_rows(const OpCase& op_case);           // row n of a batch is, bit for bit, what it is alone
 

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "cli_internal.h"
+#include "kernels/cuda/backend.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff {
@@ -46,8 +47,7 @@ void declare_common(Options& options, CommonFlags& flags) {
               {0, std::numeric_limits<int64_t>::max()}, "seed");
   options.add("--threads", flags.threads, "threads to compute with, 0 for one per core; results don't depend on it",
               {0, 1024}, "threads");
-  options.add_choice("--device", flags.device, "where to compute; auto takes a GPU when the build and machine have one",
-                     {"auto", "cpu", "cuda"});
+  options.add_choice("--device", flags.device, "where to compute; auto is cpu", {"auto", "cpu", "cuda"});
   options.add_flag("--quiet", flags.quiet, "no progress and no notes on stderr");
 }
 
@@ -77,10 +77,18 @@ std::string missing_subcommand(const Options& root) {
   return "expected a subcommand: " + names + " (see --help)";
 }
 
-std::string resolve_device(const std::string& device) {
-  check_input(device != "cuda", Fault::kNoDevice,
-              "--device cuda: the programs do not run on a GPU yet; use --device cpu");
-  return "cpu";
+// auto takes the CPU: no GPU has run these kernels yet (docs/design.md, "CUDA").
+std::string resolve_device(const std::string& device, bool can_run_on_cuda, const std::string& program) {
+  if (device != "cuda") return "cpu";
+  check_input(can_run_on_cuda, Fault::kNoDevice, "--device cuda: ", program,
+              " does not run on a GPU; use --device cpu");
+  if constexpr (cuda::kBuiltWithCuda) {
+    cuda::context();  // throws where there is no usable GPU
+  } else {
+    throw Error(Fault::kNoDevice,
+                "--device cuda: this build has no CUDA; configure one with -D ECHODIFF_CUDA=ON, or use --device cpu");
+  }
+  return device;
 }
 
 std::string resolved_toml(const Options& root, const Options& common, const Options& chosen,
@@ -135,7 +143,7 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   for (const Options* options : {&std::as_const(common_options), &chosen})
     for (const std::unique_ptr<Option>& option : options->options())
       if (option->is_given) common.given_flags[option->flag] = true;
-  common.device = resolve_device(flags.device);
+  common.device = resolve_device(flags.device, chosen.can_run_on_cuda(), common.program);
   set_thread_count(int(common.threads));
   install_signal_handlers();
   const int code = chosen.run_body(common);

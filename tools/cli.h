@@ -112,6 +112,9 @@ class Options {
   // Positionals are taken in the order they are added.
   Option& add_positional(const std::string& name, std::string& value, const std::string& help);
 
+  // This program, or this subcommand, can compute on a GPU; the others refuse --device cuda.
+  void runs_on_cuda() { runs_on_cuda_ = true; }
+  bool can_run_on_cuda() const { return runs_on_cuda_; }
   // Runs after all flags are read and before the device is looked at: throws Error(kUsage).
   void rule(std::function<void()> check) { rules_.push_back(std::move(check)); }
   void body(std::function<int(const Common&)> body) { body_ = std::move(body); }
@@ -131,6 +134,7 @@ class Options {
   std::vector<std::unique_ptr<Options>> subcommands_;
   std::vector<std::function<void()>> rules_;
   std::function<int(const Common&)> body_;
+  bool runs_on_cuda_ = false;
 };
 
 // Reads the flags, calls the body of what was asked for, and turns every error into a line on stderr and an exit code.

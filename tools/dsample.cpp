@@ -170,8 +170,11 @@ int sample(const Settings& settings, const Common& common) {
   check_present(settings.scorer, "a scorer run");
 
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
-  check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model, ": expected a network of grey pictures, found ",
-              run.options.image_channels, " channels; import it with --image-channels 1");
+  check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model,
+              ": expected a network of grey pictures, found ", run.options.image_channels,
+              " channels; import it with --image-channels 1");
+  const Device device = parse_device(common.device);
+  run.network.to(device);
   apply_overrides(settings, run);
   const SamplerOptions options = sampler_options(settings, run);
   const Schedule schedule = make_schedule(run.schedule, run.T);
@@ -213,11 +216,12 @@ int sample(const Settings& settings, const Common& common) {
     check_input(scorer->options().image_size == height && height == width, Fault::kBadInput, settings.scorer,
                 ": expected a scorer trained on pictures of ", width, "x", height, ", found one for ",
                 scorer->options().image_size, "; train one on this size");
+    scorer->to(device);
     judge = [scorer](const Tensor& images) { return scorer->score(images); };
   }
   const bool conditioned = run.options.planes > 0;
-  const Network network = [&run, conditioned](const Tensor& x, const Tensor& t, const Tensor& condition) {
-    return run.network(x, t, conditioned ? condition : Tensor());
+  const Network network = [&run, conditioned, device](const Tensor& x, const Tensor& t, const Tensor& condition) {
+    return run.network(x.to(device), t, conditioned ? condition.to(device) : Tensor()).to(Device::kCpu);
   };
 
   SampleFolder folder(settings.out, settings.keep_discarded);
@@ -331,6 +335,7 @@ int main(int argc, char** argv) {
                     "FILE");
         options.add("--trace", settings.trace, "write x, eps and x_start of every step", "FILE");
         options.rule([&] { check_flags(settings); });
+        options.runs_on_cuda();
         options.body([&](const Common& common) { return sample(settings, common); });
       });
 }

@@ -39,7 +39,7 @@ struct Data {
 // What one forward and backward pass is made from.
 struct Draws {
   Batch batch;
-  Tensor t, noise;  // (N) i64, (N, 1, H, W)
+  Tensor t, noise;  // (N) i64 on the CPU, (N, 1, H, W)
 };
 
 Data open_data(const DiffusionFlags& flags, uint64_t seed, DenoiserRun* run) {
@@ -75,15 +75,19 @@ int64_t total_steps(const DiffusionFlags& flags, const Data& data) {
   return flags.steps.value_or((samples + pictures_a_step - 1) / pictures_a_step);
 }
 
-Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step) {
-  if (data.replay)
-    return {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
-  const int64_t first = micro_step * flags.batch;
-  Draws draws{data.training->draw(first, flags.batch), draw_times(seed, Draw::time, first, flags.batch, T), {}};
-  draws.noise = draw_noise(seed, Draw::noise, first, draws.batch.x_0.shape());
-  draws.batch.condition =
-      drop_organs(draws.batch.condition, flags.mask_drop, seed_of(seed, Draw::mask_drop), uint64_t(first));
-  return draws;
+Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step, Device device) {
+  Draws draws;
+  if (data.replay) {
+    draws = {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
+  } else {
+    const int64_t first = micro_step * flags.batch;
+    draws = {data.training->draw(first, flags.batch), draw_times(seed, Draw::time, first, flags.batch, T), {}};
+    draws.noise = draw_noise(seed, Draw::noise, first, draws.batch.x_0.shape(), device);
+    draws.batch.condition =
+        drop_organs(draws.batch.condition, flags.mask_drop, seed_of(seed, Draw::mask_drop), uint64_t(first));
+  }
+  // t stays: it picks from tables of the host
+  return {{draws.batch.x_0.to(device), draws.batch.condition.to(device)}, draws.t, draws.noise.to(device)};
 }
 
 // Resuming under other options would silently give another run.
@@ -168,7 +172,10 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     if (!common.given("--variance")) run.variance = saved_run.variance;
   }
   const Schedule schedule = make_schedule(run.schedule, run.T);
+  const Device device = parse_device(common.device);
   Denoiser network(run.options, seed), averaged(run.options, seed);
+  network.to(device);
+  averaged.to(device);
   if (!initial.empty()) network.load_state_dict(initial);
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam optimizer(parameters, flags.adam());
@@ -223,8 +230,9 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     for (int64_t i = 0; i < flags.sample_count; ++i) indices.push_back(i * grid_source->size() / flags.sample_count);
     const Tensor condition = grid_source->gather(indices).condition;
     network.eval();
-    const Tensor raw = sample_grid(network, schedule, run.prediction, condition, seed, flags.sample_steps);
-    const Tensor smooth = sample_grid(averaged, schedule, run.prediction, condition, seed, flags.sample_steps);
+    const Tensor there = condition.to(device);
+    const Tensor raw = sample_grid(network, schedule, run.prediction, there, seed, flags.sample_steps);
+    const Tensor smooth = sample_grid(averaged, schedule, run.prediction, there, seed, flags.sample_steps);
     network.train();
     std::vector<std::vector<GrayImage>> rows(3);
     for (int64_t n = 0; n < flags.sample_count; ++n) {
@@ -241,23 +249,23 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     }
   };
 
-  // The loss of one step, with its gradient added to the parameters'.
+  // The losses of one step's passes, with their gradient added to the parameters'.
   const auto forward_backward = [&](int64_t step) {
     optimizer.zero_grad();
-    double total = 0;
+    std::vector<Tensor> losses;
     for (int64_t micro = 0; micro < flags.accumulate; ++micro) {
       const int64_t micro_step = step * flags.accumulate + micro;
-      const Draws drawn = draw(flags, data, run.T, seed, micro_step);  // x_0, c, t, eps
+      const Draws drawn = draw(flags, data, run.T, seed, micro_step, device);  // x_0, c, t, eps
       if (flags.dropout > 0) network.seed_dropout(seed_of(seed, Draw::dropout) + uint64_t(micro_step));
       const Tensor x_t = q_sample(schedule, drawn.batch.x_0, drawn.t, drawn.noise);
       const Tensor target = training_target(schedule, run.prediction, drawn.batch.x_0, drawn.t, drawn.noise);
       const Tensor output = network(x_t, drawn.t, drawn.batch.condition);
       const Tensor loss =
           diffusion_loss(schedule, run.prediction, output, target, drawn.t, flags.min_snr_gamma.value_or(kNoMinSnr));
-      total += loss.item() / double(flags.accumulate);
+      losses.push_back(loss.detach());
       (flags.accumulate == 1 ? loss : loss * (1.0 / double(flags.accumulate))).backward();
     }
-    return total;
+    return losses;
   };
 
   // Runs the step again with every op watched, to say where the first bad number comes from.
@@ -278,18 +286,27 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   };
 
   network.train();
+  double loss = 0, norm = 0;  // of the last step that was watched
   Progress progress("training", steps, "steps", common.quiet, first_step);
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   for (int64_t step = first_step; step < steps; ++step) {
     const double rate = learning_rate(rate_options, step);
-    const double loss = forward_backward(step);
-    const double norm = clip_grad_norm(parameters, flags.clip);
-    const bool finite = std::isfinite(loss) && std::isfinite(norm) && optimizer.step(rate);
-    if (!finite) stop_at_bad_number(step, loss, norm, rate);
-    ema.update();
-
     const int64_t done = step + 1;
     const bool last = done == steps;
+    const std::vector<Tensor> losses = forward_backward(step);
+    const Tensor norm_there = clip_grad_norm(parameters, flags.clip);
+    // On cuda nobody waits for the numbers of a step that is not logged; a bad one is found at the next that is.
+    const bool watched = device == Device::kCpu || done % flags.log_every == 0 || last;
+    if (watched) {
+      loss = 0;
+      for (const Tensor& one : losses) loss += one.item() / double(flags.accumulate);
+      norm = norm_there.item();
+      if (!std::isfinite(loss) || !std::isfinite(norm)) stop_at_bad_number(step, loss, norm, rate);
+    }
+    optimizer.step(rate);
+    if (watched && !optimizer.finite()) stop_at_bad_number(step, loss, norm, rate);
+    ema.update();
+
     if (done % flags.log_every == 0) {
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
       log.write(
@@ -325,6 +342,7 @@ void add_diffusion(Options& program) {
                                         "dtrain diffusion --data DIR --out RUN --image-size 64 --epochs 200");
   const std::shared_ptr<DiffusionFlags> flags = std::make_shared<DiffusionFlags>();
   add_flags(options, *flags);
+  options.runs_on_cuda();
   options.body([flags](const Common& common) { return train_diffusion(*flags, common); });
 }
 

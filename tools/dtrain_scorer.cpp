@@ -116,14 +116,17 @@ ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
   std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0));
   if (!settings.fill.empty()) {
     check_input(!examples.empty(), Fault::kBadInput, settings.labels, ": no labelled pictures");
-    const Dataset data = load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
+    const Dataset data =
+        load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
     fill_classes(examples, data, labels.thresholds, settings.per_class, common.seed);
   }
-  ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, common.seed);
+  ScorerSplit split =
+      split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, common.seed);
   for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
     for (bool good : {true, false})
-      check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }), Fault::kBadInput,
-                  settings.labels, ": too few ", good ? "good" : "poor", " pictures to train on and hold out; label more, or add "
+      check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }),
+                  Fault::kBadInput, settings.labels, ": too few ", good ? "good" : "poor",
+                  " pictures to train on and hold out; label more, or add "
                   "--fill DATA to take training pictures and degraded ones");
   return split;
 }
@@ -159,29 +162,39 @@ int train_scorer(const Settings& settings, const Common& common) {
   Scorer scorer({.image_size = split.train[0].image.width, .width = width}, common.seed);
   if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
 
+  const Device device = parse_device(common.device);
+  scorer.to(device);
+
   const RunDirectory run(settings.out);
   run.write_config(common.resolved_toml);
   RunLog log(run.file("log.jsonl"));
   Adam adam(scorer.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
   const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
   const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
-  const LearningRateOptions rate{.rate = settings.rate, .warmup = std::min<int64_t>(10, steps / 2), .cosine = true, .total = steps};
+  const LearningRateOptions rate{
+      .rate = settings.rate, .warmup = std::min<int64_t>(10, steps / 2), .cosine = true, .total = steps};
   Progress progress("scorer", steps, "steps", common.quiet);
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
   for (int64_t step = 0; step < steps; ++step) {
     const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
-    const Tensor loss = bce_with_logits(scorer.network()(images), targets);  // (6)
+    const Tensor loss = bce_with_logits(scorer.network()(images.to(device)), targets.to(device));  // (6)
     adam.zero_grad();
     loss.backward();
-    const double norm = gradient_norm(scorer.network().parameters()), value = loss.item();
-    check(std::isfinite(value) && std::isfinite(norm) && adam.step(learning_rate(rate, step)), "scorer: loss ", value,
-          ", gradient norm ", norm, " at step ", step + 1, ", learning rate ", learning_rate(rate, step),
-          ": not finite; nothing was saved. Try a smaller --lr");
-    log.write({{"step", step + 1}, {"loss", value}, {"grad_norm", norm}, {"lr", learning_rate(rate, step)}, {"seconds", seconds_since(start)}});
+    const double norm = gradient_norm(scorer.network().parameters()).item(), value = loss.item();
+    const bool usable = std::isfinite(value) && std::isfinite(norm);
+    if (usable) adam.step(learning_rate(rate, step));
+    check(usable && adam.finite(), "scorer: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
+          ", learning rate ", learning_rate(rate, step), ": not finite; nothing was saved. Try a smaller --lr");
+    log.write({{"step", step + 1},
+               {"loss", value},
+               {"grad_norm", norm},
+               {"lr", learning_rate(rate, step)},
+               {"seconds", seconds_since(start)}});
     if ((step + 1) % per_epoch == 0) {
       scorer.network().eval();
-      log.write({{"step", step + 1}, {"val_loss", cross_entropy_of(scores_of(scorer, split.held_out), split.held_out)}});
+      log.write(
+          {{"step", step + 1}, {"val_loss", cross_entropy_of(scores_of(scorer, split.held_out), split.held_out)}});
       scorer.network().train();
     }
     progress.update(step + 1, "loss " + std::to_string(value));
@@ -197,19 +210,21 @@ int train_scorer(const Settings& settings, const Common& common) {
   const nlohmann::ordered_json metrics = measure_held_out(scorer, split);
   write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
   const nlohmann::ordered_json& counts = metrics["counts"];
-  std::printf("held-out: AUROC %.4f, accuracy %.4f, Brier %.4f, calibration error %.4f\n", metrics["auroc"].get<double>(),
-              metrics["accuracy"].get<double>(), metrics["brier"].get<double>(), metrics["ece"].get<double>());
+  std::printf("held-out: AUROC %.4f, accuracy %.4f, Brier %.4f, calibration error %.4f\n",
+              metrics["auroc"].get<double>(), metrics["accuracy"].get<double>(), metrics["brier"].get<double>(),
+              metrics["ece"].get<double>());
   for (const char* part : {"train", "held_out"})
     for (const char* label : {"good", "poor"}) {
       const std::string name = std::string(part) + "_" + label;
-      std::printf("%s: %lld (sampled %lld, training %lld, degraded %lld)\n", name.c_str(), counts[name].get<long long>(),
-                  counts[name + "_sampled"].get<long long>(), counts[name + "_training"].get<long long>(),
-                  counts[name + "_degraded"].get<long long>());
+      std::printf("%s: %lld (sampled %lld, training %lld, degraded %lld)\n", name.c_str(),
+                  counts[name].get<long long>(), counts[name + "_sampled"].get<long long>(),
+                  counts[name + "_training"].get<long long>(), counts[name + "_degraded"].get<long long>());
     }
   for (const nlohmann::ordered_json& bin : metrics["calibration"])
     if (bin["n"].get<int64_t>() > 0)
-      std::printf("score %.1f to %.1f: %lld pictures, mean score %.3f, good %.3f\n", bin["lo"].get<double>(), bin["hi"].get<double>(),
-                  bin["n"].get<long long>(), bin["mean_score"].get<double>(), bin["fraction_good"].get<double>());
+      std::printf("score %.1f to %.1f: %lld pictures, mean score %.3f, good %.3f\n", bin["lo"].get<double>(),
+                  bin["hi"].get<double>(), bin["n"].get<long long>(), bin["mean_score"].get<double>(),
+                  bin["fraction_good"].get<double>());
   return 0;
 }
 
@@ -221,16 +236,25 @@ void add_scorer(Options& program) {
                                         "dtrain scorer --labels labels.jsonl --out runs/scorer");
   options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
   options.add("--out", settings.out, "run directory to write", "DIR").required();
-  options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few", "DIR");
-  options.add("--init", settings.init, "ResNet-18 of torchvision to begin with, in any container; three channels are summed, other heads replaced", "FILE");
-  options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels", "as they are");
+  options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
+              "DIR");
+  options.add(
+      "--init", settings.init,
+      "ResNet-18 of torchvision to begin with, in any container; three channels are summed, other heads replaced",
+      "FILE");
+  options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels",
+              "as they are");
   options.add("--width", settings.width, "channels of the first stage", {1, 256}, "channels");
-  options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000}, "pictures");
-  options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9}, "fraction");
+  options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000},
+              "pictures");
+  options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9},
+              "fraction");
   options.add("--epochs", settings.epochs, "passes over the training pictures", {1, 100000}, "epochs");
   options.add("--batch", settings.batch, "pictures per step", {2, 4096}, "pictures");
-  options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1}, "per step");
+  options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
+              "per step");
   options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
+  options.runs_on_cuda();
   options.body([](const Common& common) { return train_scorer(settings, common); });
 }
 

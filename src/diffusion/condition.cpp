@@ -4,6 +4,7 @@
 
 #include "kernels/error.h"
 #include "kernels/philox.h"
+#include "tensor/ops.h"
 
 namespace echodiff {
 namespace {
@@ -31,11 +32,9 @@ Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, u
 Tensor guide(const Tensor& conditional, const Tensor& unconditional, double scale) {
   check(conditional.shape() == unconditional.shape(), "guide: shapes differ: ", conditional.shape(), " and ",
         unconditional.shape());
-  Tensor out = empty_like(conditional);
-  const float *c = conditional.data<float>(), *u = unconditional.data<float>(), g = float(scale);
-  float* y = out.mutable_data<float>();
-  for (int64_t i = 0; i < out.count(); ++i) y[i] = u[i] + g * (c[i] - u[i]);
-  return out;
+  const NoGrad no_grad;
+  const Tensor factor = full({}, scale, conditional.dtype(), conditional.device());
+  return unconditional + factor * (conditional - unconditional);
 }
 
 }  // namespace echodiff

@@ -22,16 +22,14 @@ void check_batch(const char* what, const Schedule& schedule, const Tensor& x, co
 // out[n] = scale_a[t_n] a[n] + scale_b[t_n] b[n], the tables rounded to float.
 Tensor mix(const Tensor& a, const std::vector<double>& scale_a, const Tensor& b, const std::vector<double>& scale_b,
            const Tensor& t, float sign_b) {
-  Tensor out = empty_like(a);
-  const int64_t pixels = a.count() / a.dim(0);
+  const NoGrad no_grad;
+  Tensor u = empty({a.dim(0), 1, 1, 1}), w = empty_like(u);
   for (int64_t n = 0; n < a.dim(0); ++n) {
     const size_t step = size_t(t.data<int64_t>()[n]);
-    const float u = float(scale_a[step]), w = sign_b * float(scale_b[step]);
-    const float *x = a.data<float>() + n * pixels, *y = b.data<float>() + n * pixels;
-    float* z = out.mutable_data<float>() + n * pixels;
-    for (int64_t i = 0; i < pixels; ++i) z[i] = u * x[i] + w * y[i];
+    u.mutable_data<float>()[n] = float(scale_a[step]);
+    w.mutable_data<float>()[n] = sign_b * float(scale_b[step]);
   }
-  return out;
+  return a * u.to(a.device()) + b * w.to(a.device());
 }
 
 }  // namespace
@@ -73,9 +71,9 @@ Tensor loss_weights(const Schedule& schedule, Prediction prediction, const Tenso
 
 Tensor loss_per_sample(const Schedule& schedule, Prediction prediction, const Tensor& output, const Tensor& target,
                        const Tensor& t, double min_snr_gamma) {
-  const Tensor squares = mse_loss(output, target.detach(), Reduction::none);                  // (N, C, H, W)
-  const Tensor each = reshape(mean(squares, {1, 2, 3}), {output.dim(0)});                     // (N)
-  return mul(each, loss_weights(schedule, prediction, t, min_snr_gamma).to(output.dtype()));  // (N)
+  const Tensor squares = mse_loss(output, target.detach(), Reduction::none);  // (N, C, H, W)
+  const Tensor each = reshape(mean(squares, {1, 2, 3}), {output.dim(0)});     // (N)
+  return mul(each, loss_weights(schedule, prediction, t, min_snr_gamma).to(output.dtype()).to(output.device()));  // (N)
 }
 
 Tensor diffusion_loss(const Schedule& schedule, Prediction prediction, const Tensor& output, const Tensor& target,

@@ -20,8 +20,8 @@ namespace echodiff {
 Prediction parse_prediction(const std::string& name);  // throws Error(kUsage) naming the choices
 std::string name_of(Prediction prediction);            // "eps", "v", "x0"
 
-// x_0 and noise (N, C, H, W) f32, t (N) i64 in 0..T-1 -> x_t (N, C, H, W). Not differentiable. Error(kInternal) for
-// shapes that don't fit or t out of range.
+// x_0 and noise (N, C, H, W) f32 on any device, t (N) i64 in 0..T-1 on the CPU -> x_t (N, C, H, W). Not differentiable.
+// Error(kInternal) for shapes that don't fit or t out of range.
 Tensor q_sample(const Schedule& schedule, const Tensor& x_0, const Tensor& t, const Tensor& noise);
 
 // What the network should answer at (x_t, t): noise, v or x_0, (N, C, H, W).

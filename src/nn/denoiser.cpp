@@ -103,9 +103,10 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   check(given == expected, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ", given);
   const bool concatenated = condition && options_.condition == "concat";
   const Tensor input = concatenated ? concat({x_t, condition}, 1) : x_t;
-  if (const Unet* unet = std::get_if<Unet>(&network_)) return (*unet)(input, t);
-  if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_)) return (*unet)(input, t);
-  return std::get<GuidedUnet>(network_)(input, t, concatenated ? Tensor() : condition);
+  const Tensor times = t.to(x_t.device());
+  if (const Unet* unet = std::get_if<Unet>(&network_)) return (*unet)(input, times);
+  if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_)) return (*unet)(input, times);
+  return std::get<GuidedUnet>(network_)(input, times, concatenated ? Tensor() : condition);
 }
 
 void Denoiser::visit(Visitor& v) {

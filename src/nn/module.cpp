@@ -44,6 +44,17 @@ void visit_tensors(Module& module, const TensorFunction& f) {
   TensorVisitor visitor(f, f);
   module.visit(visitor);
 }
+// Every floating-point tensor becomes f of it.
+void replace_tensors(Module& module, const std::function<Tensor(const Tensor&)>& f) {
+  visit_tensors(module, [&](const std::string&, Tensor& tensor) {
+    if (tensor.dtype() == DType::i64) return;
+    const Tensor replaced = f(tensor);
+    if (replaced.same_as(tensor)) return;
+    const bool trained = tensor.requires_grad();
+    tensor = replaced;
+    tensor.set_requires_grad(trained);
+  });
+}
 // The module itself (as "") and all below it.
 void visit_modules(Module& module, const std::function<void(const std::string&, Module&)>& f) {
   ModuleVisitor visitor(f);
@@ -109,12 +120,15 @@ void Module::load_state_dict(const StateDict& state) {
 }
 
 void Module::to(DType dtype) {
-  visit_tensors(*this, [&](const std::string&, Tensor& tensor) {
-    if (tensor.dtype() == DType::i64 || tensor.dtype() == dtype) return;
-    const bool trained = tensor.requires_grad();
-    tensor = tensor.to(dtype);
-    tensor.set_requires_grad(trained);
-  });
+  replace_tensors(*this, [&](const Tensor& tensor) { return tensor.to(dtype); });
+}
+void Module::to(Device device) {
+  replace_tensors(*this, [&](const Tensor& tensor) { return tensor.to(device); });
+}
+
+Device Module::device() {
+  const std::vector<NamedTensor> list = parameters();
+  return list.empty() ? Device::kCpu : list[0].tensor.device();
 }
 
 void Module::train(bool on) {

@@ -63,6 +63,9 @@ class Module {
 
   // Every floating-point tensor as f32 or f64. Replaces the tensors: handles taken before go stale.
   void to(DType dtype);
+  // The same on a device. i64 tensors, which only count, stay on the CPU.
+  void to(Device device);
+  Device device();  // of the parameters
 
   // Training mode: dropout drops, batch norm uses the batch's statistics. Modules begin in training mode, as in
   // PyTorch.

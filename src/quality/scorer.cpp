@@ -14,7 +14,8 @@ constexpr const char* kKind = "scorer";
 
 int64_t positive_of(const Metadata& metadata, const std::string& key, const std::string& path) {
   const Metadata::const_iterator found = metadata.find(key);
-  check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key, "'; not a scorer's checkpoint");
+  check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key,
+              "'; not a scorer's checkpoint");
   try {
     return parse_integers(found->second, key).at(0);
   } catch (const Error& error) {
@@ -24,13 +25,18 @@ int64_t positive_of(const Metadata& metadata, const std::string& key, const std:
 
 }  // namespace
 
+void Scorer::to(Device device) {
+  device_ = device;
+  network_.to(device);
+}
+
 std::vector<double> Scorer::score(const Tensor& images) const {
   const int64_t size = options_.image_size;
-  check_input(images.rank() == 4 && images.dim(1) == 1 && images.dim(2) == size && images.dim(3) == size, Fault::kBadInput,
-              "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
+  check_input(images.rank() == 4 && images.dim(1) == 1 && images.dim(2) == size && images.dim(3) == size,
+              Fault::kBadInput, "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
               "; train one with dtrain scorer on labels of this size");
   const NoGrad no_grad;
-  std::vector<double> scores = network_(images).to_vector();
+  std::vector<double> scores = network_(images.to(device_)).to_vector();
   for (double& score : scores) score = 1 / (1 + std::exp(-score));
   return scores;
 }
@@ -52,8 +58,8 @@ std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet
 
 ResNet18Run load_resnet18_run(const std::string& run) {
   const std::string path = run_checkpoint(run);
-  check_input(!path.empty(), Fault::kMissingInput, run, ": no scorer checkpoint there; train one with dtrain scorer --out ",
-              run);
+  check_input(!path.empty(), Fault::kMissingInput, run,
+              ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
   const SafetensorsFile file = read_checkpoint(path);
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
@@ -61,7 +67,8 @@ ResNet18Run load_resnet18_run(const std::string& run) {
   const auto number = [&](const std::string& key, int64_t initial) {
     return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
   };
-  ResNet18Options options{.in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
+  ResNet18Options options{
+      .in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
   const int64_t image_size = number("image_size", 0);
   check_input(image_size <= 1024 && options.width <= 1024 && options.in_channels <= 1024 && options.classes <= 1000000,
               Fault::kBadInput, path, ": image_size ", image_size, ", width ", options.width, ", channels ",

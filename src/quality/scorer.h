@@ -20,7 +20,9 @@ class Scorer {
  public:
   Scorer(const ScorerOptions& options, uint64_t seed) : options_(options), network_({.width = options.width}, seed) {}
 
-  // images (N, 1, H, W) in [-1, 1] -> N scores. A picture's score does not depend on the others. Throws
+  void to(Device device);  // computes there from now on
+
+  // images (N, 1, H, W) in [-1, 1], on the CPU -> N scores. A picture's score does not depend on the others. Throws
   // Error(kBadInput) when the size is not the one it was trained on: sharpness and noise mean other things there.
   std::vector<double> score(const Tensor& images) const;
 
@@ -33,6 +35,7 @@ class Scorer {
  private:
   ScorerOptions options_;
   ResNet18 network_;
+  Device device_ = Device::kCpu;
 };
 
 // Any ResNet-18 in a run directory: a scorer, or one imported with its own channels and classes.

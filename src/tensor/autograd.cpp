@@ -4,6 +4,8 @@
 #include <queue>
 #include <unordered_map>
 
+#include "kernels/elementwise.h"
+#include "tensor/dispatch.h"
 #include "tensor/observe.h"
 
 namespace echodiff {
@@ -12,27 +14,32 @@ namespace {
 thread_local bool grad_mode = true;
 std::atomic<uint64_t> next_sequence{0};  // orders nodes; never enters a result
 
-// into += gradient. Shapes are checked by the caller; both are f32 or both f64.
+// into += gradient. Shapes are checked by the caller; both are f32 or both f64, and on one device.
 void accumulate(Tensor& into, const Tensor& gradient) {
   if (!into.defined()) {
     into = gradient;
     return;
   }
   Tensor sum = empty_like(into);
-  dispatch(into.dtype(), "backward", [&]<class T>(T) {
-    const T* a = into.data<T>();
-    const T* b = gradient.data<T>();
-    T* out = sum.mutable_data<T>();
-    const int64_t n = sum.count();
-    for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
-  });
+  const int64_t n = sum.count();
+  dispatch(
+      into, "backward",
+      [&]<class T>(T) {
+        const T* a = into.data<T>();
+        const T* b = gradient.data<T>();
+        T* out = sum.mutable_data<T>();
+        for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+      },
+      [&](DeviceCall& gpu) {
+        cuda::arithmetic(Arithmetic::add, {{n, {1, 1, 1}}}, gpu.in(into), gpu.in(gradient), gpu.out(sum), gpu.stream());
+      });
   into = sum;
 }
 
 void check_gradient(const Node& node, size_t i, const Tensor& gradient) {
   const Tensor& input = node.inputs[i];
-  check(gradient.shape() == input.shape() && gradient.dtype() == input.dtype(), "backward of ", node.op, ": gradient ", i,
-        " is ", gradient.shape(), " ", name_of(gradient.dtype()), ", the input is ", input.shape(), " ",
+  check(gradient.shape() == input.shape() && gradient.dtype() == input.dtype(), "backward of ", node.op, ": gradient ",
+        i, " is ", gradient.shape(), " ", name_of(gradient.dtype()), ", the input is ", input.shape(), " ",
         name_of(input.dtype()));
 }
 
@@ -88,7 +95,7 @@ Node::~Node() {
 void Tensor::backward(const Tensor& gradient) const {
   check(requires_grad(), "backward: the tensor does not depend on any leaf that requires a gradient");
   check(gradient.defined() || count() == 1, "backward: a tensor of shape ", shape(), " needs a gradient");
-  const Tensor seed = gradient.defined() ? gradient : full(shape(), 1, dtype());
+  const Tensor seed = gradient.defined() ? gradient : full(shape(), 1, dtype(), device());
   check(seed.shape() == shape(), "backward: gradient ", seed.shape(), " for a tensor ", shape());
 
   const NoGrad no_grad;
@@ -98,7 +105,9 @@ void Tensor::backward(const Tensor& gradient) const {
     Tensor(*this).set_grad(sum);
     return;
   }
-  const auto older = [](const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) { return a->sequence < b->sequence; };
+  const auto older = [](const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) {
+    return a->sequence < b->sequence;
+  };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(older)> ready(older);
   std::unordered_map<const Node*, Tensor> gradients;
   gradients[node().get()] = seed;
@@ -108,7 +117,8 @@ void Tensor::backward(const Tensor& gradient) const {
     ready.pop();
     const Tensor dy = gradients.at(current.get());
     gradients.erase(current.get());
-    check(current->backward != nullptr, "backward: the graph of ", current->op, " was already freed by an earlier backward");
+    check(current->backward != nullptr, "backward: the graph of ", current->op,
+          " was already freed by an earlier backward");
     for (size_t i = 0; i < current->inputs.size(); ++i)
       check(!current->inputs[i].defined() || current->inputs[i].version() == current->versions[i], "backward of ",
             current->op, ": input ", i, " was written after the forward pass");

@@ -6,6 +6,7 @@
 #include <limits>
 #include <ostream>
 
+#include "kernels/cuda/backend.h"
 #include "tensor/autograd.h"
 
 namespace echodiff {
@@ -17,13 +18,19 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+int64_t synchronizations() {
+  if constexpr (cuda::kBuiltWithCuda) return cuda::device_statistics().synchronizations;
+  return 0;
+}
+
 // Throws when x has a NaN or infinity. Masked scores (-inf) never leave the attention op, so none is legal.
 void trap(const char* what, const char* op, const Tensor& x, const std::vector<Tensor>& inputs) {
   if (!x.defined() || x.dtype() == DType::i64) return;
   const TensorStatistics found = statistics_of(x);
   if (found.not_finite == 0) return;
   std::ostringstream message;
-  message << what << " of " << op << " " << x.shape() << " has " << found.not_finite << " NaN or infinite elements; inputs:";
+  message << what << " of " << op << " " << x.shape() << " has " << found.not_finite
+          << " NaN or infinite elements; inputs:";
   for (const Tensor& input : inputs)
     if (input.defined()) message << " " << input.shape() << " " << statistics_of(input) << ";";
   throw Error(Fault::kInternal, message.str());
@@ -44,6 +51,7 @@ void observe_backward(const char* op, const Tensor& dy, const std::vector<Tensor
 }
 
 TensorStatistics statistics_of(const Tensor& x) {
+  if (x.device() != Device::kCpu) return statistics_of(x.to(Device::kCpu));
   TensorStatistics s;
   s.min = std::numeric_limits<double>::infinity();
   s.max = -s.min;
@@ -63,9 +71,12 @@ TensorStatistics statistics_of(const Tensor& x) {
       s.rms += value * value;
     }
   };
-  if (x.dtype() == DType::f32) scan(x.data<float>());
-  else if (x.dtype() == DType::f64) scan(x.data<double>());
-  else scan(x.data<int64_t>());
+  if (x.dtype() == DType::f32)
+    scan(x.data<float>());
+  else if (x.dtype() == DType::f64)
+    scan(x.data<double>());
+  else
+    scan(x.data<int64_t>());
   if (finite > 0) {
     s.mean /= double(finite);
     s.rms = std::sqrt(s.rms / double(finite));
@@ -74,7 +85,8 @@ TensorStatistics statistics_of(const Tensor& x) {
 }
 
 std::ostream& operator<<(std::ostream& out, const TensorStatistics& s) {
-  return out << "min " << s.min << " max " << s.max << " mean " << s.mean << " rms " << s.rms << " not finite " << s.not_finite;
+  return out << "min " << s.min << " max " << s.max << " mean " << s.mean << " rms " << s.rms << " not finite "
+             << s.not_finite;
 }
 
 void NanTrap::forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) {
@@ -114,7 +126,18 @@ void OpTimer::print(std::ostream& out) const {
   for (const auto& [op, entry] : entries_) by_time.emplace(entry.seconds, op);
   for (const auto& [seconds, op] : by_time)
     out << std::setw(24) << std::left << op << std::right << std::setw(8) << entries_.at(op).calls << std::fixed
-        << std::setprecision(2) << std::setw(10) << 1e3 * seconds << " ms" << std::setw(7) << 100 * seconds / total << " %\n";
+        << std::setprecision(2) << std::setw(10) << 1e3 * seconds << " ms" << std::setw(7) << 100 * seconds / total
+        << " %\n";
 }
+
+SyncCounter::SyncCounter() : first_(synchronizations()), last_(first_) {}
+int64_t SyncCounter::total() const { return synchronizations() - first_; }
+void SyncCounter::count(const std::string& op) {
+  const int64_t now = synchronizations();
+  if (now > last_) entries_[op] += now - last_;
+  last_ = now;
+}
+void SyncCounter::forward(const char* op, const std::vector<Tensor>&, const Tensor&) { count(op); }
+void SyncCounter::backward(const char* op, const Tensor&, const std::vector<Tensor>&) { count(std::string("d ") + op); }
 
 }  // namespace echodiff

@@ -37,7 +37,8 @@ struct TensorStatistics {
 TensorStatistics statistics_of(const Tensor& x);
 std::ostream& operator<<(std::ostream&, const TensorStatistics&);
 
-// Throws Error(kInternal) at the first op whose output or gradient holds a NaN or infinity, naming it and its inputs' statistics.
+// Throws Error(kInternal) at the first op whose output or gradient holds a NaN or infinity, naming it and its inputs'
+// statistics.
 class NanTrap : public Observer {
  public:
   void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
@@ -73,6 +74,22 @@ class OpTimer : public Observer {
   double lap();
   double last_;
   std::map<std::string, Entry> entries_;
+};
+
+// How often the host waited for the device since this was made, by the op that was recorded next ("d " + op going
+// backward): a step that waits leaves the device idle. Nothing in a build without CUDA.
+class SyncCounter : public Observer {
+ public:
+  SyncCounter();
+  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  int64_t total() const;
+  const std::map<std::string, int64_t>& entries() const { return entries_; }  // of ops that waited
+
+ private:
+  void count(const std::string& op);
+  int64_t first_, last_;
+  std::map<std::string, int64_t> entries_;
 };
 
 }  // namespace echodiff

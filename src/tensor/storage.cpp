@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/cuda/backend.h"
 #include "kernels/error.h"
 
 namespace echodiff {
@@ -75,8 +76,18 @@ int64_t size_class(int64_t bytes) {
 
 }  // namespace
 
-Storage::Storage(int64_t bytes) : bytes_(bytes), data_(pool().take(size_class(bytes))) {}
-Storage::~Storage() { pool().give(data_, size_class(bytes_)); }
+Storage::Storage(int64_t bytes) : bytes_(bytes), device_(Device::kCpu), data_(pool().take(size_class(bytes))) {}
+Storage::Storage(int64_t bytes, const std::string& what) : bytes_(bytes), device_(Device::kCuda), data_(nullptr) {
+  if constexpr (cuda::kBuiltWithCuda) {
+    buffer_ = cuda::allocate(size_t(bytes), what);
+    data_ = buffer_.data();
+  } else {
+    throw Error(Fault::kNoDevice, what + ": this build has no CUDA; use --device cpu");
+  }
+}
+Storage::~Storage() {
+  if (device_ == Device::kCpu) pool().give(data_, size_class(bytes_));
+}
 
 MemoryStatistics memory_statistics() { return pool().statistics(); }
 

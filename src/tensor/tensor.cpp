@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cuda/backend.h"
 #include "tensor/autograd.h"
 
 namespace echodiff {
@@ -30,18 +31,45 @@ DType Tensor::dtype() const {
   return impl_->dtype;
 }
 
-const void* Tensor::read(DType dtype) const {
+Device Tensor::device() const {
+  check(defined(), "tensor: undefined");
+  return impl_->storage->device();
+}
+
+const void* Tensor::read(DType dtype, Device device) const {
   check(defined(), "tensor: undefined");
   check(dtype == impl_->dtype, "tensor: read as ", name_of(dtype), " but holds ", name_of(impl_->dtype));
+  check(device == impl_->storage->device(), "tensor: ", impl_->shape, " is on ", name_of(impl_->storage->device()),
+        ", expected on ", name_of(device), "; all operands of an op must be on one device, move them with to()");
   return impl_->storage->data();
 }
-void* Tensor::write(DType dtype) {
-  void* data = const_cast<void*>(read(dtype));
+void* Tensor::write(DType dtype, Device device) {
+  void* data = const_cast<void*>(read(dtype, device));
   check(!impl_->node, "tensor: writing to the output of ", impl_->node ? impl_->node->op : "", "; ops are pure");
   check(!(impl_->requires_grad && grad_enabled()), "tensor: writing to a leaf outside NoGrad");
   impl_->storage->bump_version();
   return data;
 }
+
+namespace {
+
+// Elements between any two devices. Only a copy to the host waits.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
+  if (to_device == Device::kCpu && from_device == Device::kCpu) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  if constexpr (cuda::kBuiltWithCuda) {
+    if (to_device == Device::kCpu)
+      cuda::copy_to_host(to, from, bytes);
+    else if (from_device == Device::kCpu)
+      cuda::copy_to_device(to, from, bytes);
+    else
+      cuda::copy_on_device(to, from, bytes);
+  }
+}
+
+}  // namespace
 
 double Tensor::item() const {
   check(count() == 1, "item: expected one element, got shape ", shape());
@@ -49,6 +77,7 @@ double Tensor::item() const {
 }
 
 std::vector<double> Tensor::to_vector() const {
+  if (device() != Device::kCpu) return to(Device::kCpu).to_vector();
   std::vector<double> values(static_cast<size_t>(count()));
   const std::vector<int64_t> strides = shape().strides();
   std::vector<int64_t> index(size_t(rank()), 0);
@@ -56,9 +85,15 @@ std::vector<double> Tensor::to_vector() const {
     int64_t offset = 0;
     for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
     switch (dtype()) {
-      case DType::f32: value = double(data<float>()[offset]); break;
-      case DType::f64: value = data<double>()[offset]; break;
-      case DType::i64: value = double(data<int64_t>()[offset]); break;
+      case DType::f32:
+        value = double(data<float>()[offset]);
+        break;
+      case DType::f64:
+        value = data<double>()[offset];
+        break;
+      case DType::i64:
+        value = double(data<int64_t>()[offset]);
+        break;
     }
     for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
   }
@@ -66,8 +101,15 @@ std::vector<double> Tensor::to_vector() const {
 }
 
 Tensor Tensor::clone() const {
-  Tensor copy = make(shape(), dtype());
-  std::memcpy(copy.impl_->storage->data(), impl_->storage->data(), size_t(count() * size_of(dtype())));
+  Tensor copy = make(shape(), dtype(), device());
+  copy_bytes(copy.impl_->storage->data(), device(), impl_->storage->data(), device(),
+             size_t(count() * size_of(dtype())));
+  return copy;
+}
+Tensor Tensor::to(Device target) const {
+  if (target == device()) return *this;
+  Tensor copy = make(shape(), dtype(), target);
+  copy_bytes(copy.impl_->storage->data(), target, impl_->storage->data(), device(), size_t(count() * size_of(dtype())));
   return copy;
 }
 Tensor Tensor::detach() const { return alias(shape()); }
@@ -82,25 +124,32 @@ Tensor Tensor::alias(const Shape& other) const {
 }
 Tensor Tensor::to(DType target) const {
   if (target == dtype()) return *this;
-  Tensor out = make(shape(), target);
+  Tensor out = make(shape(), target, device());
   const int64_t n = count();
   const auto convert = [n](const auto* from, auto* into) {
     for (int64_t i = 0; i < n; ++i) into[i] = std::remove_reference_t<decltype(into[i])>(from[i]);
   };
   const auto from = [&](auto* into) {
-    if (dtype() == DType::f32) convert(data<float>(), into);
-    else if (dtype() == DType::f64) convert(data<double>(), into);
-    else convert(data<int64_t>(), into);
+    if (dtype() == DType::f32)
+      convert(data<float>(), into);
+    else if (dtype() == DType::f64)
+      convert(data<double>(), into);
+    else
+      convert(data<int64_t>(), into);
   };
-  if (target == DType::f32) from(out.mutable_data<float>());
-  else if (target == DType::f64) from(out.mutable_data<double>());
-  else from(out.mutable_data<int64_t>());
+  if (target == DType::f32)
+    from(out.mutable_data<float>());
+  else if (target == DType::f64)
+    from(out.mutable_data<double>());
+  else
+    from(out.mutable_data<int64_t>());
   return out;
 }
 void Tensor::copy_from(const Tensor& other) {
   check(shape() == other.shape() && dtype() == other.dtype(), "copy_from: ", shape(), " ", name_of(dtype()), " from ",
         other.shape(), " ", name_of(other.dtype()));
-  std::memcpy(write(dtype()), other.read(dtype()), size_t(count() * size_of(dtype())));
+  copy_bytes(write(dtype(), device()), device(), other.read(dtype(), other.device()), other.device(),
+             size_t(count() * size_of(dtype())));
 }
 
 bool Tensor::requires_grad() const { return defined() && (impl_->requires_grad || impl_->node); }
@@ -123,28 +172,36 @@ const std::shared_ptr<Node>& Tensor::node() const {
 void Tensor::attach(std::shared_ptr<Node> node) { impl_->node = std::move(node); }
 uint64_t Tensor::version() const { return impl_->storage->version(); }
 
-Tensor Tensor::make(const Shape& shape, DType dtype) {
+Tensor Tensor::make(const Shape& shape, DType dtype, Device device) {
   for (int64_t size : shape.sizes()) check(size >= 0, "tensor: negative size in ", shape);
   Tensor x;
   x.impl_ = std::make_shared<Impl>();
   x.impl_->shape = shape;
   x.impl_->dtype = dtype;
-  x.impl_->storage = std::make_shared<Storage>(shape.count() * size_of(dtype));
+  const int64_t bytes = shape.count() * size_of(dtype);
+  x.impl_->storage = device == Device::kCpu
+                         ? std::make_shared<Storage>(bytes)
+                         : std::make_shared<Storage>(bytes, concat_message("a tensor ", shape, " ", name_of(dtype)));
   return x;
 }
 
-Tensor empty(const Shape& shape, DType dtype) { return Tensor::make(shape, dtype); }
-Tensor empty_like(const Tensor& x) { return Tensor::make(x.shape(), x.dtype()); }
+Tensor empty(const Shape& shape, DType dtype, Device device) { return Tensor::make(shape, dtype, device); }
+Tensor empty(const Shape& shape, const Tensor& like) { return Tensor::make(shape, like.dtype(), like.device()); }
+Tensor empty_like(const Tensor& x) { return Tensor::make(x.shape(), x.dtype(), x.device()); }
 
-Tensor full(const Shape& shape, double value, DType dtype) {
+Tensor full(const Shape& shape, double value, DType dtype, Device device) {
+  if (device != Device::kCpu) return full(shape, value, dtype).to(device);
   Tensor x = empty(shape, dtype);
   const int64_t n = x.count();
-  if (dtype == DType::f32) std::fill_n(x.mutable_data<float>(), n, float(value));
-  else if (dtype == DType::f64) std::fill_n(x.mutable_data<double>(), n, value);
-  else std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
+  if (dtype == DType::f32)
+    std::fill_n(x.mutable_data<float>(), n, float(value));
+  else if (dtype == DType::f64)
+    std::fill_n(x.mutable_data<double>(), n, value);
+  else
+    std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
   return x;
 }
-Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
+Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
 
 Tensor arange(int64_t n) {
   Tensor x = empty({n}, DType::i64);
@@ -174,9 +231,12 @@ void scatter_logical(const From* values, const Shape& shape, T* out) {
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype) {
   check(int64_t(values.size()) == shape.count(), "from_vector: ", values.size(), " values for shape ", shape);
   Tensor x = empty(shape, dtype);
-  if (dtype == DType::f32) scatter_logical(values.data(), shape, x.mutable_data<float>());
-  else if (dtype == DType::f64) scatter_logical(values.data(), shape, x.mutable_data<double>());
-  else scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
+  if (dtype == DType::f32)
+    scatter_logical(values.data(), shape, x.mutable_data<float>());
+  else if (dtype == DType::f64)
+    scatter_logical(values.data(), shape, x.mutable_data<double>());
+  else
+    scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
   return x;
 }
 Tensor from_values(const Shape& shape, const float* values) {

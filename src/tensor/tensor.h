@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 #include "tensor/storage.h"
@@ -26,20 +27,27 @@ class Tensor {
   int64_t dim(int64_t i) const;  // i < 0 counts from the end
   int64_t count() const { return shape().count(); }
   DType dtype() const;
+  Device device() const;
 
-  // The elements in memory order (channels-last for rank 4). T must be the dtype's type.
+  // The elements in memory order (channels-last for rank 4). T must be the dtype's type, and the tensor on `device`:
+  // host code that meets a tensor on cuda throws instead of reading it.
   template <class T>
-  const T* data() const { return static_cast<const T*>(read(dtype_of<T>())); }
+  const T* data(Device device = Device::kCpu) const {
+    return static_cast<const T*>(read(dtype_of<T>(), device));
+  }
   // Writing: only for freshly made tensors and, under NoGrad, for parameters. Throws if autograd recorded this tensor.
   template <class T>
-  T* mutable_data() { return static_cast<T*>(write(dtype_of<T>())); }
-  double item() const;                   // the value of a one-element tensor
-  std::vector<double> to_vector() const;  // all elements in logical row-major order
+  T* mutable_data(Device device = Device::kCpu) {
+    return static_cast<T*>(write(dtype_of<T>(), device));
+  }
+  double item() const;                    // the value of a one-element tensor; on cuda the host waits for it
+  std::vector<double> to_vector() const;  // all elements in logical row-major order; the same
 
-  Tensor clone() const;             // a copy, outside the graph
-  Tensor detach() const;            // the same memory, outside the graph
-  Tensor to(DType dtype) const;     // converted copy (outside the graph); itself when nothing changes
-  void copy_from(const Tensor& other);  // same shape and dtype; under NoGrad
+  Tensor clone() const;                 // a copy, outside the graph
+  Tensor detach() const;                // the same memory, outside the graph
+  Tensor to(DType dtype) const;         // converted copy (outside the graph); itself when nothing changes
+  Tensor to(Device device) const;       // the same; only from cuda to cpu the host waits
+  void copy_from(const Tensor& other);  // same shape and dtype, any device; under NoGrad
 
   // Autograd (autograd.h)
   bool requires_grad() const;
@@ -53,24 +61,25 @@ class Tensor {
   // The same memory seen under another shape with the same memory order (used by reshape).
   Tensor alias(const Shape& shape) const;
 
-  static Tensor make(const Shape& shape, DType dtype);  // uninitialised
-  void attach(std::shared_ptr<Node> node);              // record() only
+  static Tensor make(const Shape& shape, DType dtype, Device device);  // uninitialised
+  void attach(std::shared_ptr<Node> node);                             // record() only
 
  private:
   struct Impl;
-  const void* read(DType dtype) const;
-  void* write(DType dtype);
+  const void* read(DType dtype, Device device) const;
+  void* write(DType dtype, Device device);
   std::shared_ptr<Impl> impl_;
 };
 
-Tensor empty(const Shape& shape, DType dtype = DType::f32);
+Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = Device::kCpu);
+Tensor empty(const Shape& shape, const Tensor& like);  // with its dtype, on its device
 Tensor empty_like(const Tensor& x);
-Tensor zeros(const Shape& shape, DType dtype = DType::f32);
-Tensor full(const Shape& shape, double value, DType dtype = DType::f32);
+Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = Device::kCpu);
+Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = Device::kCpu);
 Tensor arange(int64_t n);  // i64: 0, 1, .., n-1
 // From values in logical row-major order.
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype = DType::f32);
-Tensor from_values(const Shape& shape, const float* values);       // f32, logical row-major order
-Tensor from_indices(const std::vector<int64_t>& values);           // i64 (n)
+Tensor from_values(const Shape& shape, const float* values);  // f32, logical row-major order
+Tensor from_indices(const std::vector<int64_t>& values);      // i64 (n)
 
 }  // namespace echodiff

@@ -131,8 +131,9 @@ SafetensorsFile parse_weights(const std::string& bytes, const std::string& path)
 SafetensorsFile read_checkpoint(const std::string& path) { return parse_checkpoint(read_file(path), path); }
 SafetensorsFile read_weights(const std::string& path) { return parse_weights(read_file(path), path); }
 
-std::string save_checkpoint(const std::string& run, int64_t step, const std::vector<NamedTensor>& tensors,
+std::string save_checkpoint(const std::string& run, int64_t step, std::vector<NamedTensor> tensors,
                             const Metadata& metadata, int64_t keep) {
+  for (NamedTensor& entry : tensors) entry.tensor = entry.tensor.to(Device::kCpu);  // throws after a failure there
   require_finite(tensors, Fault::kInternal, "step " + std::to_string(step) + ", not saved");
   const fs::path folder = fs::path(run) / "checkpoints";
   make_directories(folder.string());

@@ -32,8 +32,9 @@ SafetensorsFile parse_weights(const std::string& bytes, const std::string& path)
 
 // Writes the checkpoint, then `latest`, each whole or not at all, then removes all but the newest `keep` (0: keeps
 // all). A crash at any point leaves the old state or the new one. Refuses tensors that hold NaN or infinity
-// (kInternal); kCannotCreate or kIo when writing fails. Returns the path.
-std::string save_checkpoint(const std::string& run, int64_t step, const std::vector<NamedTensor>& tensors,
+// (kInternal); kCannotCreate or kIo when writing fails. Tensors on a device are copied to the host first. Returns the
+// path.
+std::string save_checkpoint(const std::string& run, int64_t step, std::vector<NamedTensor> tensors,
                             const Metadata& metadata, int64_t keep);
 
 // The path of the checkpoint that `latest` names; "" when the run has none yet. Throws Error(kBadInput) when `latest`

@@ -22,6 +22,6 @@ std::vector<int64_t> draw_examples(uint64_t seed, int64_t n, int64_t first, int6
 Tensor draw_times(uint64_t seed, Draw draw, int64_t first, int64_t count, int64_t T);
 
 // Standard normal, of `shape` (N, ...): entry n is that of sample first + n.
-Tensor draw_noise(uint64_t seed, Draw draw, int64_t first, const Shape& shape);
+Tensor draw_noise(uint64_t seed, Draw draw, int64_t first, const Shape& shape, Device device = Device::kCpu);
 
 }  // namespace echodiff

@@ -6,6 +6,7 @@
 #include "kernels/ema.h"
 #include "kernels/thread_pool.h"
 #include "tensor/autograd.h"
+#include "tensor/dispatch.h"
 
 namespace echodiff {
 namespace {
@@ -40,14 +41,31 @@ void Ema::update() {
   if (before <= options_.update_after_step) return copy();
   const NoGrad no_grad;
   const float share = float(1 - decay());
+  std::vector<EmaTensor> tensors;
+  std::vector<int64_t> counts;
+  Tensor first;  // says where they are
   for (size_t i = 0; i < online_.size(); ++i) {
     if (online_[i].tensor.dtype() == DType::i64) {
       averaged_[i].tensor.copy_from(online_[i].tensor);
       continue;
     }
-    const EmaTensor tensor{online_[i].tensor.data<float>(), averaged_[i].tensor.mutable_data<float>(), online_[i].tensor.count()};
-    parallel_ranges(tensor.count, kGrain, [&](int64_t begin, int64_t end) { cpu::ema_update(share, tensor, begin, end); });
+    if (!first) first = online_[i].tensor;
+    tensors.push_back({online_[i].tensor.data<float>(first.device()),
+                       averaged_[i].tensor.mutable_data<float>(first.device()), online_[i].tensor.count()});
+    counts.push_back(tensors.back().count);
   }
+  if (tensors.empty()) return;
+  on_device_of(
+      first, "ema",
+      [&] {
+        for (const EmaTensor& tensor : tensors)
+          parallel_ranges(tensor.count, kGrain,
+                          [&](int64_t begin, int64_t end) { cpu::ema_update(share, tensor, begin, end); });
+      },
+      [&](DeviceCall& gpu) {
+        const std::vector<TensorChunk> chunks = tensor_chunks(counts);
+        cuda::ema_update(share, gpu.table(tensors), gpu.table(chunks), int64_t(chunks.size()), gpu.stream());
+      });
 }
 
 void Ema::load(const SafetensorsFile& file, const std::string& prefix, int64_t step) {

@@ -20,7 +20,8 @@ Tensor sample_grid(const Denoiser& network, const Schedule& schedule, Prediction
   for (int64_t n = 0; n < N; ++n)
     states[size_t(n)].x.assign(x.data<float>() + n * H * W, x.data<float>() + (n + 1) * H * W);
   for (const PlanStep& row : plan.steps) {
-    const Tensor output = network(x, full({N}, double(row.t), DType::i64), condition);  // (N, 1, H, W)
+    const Tensor times = full({N}, double(row.t), DType::i64);
+    const Tensor output = network(x.to(condition.device()), times, condition).to(Device::kCpu);  // (N, 1, H, W)
     x = empty({N, 1, H, W});
     for (int64_t n = 0; n < N; ++n) {
       SampleState& state = states[size_t(n)];

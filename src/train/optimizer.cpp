@@ -5,10 +5,13 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "kernels/adam.h"
+#include "kernels/clip_gradients.h"
 #include "kernels/thread_pool.h"
 #include "tensor/autograd.h"
+#include "tensor/dispatch.h"
 
 namespace echodiff {
 namespace {
@@ -17,7 +20,8 @@ constexpr int64_t kGrain = 1 << 15;  // elements a piece
 
 std::vector<Tensor> zeros_like(const std::vector<NamedTensor>& parameters) {
   std::vector<Tensor> out;
-  for (const NamedTensor& parameter : parameters) out.push_back(zeros(parameter.tensor.shape()));
+  for (const NamedTensor& parameter : parameters)
+    out.push_back(zeros(parameter.tensor.shape(), DType::f32, parameter.tensor.device()));
   return out;
 }
 
@@ -60,6 +64,23 @@ bool update_all(int64_t count, F&& update) {
   return finite;
 }
 
+// Of one launch over all of them.
+template <class TensorOfOp>
+std::vector<TensorChunk> chunks_of(const std::vector<TensorOfOp>& tensors) {
+  std::vector<int64_t> counts;
+  for (const TensorOfOp& tensor : tensors) counts.push_back(tensor.count);
+  return tensor_chunks(counts);
+}
+
+// The squares of one more gradient, in a fixed order.
+double plus_squares(double sum, const GradientTensor& tensor) {
+  std::vector<double> partial(size_t((tensor.count + kGrain - 1) / kGrain), 0.0);
+  parallel_ranges(tensor.count, kGrain, [&](int64_t begin, int64_t end) {
+    partial[size_t(begin / kGrain)] = reference::gradient_squares(tensor, begin, end);
+  });
+  return std::accumulate(partial.begin(), partial.end(), sum);
+}
+
 bool is_finite(float x) { return std::fabs(x) <= std::numeric_limits<float>::max(); }
 
 }  // namespace
@@ -72,7 +93,7 @@ Adam::Adam(std::vector<NamedTensor> parameters, const AdamOptions& options)
   if (options_.amsgrad) max_exp_avg_sq_ = zeros_like(parameters_);
 }
 
-bool Adam::step(double learning_rate) {
+void Adam::step(double learning_rate) {
   const NoGrad no_grad;
   ++step_;
   const double correction1 = 1 - std::pow(options_.beta1, double(step_));
@@ -85,21 +106,42 @@ bool Adam::step(double learning_rate) {
                             .eps = float(options_.eps),
                             .l2 = options_.decoupled ? 0 : float(options_.weight_decay),
                             .kept = options_.decoupled ? float(1 - learning_rate * options_.weight_decay) : 1};
-  bool finite = true;
+  std::vector<AdamTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = parameters_[i].tensor.grad();
     if (!gradient) continue;
-    const AdamTensor tensor{.gradient = gradient.data<float>(),
-                            .theta = parameters_[i].tensor.mutable_data<float>(),
-                            .exp_avg = exp_avg_[i].mutable_data<float>(),
-                            .exp_avg_sq = exp_avg_sq_[i].mutable_data<float>(),
-                            .max_exp_avg_sq = options_.amsgrad ? max_exp_avg_sq_[i].mutable_data<float>() : nullptr,
-                            .rounded = nullptr,
-                            .count = gradient.count()};
-    finite &= update_all(gradient.count(),
-                         [&](int64_t begin, int64_t end) { return cpu::adam_update(by, tensor, begin, end); });
+    const Device device = parameters_[i].tensor.device();
+    tensors.push_back({.gradient = gradient.data<float>(device),
+                       .theta = parameters_[i].tensor.mutable_data<float>(device),
+                       .exp_avg = exp_avg_[i].mutable_data<float>(device),
+                       .exp_avg_sq = exp_avg_sq_[i].mutable_data<float>(device),
+                       .max_exp_avg_sq = options_.amsgrad ? max_exp_avg_sq_[i].mutable_data<float>(device) : nullptr,
+                       .rounded = nullptr,
+                       .count = gradient.count()});
   }
-  return finite;
+  if (tensors.empty()) return;
+  on_device_of(
+      parameters_[0].tensor, "adam",
+      [&] {
+        for (const AdamTensor& tensor : tensors)
+          finite_ &= update_all(tensor.count,
+                                [&](int64_t begin, int64_t end) { return cpu::adam_update(by, tensor, begin, end); });
+      },
+      [&](DeviceCall& gpu) {
+        const std::vector<TensorChunk> chunks = chunks_of(tensors);
+        const int64_t count = int64_t(chunks.size());
+        if (!broken_ || broken_.count() != count) {  // other parameters got a gradient than before
+          finite();
+          broken_ = zeros({count}, DType::i64, Device::kCuda);
+        }
+        cuda::adam_update(by, gpu.table(tensors), gpu.table(chunks), count, gpu.out<int64_t>(broken_), gpu.stream());
+      });
+}
+
+bool Adam::finite() {
+  if (broken_)
+    for (const double flag : broken_.to_vector()) finite_ &= flag == 0;
+  return finite_;
 }
 
 void Adam::zero_grad() { clear_gradients(parameters_); }
@@ -126,12 +168,11 @@ Sgd::Sgd(std::vector<NamedTensor> parameters, const SgdOptions& options)
   if (options_.momentum != 0) momentum_buffer_ = zeros_like(parameters_);
 }
 
-bool Sgd::step(double learning_rate) {
+void Sgd::step(double learning_rate) {
   const NoGrad no_grad;
   ++step_;
   const float rate = float(learning_rate), l2 = float(options_.weight_decay), momentum = float(options_.momentum);
   const bool nesterov = options_.nesterov;
-  bool finite = true;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = parameters_[i].tensor.grad();
     if (!gradient) continue;
@@ -139,7 +180,7 @@ bool Sgd::step(double learning_rate) {
     float* theta = parameters_[i].tensor.mutable_data<float>();
     // It starts at zero, so the first step gives the gradient itself, as in torch.
     float* buffer = momentum_buffer_.empty() ? nullptr : momentum_buffer_[i].mutable_data<float>();
-    finite &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
+    finite_ &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
       bool all_finite = true;
       for (int64_t k = begin; k < end; ++k) {
         float slope = g[k] + l2 * theta[k];
@@ -153,7 +194,6 @@ bool Sgd::step(double learning_rate) {
       return all_finite;
     });
   }
-  return finite;
 }
 
 void Sgd::zero_grad() { clear_gradients(parameters_); }
@@ -171,38 +211,49 @@ void Sgd::load_state(const SafetensorsFile& file, const std::string& prefix) {
   step_ = load_step(file, prefix + "step");
 }
 
-double gradient_norm(const std::vector<NamedTensor>& parameters) {
-  double squares = 0;
-  for (const NamedTensor& parameter : parameters) {
-    const Tensor gradient = parameter.tensor.grad();
-    if (!gradient) continue;
-    const float* g = gradient.data<float>();
-    std::vector<double> partial(size_t((gradient.count() + kGrain - 1) / kGrain), 0.0);
-    parallel_ranges(gradient.count(), kGrain, [&](int64_t begin, int64_t end) {
-      double sum = 0;
-      for (int64_t k = begin; k < end; ++k) sum += double(g[k]) * double(g[k]);
-      partial[size_t(begin / kGrain)] = sum;
-    });
-    for (const double sum : partial) squares += sum;
-  }
-  return std::sqrt(squares);
-}
+Tensor gradient_norm(const std::vector<NamedTensor>& parameters) { return clip_grad_norm(parameters, 0); }
 
-double clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm) {
-  const double norm = gradient_norm(parameters);
-  const float scale = float(max_norm / (norm + 1e-6));
-  if (max_norm == 0 || !(scale < 1)) return norm;
+Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm) {
+  std::vector<GradientTensor> tensors;
+  std::vector<Tensor> with_gradient, clipped;  // not in place: a gradient may share its memory with another's
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
-    Tensor scaled = empty_like(gradient);  // not in place: a gradient may share its memory with another's
-    const float* g = gradient.data<float>();
-    float* out = scaled.mutable_data<float>();
-    parallel_ranges(gradient.count(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) out[k] = g[k] * scale;
-    });
-    Tensor(parameter.tensor).set_grad(scaled);
+    tensors.push_back({gradient.data<float>(gradient.device()), nullptr, gradient.count()});
+    with_gradient.push_back(parameter.tensor);
   }
+  const Device device = with_gradient.empty() ? Device::kCpu : with_gradient[0].device();
+  Tensor norm = zeros({}, DType::f64, device);
+  const auto make_clipped = [&] {
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      clipped.push_back(empty_like(with_gradient[i]));
+      tensors[i].clipped = clipped[i].mutable_data<float>(device);
+    }
+  };
+  on_device_of(
+      norm, "clip_grad_norm",
+      [&] {
+        double squares = 0;
+        for (const GradientTensor& tensor : tensors) squares = plus_squares(squares, tensor);
+        *norm.mutable_data<double>() = std::sqrt(squares);
+        const float factor = clip_factor(std::sqrt(squares), max_norm);
+        if (max_norm == 0 || factor == 1) return;
+        make_clipped();
+        for (const GradientTensor& tensor : tensors)
+          parallel_ranges(tensor.count, kGrain,
+                          [&](int64_t begin, int64_t end) { reference::clip_gradients(factor, tensor, begin, end); });
+      },
+      [&](DeviceCall& gpu) {
+        if (max_norm != 0) make_clipped();
+        const std::vector<TensorChunk> list = chunks_of(tensors);
+        const int64_t count = int64_t(list.size());
+        const GradientTensor* table = gpu.table(tensors);
+        const TensorChunk* chunks = gpu.table(list);
+        double* result = gpu.out<double>(norm);
+        cuda::gradient_norm(table, chunks, count, gpu.scratch<double>(count), result, gpu.stream());
+        if (max_norm != 0) cuda::clip_gradients(result, max_norm, table, chunks, count, gpu.stream());
+      });
+  for (size_t i = 0; i < clipped.size(); ++i) with_gradient[i].set_grad(clipped[i]);
   return norm;
 }
 

@@ -21,9 +21,10 @@ class Adam {
   // `parameters` are handles on a module's f32 parameters; their names name the state.
   Adam(std::vector<NamedTensor> parameters, const AdamOptions& options);
 
-  // One update with the parameters' gradients; a parameter without one stays as it is. Returns false when an updated
-  // parameter is NaN or infinite.
-  bool step(double learning_rate);
+  // One update with the parameters' gradients; a parameter without one stays as it is.
+  void step(double learning_rate);
+  // Whether every updated parameter has been finite so far. On cuda the host waits here, and not in step().
+  bool finite();
   void zero_grad();
 
   // exp_avg.NAME, exp_avg_sq.NAME, with amsgrad max_exp_avg_sq.NAME, and step: handles, in this order.
@@ -36,6 +37,8 @@ class Adam {
   AdamOptions options_;
   std::vector<Tensor> exp_avg_, exp_avg_sq_, max_exp_avg_sq_;  // one a parameter, of its shape
   int64_t step_ = 0;
+  bool finite_ = true;
+  Tensor broken_;  // on cuda: one flag per piece of the parameters
 };
 
 struct SgdOptions {
@@ -47,7 +50,8 @@ class Sgd {
  public:
   Sgd(std::vector<NamedTensor> parameters, const SgdOptions& options);
 
-  bool step(double learning_rate);  // as Adam::step
+  void step(double learning_rate);  // as Adam::step, on the CPU only
+  bool finite() const { return finite_; }
   void zero_grad();
   std::vector<NamedTensor> state() const;  // with momentum, momentum_buffer.NAME; step
   void load_state(const SafetensorsFile& file, const std::string& prefix);
@@ -57,14 +61,16 @@ class Sgd {
   SgdOptions options_;
   std::vector<Tensor> momentum_buffer_;
   int64_t step_ = 0;
+  bool finite_ = true;
 };
 
-// The 2-norm of all gradients together, summed in double in a fixed order; 0 without any.
-double gradient_norm(const std::vector<NamedTensor>& parameters);
+// The 2-norm of all gradients together, summed in double in a fixed order; 0 without any. () f64 where the gradients
+// are: whoever wants the number waits for it, in item().
+Tensor gradient_norm(const std::vector<NamedTensor>& parameters);
 
 // torch.nn.utils.clip_grad_norm_: gradients are scaled by max_norm / (norm + 1e-6) where that is below 1. Returns the
 // norm before clipping. max_norm 0 clips nothing.
-double clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm);
+Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm);
 
 // Linear warm-up over the first `warmup` steps, then constant, or half a cosine down to `final_fraction` of the rate
 // at `total` steps.

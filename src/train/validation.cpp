@@ -12,6 +12,7 @@ Validation validate(Denoiser& network, const Schedule& schedule, Prediction pred
                     uint64_t seed, int64_t count) {
   const NoGrad no_grad;
   const bool was_training = network.training();
+  const Device device = network.device();
   network.eval();
   Validation result{0, std::vector<double>(size_t(kValidationBins), 0.0)};
   const int64_t pictures = std::min(count, held_out.size());
@@ -25,7 +26,8 @@ Validation validate(Denoiser& network, const Schedule& schedule, Prediction pred
       t.mutable_data<int64_t>()[bin] = std::min(schedule.T - 1, low + random.below(std::max<int64_t>(1, high - low)));
     }
     const Tensor noise = draw_noise(seed, Draw::val_noise, first, batch.x_0.shape());
-    const Tensor output = network(q_sample(schedule, batch.x_0, t, noise), t, batch.condition);
+    const Tensor x_t = q_sample(schedule, batch.x_0, t, noise).to(device);
+    const Tensor output = network(x_t, t, batch.condition.to(device)).to(Device::kCpu);
     const Tensor target = training_target(schedule, prediction, batch.x_0, t, noise);
     for (int64_t bin = 0; bin < kValidationBins; ++bin) {
       const int64_t pixels = target.count() / kValidationBins;

@@ -67,6 +67,7 @@ TEST_F(ResNet18Golden, BothModesMatchPyTorch) {
   for (const std::string size : {"s64", "s75"}) {
     for (const std::string mode : {"eval", "train"}) {
       ResNet18 network(kNarrow, 1);
+      network.to(test_device());
       network.load_state_dict(weights.content().tensors);
       network.train(mode == "train");
       Tensor x = golden.at(size + "/x").clone();

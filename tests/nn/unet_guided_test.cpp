@@ -20,6 +20,7 @@ void expect_checkpoint(const std::string& name, const GuidedUnetOptions& options
                        const std::set<std::string>& zero_gradients = {}) {
   const GoldenFile weights("unet_guided/" + name + ".safetensors"), golden("unet_guided/" + name + "_io.safetensors");
   GuidedUnet network(options, 1);
+  network.to(test_device());
   network.load_state_dict(weights.content().tensors);
   Tensor x = golden.at("x").clone();
   x.set_requires_grad(true);

@@ -39,12 +39,14 @@ StateDict golden_weights(const std::filesystem::path& golden) {
 
 TEST_F(UnetGolden, RmsNormCasesMatchPyTorch) {
   Unet network({.dim = 16}, 1);
+  network.to(test_device());
   network.load_state_dict(golden_weights(golden_dir()));
   expect_cases(GoldenFile("unet/unet_d16_io.safetensors"), network, {"a", "b", "c"});
 }
 
 TEST_F(UnetGolden, GroupNormCasesMatchPyTorch) {
   Unet network({.dim = 16, .norm = UnetNorm::group}, 1);
+  network.to(test_device());
   StateDict weights;
   for (const SourceTensor& tensor : read_weights_file((golden_dir() / "unet_gn/unet_gn_d16.pt").string()).tensors)
     weights.push_back({tensor.name, tensor.values});

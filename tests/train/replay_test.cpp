@@ -29,6 +29,8 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   EXPECT_EQ(options.mults, (std::vector<int64_t>{1, 2, 4}));
   EXPECT_EQ(options.planes, 3);
   Denoiser network(options, 0), averaged(options, 0);
+  network.to(test_device());
+  averaged.to(test_device());
   network.load_state_dict(initial);
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam adam(parameters, {.beta1 = 0.9, .beta2 = 0.99});
@@ -41,15 +43,17 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   ASSERT_EQ(replay.steps(), 12);
   for (int64_t step = 0; step < replay.steps(); ++step) {
     const Batch batch = replay.batch(step);
-    const Tensor t = replay.times(step), noise = replay.noise(step);
-    const Tensor output = network(q_sample(schedule, batch.x_0, t, noise), t, batch.condition);
+    const Tensor t = replay.times(step), noise = replay.noise(step).to(test_device());
+    const Tensor x_t = q_sample(schedule, batch.x_0.to(test_device()), t, noise);
+    const Tensor output = network(x_t, t, batch.condition.to(test_device()));
     const Tensor loss = diffusion_loss(schedule, Prediction::eps, output, noise, t);
     adam.zero_grad();
     loss.backward();
-    const double norm = clip_grad_norm(parameters, 1.0);
+    const double norm = clip_grad_norm(parameters, 1.0).item();
     EXPECT_NEAR(loss.item(), losses[size_t(step)], kTolerance * losses[size_t(step)]) << "step " << step;
     EXPECT_NEAR(norm, norms[size_t(step)], kTolerance * norms[size_t(step)]) << "step " << step;
-    EXPECT_TRUE(adam.step(1e-3));
+    adam.step(1e-3);
+    EXPECT_TRUE(adam.finite());
     ema.update();
   }
   const GoldenFile trainer("unet/trainer_io.safetensors");
@@ -69,7 +73,8 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   // The Trainer's own file after these steps, every tensor of it. Adam divides by the root of v, so where a gradient is
   // small its rounding moves the weight by a share of the rate: a hundredth of one step is allowed.
   const DenoiserImport saved = import_denoiser((golden_dir() / "unet/trainer_model-1.pt").string(), {});
-  const auto equal = [](const char* what, const StateDict& ours, const StateDict& theirs, double relative, double absolute) {
+  const auto equal = [](const char* what, const StateDict& ours, const StateDict& theirs, double relative,
+                        double absolute) {
     ASSERT_EQ(ours.size(), theirs.size());
     for (size_t i = 0; i < ours.size(); ++i) {
       EXPECT_EQ(ours[i].name, theirs[i].name);

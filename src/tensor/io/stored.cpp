@@ -164,7 +164,7 @@ bool is_in_order(const StoredView& view) {
 }
 
 ViewReader::ViewReader(StoredType type, const StoredView& view)
-    : type_(type), tensor_(Tensor::make(view.shape, value_type(type))), source_(view.offset) {
+    : type_(type), tensor_(empty(view.shape, value_type(type))), source_(view.offset) {
   remaining_ = view.shape.count();
   if (remaining_ == 0) return;
   const std::vector<int64_t> targets = view.shape.strides();

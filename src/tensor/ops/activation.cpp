@@ -1,5 +1,6 @@
 #include "kernels/activation.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -25,11 +26,16 @@ void backward(Activation kind, double slope, int64_t n, const T* x, const T* dy,
 
 Tensor activate(const char* op, Activation kind, const Tensor& x, double slope = 0) {
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), op, [&]<class T>(T) { forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); });
+  dispatch(
+      x, op, [&]<class T>(T) { forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::activation_forward(kind, slope, x.count(), gpu.in(x), gpu.out(y), gpu.stream()); });
   return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(x);
-    dispatch(x.dtype(), op,
-             [&]<class T>(T) { backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>()); });
+    dispatch(
+        x, op, [&]<class T>(T) { backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>()); },
+        [&](DeviceCall& gpu) {
+          cuda::activation_backward(kind, slope, x.count(), gpu.in(x), gpu.in(dy), gpu.out(dx), gpu.stream());
+        });
     return {dx};
   });
 }

@@ -1,4 +1,5 @@
 #include "kernels/elementwise.h"
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
 
@@ -29,16 +30,18 @@ Tensor compute(Arithmetic kind, const Tensor& a, const Tensor& b) {
   BroadcastGeometry geo;
   for (int64_t dim : shape.memory_order())
     geo.push_back({shape[dim], {a_strides[size_t(dim)], b_strides[size_t(dim)], strides[size_t(dim)]}});
-  Tensor y = empty(shape, a.dtype());
-  dispatch(a.dtype(), op,
-           [&]<class T>(T) { reference::arithmetic(kind, geo, a.data<T>(), b.data<T>(), y.mutable_data<T>()); });
+  Tensor y = empty(shape, a);
+  dispatch(
+      a, op, [&]<class T>(T) { reference::arithmetic(kind, geo, a.data<T>(), b.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::arithmetic(kind, geo, gpu.in(a), gpu.in(b), gpu.out(y), gpu.stream()); });
   return y;
 }
 
 Tensor scaled(const Tensor& x, double scale, double offset) {
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), "affine",
-           [&]<class T>(T) { reference::affine(x.count(), x.data<T>(), scale, offset, y.mutable_data<T>()); });
+  dispatch(
+      x, "affine", [&]<class T>(T) { reference::affine(x.count(), x.data<T>(), scale, offset, y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::affine(x.count(), gpu.in(x), scale, offset, gpu.out(y), gpu.stream()); });
   return y;
 }
 
@@ -93,8 +96,9 @@ Tensor affine(const Tensor& x, double scale, double offset) {
 Tensor add_channel(const Tensor& x, const Tensor& e) {
   const ChannelGeometry geo = channel_geometry("add_channel", x, e, 1);
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), "add_channel",
-           [&]<class T>(T) { reference::add_channel(geo, x.data<T>(), e.data<T>(), y.mutable_data<T>()); });
+  dispatch(
+      x, "add_channel", [&]<class T>(T) { reference::add_channel(geo, x.data<T>(), e.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::add_channel(geo, gpu.in(x), gpu.in(e), gpu.out(y), gpu.stream()); });
   return record("add_channel", y, {x, e}, [geo, e](const Tensor& dy) -> Gradients {
     if (!e.requires_grad()) return {dy, Tensor()};
     return {dy, sum_to(dy, {geo.N, geo.C, 1, 1}).alias({geo.N, geo.C})};
@@ -104,21 +108,30 @@ Tensor add_channel(const Tensor& x, const Tensor& e) {
 Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift) {
   const ChannelGeometry geo = channel_geometry("scale_shift", x, scale_and_shift, 2);
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), "scale_shift", [&]<class T>(T) {
-    reference::scale_shift(geo, x.data<T>(), scale_and_shift.data<T>(), false, y.mutable_data<T>());
-  });
+  dispatch(
+      x, "scale_shift",
+      [&]<class T>(T) {
+        reference::scale_shift(geo, x.data<T>(), scale_and_shift.data<T>(), false, y.mutable_data<T>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::scale_shift(geo, gpu.in(x), gpu.in(scale_and_shift), false, gpu.out(y), gpu.stream());
+      });
   return record("scale_shift", y, {x, scale_and_shift}, [geo, x, e = scale_and_shift](const Tensor& dy) -> Gradients {
     Tensor dx, de;
-    dispatch(x.dtype(), "scale_shift", [&]<class T>(T) {
-      if (x.requires_grad()) {
-        dx = empty_like(x);
-        reference::scale_shift(geo, dy.data<T>(), e.data<T>(), true, dx.mutable_data<T>());
-      }
-      if (e.requires_grad()) {
-        de = empty_like(e);
-        reference::scale_shift_backward(geo, x.data<T>(), dy.data<T>(), de.mutable_data<T>());
-      }
-    });
+    if (x.requires_grad()) dx = empty_like(x);
+    if (e.requires_grad()) de = empty_like(e);
+    dispatch(
+        x, "scale_shift",
+        [&]<class T>(T) {
+          if (dx) reference::scale_shift(geo, dy.data<T>(), e.data<T>(), true, dx.mutable_data<T>());
+          if (de) reference::scale_shift_backward(geo, x.data<T>(), dy.data<T>(), de.mutable_data<T>());
+        },
+        [&](DeviceCall& gpu) {
+          if (dx) cuda::scale_shift(geo, gpu.in(dy), gpu.in(e), true, gpu.out(dx), gpu.stream());
+          if (de)
+            cuda::scale_shift_backward(geo, gpu.in(x), gpu.in(dy), gpu.out(de),
+                                       gpu.scratch<float>(cuda::scale_shift_backward_scratch(geo)), gpu.stream());
+        });
     return {dx, de};
   });
 }

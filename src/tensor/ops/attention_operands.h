@@ -16,23 +16,25 @@ struct AttentionOperands {
   bool joined() const { return inputs.size() == 2; }
   Shape output_shape() const { return {geo.B, geo.Lq, geo.width()}; }
   template <class T>
-  AttentionInputs<T> pointers() const {
-    if (!joined()) return {inputs[0].data<T>(), inputs[1].data<T>(), inputs[2].data<T>(), nullptr};
-    const T* qkv = inputs[0].data<T>();
-    return {qkv, qkv + geo.width(), qkv + 2 * geo.width(), inputs[1] ? inputs[1].data<T>() : nullptr};
+  AttentionInputs<T> pointers(Device device = Device::kCpu) const {
+    const T* first = inputs[0].data<T>(device);
+    if (!joined()) return {first, inputs[1].data<T>(device), inputs[2].data<T>(device), nullptr};
+    return {first, first + geo.width(), first + 2 * geo.width(), inputs[1] ? inputs[1].data<T>(device) : nullptr};
   }
   // One gradient per input, uninitialised; and where in them the kernels write.
   Gradients make_gradients() const;
   template <class T>
-  AttentionGradients<T> pointers(Gradients& gradients) const {
-    if (!joined()) return {gradients[0].mutable_data<T>(), gradients[1].mutable_data<T>(), gradients[2].mutable_data<T>(), nullptr};
-    T* dqkv = gradients[0].mutable_data<T>();
-    return {dqkv, dqkv + geo.width(), dqkv + 2 * geo.width(), gradients[1] ? gradients[1].mutable_data<T>() : nullptr};
+  AttentionGradients<T> pointers(Gradients& gradients, Device device = Device::kCpu) const {
+    T* first = gradients[0].mutable_data<T>(device);
+    if (!joined()) return {first, gradients[1].mutable_data<T>(device), gradients[2].mutable_data<T>(device), nullptr};
+    return {first, first + geo.width(), first + 2 * geo.width(),
+            gradients[1] ? gradients[1].mutable_data<T>(device) : nullptr};
   }
 };
 
 // Check the shapes; scale 0 means d^-0.5.
-AttentionOperands attention_operands(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, double scale);
+AttentionOperands attention_operands(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads,
+                                     double scale);
 AttentionOperands self_attention_operands(const char* op, const Tensor& qkv, const Tensor& memory, int64_t heads);
 
 }  // namespace echodiff

@@ -1,6 +1,8 @@
 #include "kernels/conv2d.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
+#include "tensor/ops/broadcast.h"
 
 namespace echodiff {
 namespace {
@@ -15,8 +17,8 @@ Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& 
   g.padding_h = options.padding[0], g.padding_w = options.padding[1];
   g.dilation_h = options.dilation[0], g.dilation_w = options.dilation[1];
   g.groups = options.groups;
-  check(g.groups >= 1 && g.C % g.groups == 0 && g.K % g.groups == 0 && weight.dim(1) == g.C / g.groups, "conv2d: x ", x.shape(),
-        " and weight ", weight.shape(), " don't fit with ", g.groups, " groups");
+  check(g.groups >= 1 && g.C % g.groups == 0 && g.K % g.groups == 0 && weight.dim(1) == g.C / g.groups, "conv2d: x ",
+        x.shape(), " and weight ", weight.shape(), " don't fit with ", g.groups, " groups");
   check(!bias || bias.shape() == Shape({g.K}), "conv2d: bias must be (", g.K, "), got ", bias ? bias.shape() : Shape());
   check(x.dtype() == weight.dtype(), "conv2d: x is ", name_of(x.dtype()), ", weight ", name_of(weight.dtype()));
   g.out_height = (g.H + 2 * g.padding_h - g.dilation_h * (g.R - 1) - 1) / g.stride_h + 1;
@@ -30,26 +32,36 @@ Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& 
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   const Conv2dGeometry g = geometry_of(x, weight, bias, options);
-  Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x.dtype());
-  dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
-    cpu::conv2d_forward(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
-  });
+  Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x);
+  dispatch(
+      x, "conv2d",
+      [&]<class T>(T) {
+        cpu::conv2d_forward(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::conv2d_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
+      });
   return record("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
-    dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
-      if (x.requires_grad()) {
-        dx = empty_like(x);
-        cpu::conv2d_backward_data(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr), dx.mutable_data<T>());
-      }
-      if (weight.requires_grad()) {
-        dweight = empty_like(weight);
-        cpu::conv2d_backward_weight(g, x.data<T>(), dy.data<T>(), dweight.mutable_data<T>());
-      }
-      if (bias.requires_grad()) {
-        dbias = empty_like(bias);
-        cpu::conv2d_backward_bias(g.N * g.out_height * g.out_width, g.K, dy.data<T>(), dbias.mutable_data<T>());
-      }
-    });
+    if (x.requires_grad()) dx = empty_like(x);
+    if (weight.requires_grad()) dweight = empty_like(weight);
+    if (bias.requires_grad()) dbias = empty_like(bias);
+    dispatch(
+        x, "conv2d",
+        [&]<class T>(T) {
+          if (dx)
+            cpu::conv2d_backward_data(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr),
+                                      dx.mutable_data<T>());
+          if (dweight) cpu::conv2d_backward_weight(g, x.data<T>(), dy.data<T>(), dweight.mutable_data<T>());
+          if (dbias)
+            cpu::conv2d_backward_bias(g.N * g.out_height * g.out_width, g.K, dy.data<T>(), dbias.mutable_data<T>());
+        },
+        [&](DeviceCall& gpu) {
+          const float* no_bias = nullptr;
+          if (dx) cuda::conv2d_backward_data(g, gpu.in(dy), gpu.in(weight), no_bias, gpu.out(dx), gpu.context());
+          if (dweight) cuda::conv2d_backward_weight(g, gpu.in(x), gpu.in(dy), gpu.out(dweight), gpu.context());
+          if (dbias) dbias = sum_to(dy, {1, g.K, 1, 1}).alias({g.K});
+        });
     return {dx, dweight, dbias};
   });
 }

@@ -1,15 +1,18 @@
 // The transpose of conv2d: its forward pass is conv2d's backward-data pass, with x in the place of dy, and so on.
 #include "kernels/conv2d.h"
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
+#include "tensor/ops/broadcast.h"
 
 namespace echodiff {
 namespace {
 
 // The geometry of the convolution this op transposes: its x is our y, its y is our x.
-Conv2dGeometry transposed_geometry(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options) {
+Conv2dGeometry transposed_geometry(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                   const ConvTranspose2dOptions& options) {
   check(x.rank() == 4, "conv_transpose2d: x must be (N, C, H, W), got ", x.shape());
-  check(weight.rank() == 4 && weight.dim(0) == x.dim(1), "conv_transpose2d: weight must be (C, K/groups, R, S) with C of x ",
-        x.shape(), ", got ", weight.shape());
+  check(weight.rank() == 4 && weight.dim(0) == x.dim(1),
+        "conv_transpose2d: weight must be (C, K/groups, R, S) with C of x ", x.shape(), ", got ", weight.shape());
   Conv2dGeometry g{};
   g.N = x.dim(0), g.K = x.dim(1), g.out_height = x.dim(2), g.out_width = x.dim(3);
   g.C = weight.dim(1) * options.groups, g.R = weight.dim(2), g.S = weight.dim(3);
@@ -18,7 +21,8 @@ Conv2dGeometry transposed_geometry(const Tensor& x, const Tensor& weight, const 
   g.dilation_h = options.dilation[0], g.dilation_w = options.dilation[1];
   g.groups = options.groups;
   check(g.groups >= 1 && g.K % g.groups == 0, "conv_transpose2d: ", g.groups, " groups do not divide x ", x.shape());
-  check(!bias || bias.shape() == Shape({g.C}), "conv_transpose2d: bias must be (", g.C, "), got ", bias ? bias.shape() : Shape());
+  check(!bias || bias.shape() == Shape({g.C}), "conv_transpose2d: bias must be (", g.C, "), got ",
+        bias ? bias.shape() : Shape());
   g.H = (g.out_height - 1) * g.stride_h - 2 * g.padding_h + g.dilation_h * (g.R - 1) + options.output_padding[0] + 1;
   g.W = (g.out_width - 1) * g.stride_w - 2 * g.padding_w + g.dilation_w * (g.S - 1) + options.output_padding[1] + 1;
   check(g.H > 0 && g.W > 0, "conv_transpose2d: x ", x.shape(), " and weight ", weight.shape(), " leave no output");
@@ -27,28 +31,39 @@ Conv2dGeometry transposed_geometry(const Tensor& x, const Tensor& weight, const 
 
 }  // namespace
 
-Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options) {
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvTranspose2dOptions& options) {
   const Conv2dGeometry g = transposed_geometry(x, weight, bias, options);
-  Tensor y = empty({g.N, g.C, g.H, g.W}, x.dtype());
-  dispatch(x.dtype(), "conv_transpose2d", [&]<class T>(T) {
-    cpu::conv2d_backward_data(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
-  });
+  Tensor y = empty({g.N, g.C, g.H, g.W}, x);
+  dispatch(
+      x, "conv_transpose2d",
+      [&]<class T>(T) {
+        cpu::conv2d_backward_data(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr,
+                                  y.mutable_data<T>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::conv2d_backward_data(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
+      });
   return record("conv_transpose2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
-    dispatch(x.dtype(), "conv_transpose2d", [&]<class T>(T) {
-      if (x.requires_grad()) {
-        dx = empty_like(x);
-        cpu::conv2d_forward(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr), dx.mutable_data<T>());
-      }
-      if (weight.requires_grad()) {
-        dweight = empty_like(weight);
-        cpu::conv2d_backward_weight(g, dy.data<T>(), x.data<T>(), dweight.mutable_data<T>());
-      }
-      if (bias.requires_grad()) {
-        dbias = empty_like(bias);
-        cpu::conv2d_backward_bias(g.N * g.H * g.W, g.C, dy.data<T>(), dbias.mutable_data<T>());
-      }
-    });
+    if (x.requires_grad()) dx = empty_like(x);
+    if (weight.requires_grad()) dweight = empty_like(weight);
+    if (bias.requires_grad()) dbias = empty_like(bias);
+    dispatch(
+        x, "conv_transpose2d",
+        [&]<class T>(T) {
+          if (dx)
+            cpu::conv2d_forward(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr),
+                                dx.mutable_data<T>());
+          if (dweight) cpu::conv2d_backward_weight(g, dy.data<T>(), x.data<T>(), dweight.mutable_data<T>());
+          if (dbias) cpu::conv2d_backward_bias(g.N * g.H * g.W, g.C, dy.data<T>(), dbias.mutable_data<T>());
+        },
+        [&](DeviceCall& gpu) {
+          const float* no_bias = nullptr;
+          if (dx) cuda::conv2d_forward(g, gpu.in(dy), gpu.in(weight), no_bias, gpu.out(dx), gpu.context());
+          if (dweight) cuda::conv2d_backward_weight(g, gpu.in(dy), gpu.in(x), gpu.out(dweight), gpu.context());
+          if (dbias) dbias = sum_to(dy, {1, g.C, 1, 1}).alias({g.C});
+        });
     return {dx, dweight, dbias};
   });
 }

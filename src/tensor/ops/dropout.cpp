@@ -1,5 +1,6 @@
 #include "kernels/dropout.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -7,7 +8,9 @@ namespace {
 
 Tensor masked(const DropoutGeometry& geo, const Tensor& x) {
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), "dropout", [&]<class T>(T) { reference::dropout(geo, x.data<T>(), y.mutable_data<T>()); });
+  dispatch(
+      x, "dropout", [&]<class T>(T) { reference::dropout(geo, x.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::dropout(geo, gpu.in(x), gpu.out(y), gpu.stream()); });
   return y;
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/layer_norm.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -12,23 +13,36 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
     check(!parameter || (parameter.shape() == Shape{geo.D} && parameter.dtype() == x.dtype()),
           "layer_norm: weight and bias must be (", geo.D, ") for x ", x.shape(), ", got ",
           parameter ? parameter.shape() : Shape{});
-  Tensor y = empty_like(x), mean = empty({geo.rows}, DType::f64), rstd = empty({geo.rows}, DType::f64);
-  dispatch(x.dtype(), "layer_norm", [&]<class T>(T) {
-    reference::layer_norm_forward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr,
-                                  bias ? bias.data<T>() : nullptr, eps, y.mutable_data<T>(),
-                                  mean.mutable_data<double>(), rstd.mutable_data<double>());
-  });
+  Tensor y = empty_like(x), mean = empty({geo.rows}, DType::f64, x.device()), rstd = empty_like(mean);
+  dispatch(
+      x, "layer_norm",
+      [&]<class T>(T) {
+        reference::layer_norm_forward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr,
+                                      bias ? bias.data<T>() : nullptr, eps, y.mutable_data<T>(),
+                                      mean.mutable_data<double>(), rstd.mutable_data<double>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::layer_norm_forward(geo, gpu.in(x), gpu.in(weight), gpu.in(bias), eps, gpu.out(y), gpu.out<double>(mean),
+                                 gpu.out<double>(rstd), gpu.stream());
+      });
   return record("layer_norm", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
     if (x.requires_grad()) dx = empty_like(x);
     if (weight.requires_grad()) dweight = empty_like(weight);
     if (bias.requires_grad()) dbias = empty_like(bias);
-    dispatch(x.dtype(), "layer_norm", [&]<class T>(T) {
-      reference::layer_norm_backward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr, dy.data<T>(),
-                                     mean.data<double>(), rstd.data<double>(), dx ? dx.mutable_data<T>() : nullptr,
-                                     dweight ? dweight.mutable_data<T>() : nullptr,
-                                     dbias ? dbias.mutable_data<T>() : nullptr);
-    });
+    dispatch(
+        x, "layer_norm",
+        [&]<class T>(T) {
+          reference::layer_norm_backward(geo, x.data<T>(), weight ? weight.data<T>() : nullptr, dy.data<T>(),
+                                         mean.data<double>(), rstd.data<double>(), dx ? dx.mutable_data<T>() : nullptr,
+                                         dweight ? dweight.mutable_data<T>() : nullptr,
+                                         dbias ? dbias.mutable_data<T>() : nullptr);
+        },
+        [&](DeviceCall& gpu) {
+          cuda::layer_norm_backward(geo, gpu.in(x), gpu.in(weight), gpu.in(dy), gpu.in<double>(mean),
+                                    gpu.in<double>(rstd), gpu.out(dx), gpu.out(dweight), gpu.out(dbias),
+                                    gpu.scratch<double>(cuda::layer_norm_backward_scratch(geo)), gpu.stream());
+        });
     return {dx, dweight, dbias};
   });
 }

@@ -1,5 +1,6 @@
 #include "kernels/layout.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
 
@@ -10,14 +11,19 @@ namespace {
 void copy(const CopyGeometry& geo, const Tensor& x, int64_t from, Tensor& y, int64_t to) {
   check(x.dtype() == y.dtype(), "copy: ", name_of(x.dtype()), " to ", name_of(y.dtype()));
   const auto run = [&]<class T>(T) { reference::strided_copy(geo, x.data<T>() + from, y.mutable_data<T>() + to); };
-  switch (x.dtype()) {
-    case DType::f32:
-      return run(float{});
-    case DType::f64:
-      return run(double{});
-    case DType::i64:
-      return run(int64_t{});
-  }
+  on_device_of(
+      x, "copy",
+      [&] {
+        if (x.dtype() == DType::f32) return run(float{});
+        if (x.dtype() == DType::f64) return run(double{});
+        return run(int64_t{});
+      },
+      [&](DeviceCall& gpu) {
+        if (x.dtype() == DType::i64)
+          cuda::strided_copy(geo, gpu.in<int64_t>(x) + from, gpu.out<int64_t>(y) + to, gpu.stream());
+        else
+          cuda::strided_copy(geo, gpu.in(x) + from, gpu.out(y) + to, gpu.stream());
+      });
 }
 
 // The walk over a block of `shape`, in the memory order that shape has.
@@ -43,11 +49,11 @@ Tensor reshaped(const Tensor& x, const Shape& shape) {
   if (before == shape || same_images || (is_row_major(before) && is_row_major(shape))) return x.alias(shape);
   Tensor flat = x;
   if (!is_row_major(before)) {
-    flat = empty({x.count()}, x.dtype());
+    flat = empty({x.count()}, x);
     copy(walk(before, before.strides(), row_major_strides(before)), x, 0, flat, 0);
   }
   if (is_row_major(shape)) return flat.alias(shape);
-  Tensor y = empty(shape, x.dtype());
+  Tensor y = empty(shape, x);
   copy(walk(shape, row_major_strides(shape), shape.strides()), flat, 0, y, 0);
   return y;
 }
@@ -60,7 +66,7 @@ Tensor permuted(const Tensor& x, const std::vector<int64_t>& order) {
     sizes.push_back(x.dim(dim));
     from.push_back(strides[size_t(dim)]);
   }
-  Tensor y = empty(Shape(sizes), x.dtype());
+  Tensor y = empty(Shape(sizes), x);
   copy(walk(y.shape(), from, y.shape().strides()), x, 0, y, 0);
   return y;
 }
@@ -79,7 +85,7 @@ void put_part(const Tensor& part, Tensor& whole, int64_t dim, int64_t begin) {
 Tensor take_part(const Tensor& whole, int64_t dim, int64_t begin, int64_t end) {
   Shape shape = whole.shape();
   shape[dim] = end - begin;
-  Tensor part = empty(shape, whole.dtype());
+  Tensor part = empty(shape, whole);
   const std::vector<int64_t> strides = whole.shape().strides();
   copy(walk(shape, strides, shape.strides()), whole, begin * strides[size_t(dim)], part, 0);
   return part;
@@ -109,7 +115,7 @@ std::vector<int64_t> broadcast_strides(const Shape& from, const Shape& to) {
 }
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
-  Tensor y = empty(shape, x.dtype());
+  Tensor y = empty(shape, x);
   copy(walk(shape, broadcast_strides(x.shape(), shape), shape.strides()), x, 0, y, 0);
   return y;
 }
@@ -162,7 +168,7 @@ Tensor concat(const std::vector<Tensor>& parts, int64_t dim) {
     check(others == shape, "concat: ", part.shape(), " and ", parts[0].shape(), " differ outside dimension ", dim);
     shape[axis] += part.dim(axis);
   }
-  Tensor y = empty(shape, parts[0].dtype());
+  Tensor y = empty(shape, parts[0]);
   int64_t begin = 0;
   for (const Tensor& part : parts) {
     put_part(part, y, axis, begin);
@@ -185,7 +191,7 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t begin, int64_t end) {
   check(begin >= 0 && begin <= end && end <= x.dim(axis), "slice: [", begin, ", ", end, ") is not in dimension ", dim,
         " of x ", x.shape());
   return record("slice", take_part(x, axis, begin, end), {x}, [=, before = x.shape()](const Tensor& dy) -> Gradients {
-    Tensor dx = zeros(before, dy.dtype());
+    Tensor dx = zeros(before, dy.dtype(), dy.device());
     put_part(dy, dx, axis, begin);
     return {dx};
   });

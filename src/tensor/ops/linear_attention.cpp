@@ -1,5 +1,6 @@
 #include "kernels/linear_attention.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/attention_operands.h"
 
@@ -8,19 +9,35 @@ namespace {
 
 Tensor attend(const AttentionOperands& operands) {
   const AttentionGeometry& g = operands.geo;
-  const DType dtype = operands.inputs[0].dtype();
-  Tensor y = empty(operands.output_shape(), dtype), largest = empty({g.B, g.heads, g.d}, dtype), total = empty_like(largest),
-         context = empty({g.B, g.heads, g.d * g.d}, dtype);
-  dispatch(dtype, "linear_attention", [&]<class T>(T) {
-    const LinearAttentionState<T> state{largest.mutable_data<T>(), total.mutable_data<T>(), context.mutable_data<T>()};
-    cpu::linear_attention_forward(g, operands.pointers<T>(), state, y.mutable_data<T>());
-  });
+  Tensor y = empty(operands.output_shape(), operands.inputs[0]), largest = empty({g.B, g.heads, g.d}, y),
+         total = empty_like(largest), context = empty({g.B, g.heads, g.d * g.d}, y);
+  dispatch(
+      y, "linear_attention",
+      [&]<class T>(T) {
+        const LinearAttentionState<T> state{largest.mutable_data<T>(), total.mutable_data<T>(),
+                                            context.mutable_data<T>()};
+        cpu::linear_attention_forward(g, operands.pointers<T>(), state, y.mutable_data<T>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::linear_attention_forward(g, operands.pointers<float>(Device::kCuda),
+                                       {gpu.out(largest), gpu.out(total), gpu.out(context)}, gpu.out(y),
+                                       gpu.scratch<float>(cuda::linear_attention_scratch(g)), gpu.stream());
+      });
   return record("linear_attention", y, operands.inputs, [=](const Tensor& dy) -> Gradients {
     Gradients gradients = operands.make_gradients();
-    dispatch(dtype, "linear_attention", [&]<class T>(T) {
-      const LinearAttentionState<const T> state{largest.data<T>(), total.data<T>(), context.data<T>()};
-      cpu::linear_attention_backward(operands.geo, operands.pointers<T>(), state, dy.data<T>(), operands.pointers<T>(gradients));
-    });
+    dispatch(
+        dy, "linear_attention",
+        [&]<class T>(T) {
+          const LinearAttentionState<const T> state{largest.data<T>(), total.data<T>(), context.data<T>()};
+          cpu::linear_attention_backward(operands.geo, operands.pointers<T>(), state, dy.data<T>(),
+                                         operands.pointers<T>(gradients));
+        },
+        [&](DeviceCall& gpu) {
+          cuda::linear_attention_backward(
+              operands.geo, operands.pointers<float>(Device::kCuda), {gpu.in(largest), gpu.in(total), gpu.in(context)},
+              gpu.in(dy), operands.pointers<float>(gradients, Device::kCuda),
+              gpu.scratch<float>(cuda::linear_attention_scratch(operands.geo)), gpu.stream());
+        });
     return gradients;
   });
 }

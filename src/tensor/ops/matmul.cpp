@@ -1,4 +1,5 @@
 #include "kernels/gemm.h"
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -9,40 +10,59 @@ struct MatmulGeometry {
 };
 
 MatmulGeometry geometry_of(const Tensor& a, const Tensor& b) {
-  check((a.rank() == 2 || a.rank() == 3) && a.rank() == b.rank() && a.dim(-1) == b.dim(-2) && (a.rank() == 2 || a.dim(0) == b.dim(0)),
-        "matmul: expected (.., M, K) and (.., K, N) of equal rank 2 or 3 and equal batch, got ", a.shape(), " and ", b.shape());
+  check((a.rank() == 2 || a.rank() == 3) && a.rank() == b.rank() && a.dim(-1) == b.dim(-2) &&
+            (a.rank() == 2 || a.dim(0) == b.dim(0)),
+        "matmul: expected (.., M, K) and (.., K, N) of equal rank 2 or 3 and equal batch, got ", a.shape(), " and ",
+        b.shape());
   return {a.rank() == 3 ? a.dim(0) : 1, a.dim(-2), b.dim(-1), a.dim(-1)};
+}
+
+struct Operand {
+  const Tensor& matrices;
+  bool transposed;
+};
+
+// Number i of a batch of (rows, columns), as the operand means them.
+template <class T>
+MatrixView<T> view(const T* data, bool transposed, int64_t rows, int64_t columns, int64_t i) {
+  data += i * rows * columns;
+  return transposed ? MatrixView<T>{data, 1, rows} : MatrixView<T>{data, columns, 1};
+}
+
+// out (batch, M, N) = a (batch, M, K) b (batch, K, N)
+void products(int64_t batch, int64_t M, int64_t N, int64_t K, const Operand& a, const Operand& b, Tensor& out) {
+  dispatch(
+      out, "matmul",
+      [&]<class T>(T) {
+        T* into = out.mutable_data<T>();
+        for (int64_t i = 0; i < batch; ++i)
+          cpu::parallel_gemm(M, N, K, view(a.matrices.data<T>(), a.transposed, M, K, i),
+                             view(b.matrices.data<T>(), b.transposed, K, N, i), into + i * M * N, N, false);
+      },
+      [&](DeviceCall& gpu) {
+        for (int64_t i = 0; i < batch; ++i)
+          cuda::gemm<float>(M, N, K, view(gpu.in(a.matrices), a.transposed, M, K, i),
+                            view(gpu.in(b.matrices), b.transposed, K, N, i), nullptr, gpu.out(out) + i * M * N, N,
+                            false, gpu.context());
+      });
 }
 
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
   const MatmulGeometry g = geometry_of(a, b);
-  Tensor y = empty(a.rank() == 3 ? Shape({g.batch, g.M, g.N}) : Shape({g.M, g.N}), a.dtype());
-  dispatch(a.dtype(), "matmul", [&]<class T>(T) {
-    T* out = y.mutable_data<T>();
-    for (int64_t i = 0; i < g.batch; ++i)
-      cpu::parallel_gemm(g.M, g.N, g.K, MatrixView<T>{a.data<T>() + i * g.M * g.K, g.K, 1},
-                         MatrixView<T>{b.data<T>() + i * g.K * g.N, g.N, 1}, out + i * g.M * g.N, g.N, false);
-  });
+  Tensor y = empty(a.rank() == 3 ? Shape({g.batch, g.M, g.N}) : Shape({g.M, g.N}), a);
+  products(g.batch, g.M, g.N, g.K, {a, false}, {b, false}, y);
   return record("matmul", y, {a, b}, [=](const Tensor& dy) -> Gradients {  // da = dy b^T, db = a^T dy
     Tensor da, db;
-    dispatch(a.dtype(), "matmul", [&]<class T>(T) {
-      if (a.requires_grad()) {
-        da = empty_like(a);
-        T* out = da.mutable_data<T>();
-        for (int64_t i = 0; i < g.batch; ++i)
-          cpu::parallel_gemm(g.M, g.K, g.N, MatrixView<T>{dy.data<T>() + i * g.M * g.N, g.N, 1},
-                             MatrixView<T>{b.data<T>() + i * g.K * g.N, 1, g.N}, out + i * g.M * g.K, g.K, false);
-      }
-      if (b.requires_grad()) {
-        db = empty_like(b);
-        T* out = db.mutable_data<T>();
-        for (int64_t i = 0; i < g.batch; ++i)
-          cpu::parallel_gemm(g.K, g.N, g.M, MatrixView<T>{a.data<T>() + i * g.M * g.K, 1, g.K},
-                             MatrixView<T>{dy.data<T>() + i * g.M * g.N, g.N, 1}, out + i * g.K * g.N, g.N, false);
-      }
-    });
+    if (a.requires_grad()) {
+      da = empty_like(a);
+      products(g.batch, g.M, g.K, g.N, {dy, false}, {b, true}, da);
+    }
+    if (b.requires_grad()) {
+      db = empty_like(b);
+      products(g.batch, g.K, g.N, g.M, {a, true}, {dy, false}, db);
+    }
     return {da, db};
   });
 }

@@ -1,21 +1,26 @@
 #include "kernels/pixel_shuffle.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
 namespace {
 
 Tensor to_large(const PixelShuffleGeometry& geo, const Tensor& small) {
-  Tensor large = empty({geo.N, geo.C, geo.H * geo.f, geo.W * geo.f}, small.dtype());
-  dispatch(small.dtype(), "pixel_shuffle",
-           [&]<class T>(T) { reference::pixel_shuffle(geo, small.data<T>(), large.mutable_data<T>()); });
+  Tensor large = empty({geo.N, geo.C, geo.H * geo.f, geo.W * geo.f}, small);
+  dispatch(
+      small, "pixel_shuffle",
+      [&]<class T>(T) { reference::pixel_shuffle(geo, small.data<T>(), large.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::pixel_shuffle(geo, gpu.in(small), gpu.out(large), gpu.stream()); });
   return large;
 }
 
 Tensor to_small(const PixelShuffleGeometry& geo, const Tensor& large) {
-  Tensor small = empty({geo.N, geo.C * geo.f * geo.f, geo.H, geo.W}, large.dtype());
-  dispatch(large.dtype(), "pixel_unshuffle",
-           [&]<class T>(T) { reference::pixel_unshuffle(geo, large.data<T>(), small.mutable_data<T>()); });
+  Tensor small = empty({geo.N, geo.C * geo.f * geo.f, geo.H, geo.W}, large);
+  dispatch(
+      large, "pixel_unshuffle",
+      [&]<class T>(T) { reference::pixel_unshuffle(geo, large.data<T>(), small.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::pixel_unshuffle(geo, gpu.in(large), gpu.out(small), gpu.stream()); });
   return small;
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/pool.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -21,13 +22,26 @@ int64_t output_size(const char* op, const Tensor& x, int64_t dim, const PoolOpti
   return out;
 }
 
+cuda::PoolAxisView view(DeviceCall& gpu, const PoolAxis& axis) {
+  return {axis.in, axis.out, gpu.table(axis.begin), gpu.table(axis.end), gpu.table(axis.divisor)};
+}
+
 Tensor average(const char* op, const AvgPoolGeometry& geo, const Tensor& x) {
-  Tensor y = empty({geo.N, geo.C, geo.rows.out, geo.columns.out}, x.dtype());
-  dispatch(x.dtype(), op, [&]<class T>(T) { reference::avg_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>()); });
+  Tensor y = empty({geo.N, geo.C, geo.rows.out, geo.columns.out}, x);
+  dispatch(
+      x, op, [&]<class T>(T) { reference::avg_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) {
+        cuda::avg_pool2d_forward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in(x), gpu.out(y),
+                                 gpu.stream());
+      });
   return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
-    Tensor dx = empty({geo.N, geo.C, geo.rows.in, geo.columns.in}, dy.dtype());
-    dispatch(dy.dtype(), op,
-             [&]<class T>(T) { reference::avg_pool2d_backward(geo, dy.data<T>(), dx.mutable_data<T>()); });
+    Tensor dx = empty({geo.N, geo.C, geo.rows.in, geo.columns.in}, dy);
+    dispatch(
+        dy, op, [&]<class T>(T) { reference::avg_pool2d_backward(geo, dy.data<T>(), dx.mutable_data<T>()); },
+        [&](DeviceCall& gpu) {
+          cuda::avg_pool2d_backward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in(dy), gpu.out(dx),
+                                    gpu.stream());
+        });
     return {dx};
   });
 }
@@ -46,16 +60,26 @@ Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
                             .stride = options.stride,
                             .padding = options.padding,
                             .dilation = options.dilation};
-  Tensor y = empty({geo.N, geo.C, geo.P, geo.Q}, x.dtype()), index;
-  if (needs_backward({x})) index = empty(y.shape(), DType::i64);
-  dispatch(x.dtype(), "max_pool2d", [&]<class T>(T) {
-    cpu::max_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>(), index ? index.mutable_data<int64_t>() : nullptr);
-  });
+  Tensor y = empty({geo.N, geo.C, geo.P, geo.Q}, x), index;
+  if (needs_backward({x})) index = empty(y.shape(), DType::i64, x.device());
+  dispatch(
+      x, "max_pool2d",
+      [&]<class T>(T) {
+        cpu::max_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>(), index ? index.mutable_data<int64_t>() : nullptr);
+      },
+      [&](DeviceCall& gpu) {
+        cuda::max_pool2d_forward(geo, gpu.in(x), gpu.out(y), gpu.out<int64_t>(index), gpu.stream());
+      });
   return record("max_pool2d", y, {x}, [=](const Tensor& dy) -> Gradients {
-    Tensor dx = empty({geo.N, geo.C, geo.H, geo.W}, dy.dtype());
-    dispatch(dy.dtype(), "max_pool2d", [&]<class T>(T) {
-      reference::max_pool2d_backward(geo, dy.data<T>(), index.data<int64_t>(), dx.mutable_data<T>());
-    });
+    Tensor dx = empty({geo.N, geo.C, geo.H, geo.W}, dy);
+    dispatch(
+        dy, "max_pool2d",
+        [&]<class T>(T) {
+          reference::max_pool2d_backward(geo, dy.data<T>(), index.data<int64_t>(), dx.mutable_data<T>());
+        },
+        [&](DeviceCall& gpu) {
+          cuda::max_pool2d_backward(geo, gpu.in(dy), gpu.in<int64_t>(index), gpu.out(dx), gpu.stream());
+        });
     return {dx};
   });
 }

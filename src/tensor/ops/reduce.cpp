@@ -1,5 +1,6 @@
 #include "kernels/reduce.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
 
@@ -30,8 +31,13 @@ Tensor sum_to(const Tensor& x, const Shape& shape, double scale) {
   ReduceGeometry geo;
   for (int64_t dim : x.shape().memory_order())
     geo.push_back({x.dim(dim), shape.rank() == 0 || (shape[dim] == 1 && x.dim(dim) != 1)});
-  Tensor y = empty(shape, x.dtype());
-  dispatch(x.dtype(), "sum", [&]<class T>(T) { reference::reduce_sum(geo, x.data<T>(), scale, y.mutable_data<T>()); });
+  Tensor y = empty(shape, x);
+  dispatch(
+      x, "sum", [&]<class T>(T) { reference::reduce_sum(geo, x.data<T>(), scale, y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) {
+        cuda::reduce_sum(geo, gpu.in(x), scale, gpu.out(y), gpu.scratch<double>(cuda::reduce_scratch(geo)),
+                         gpu.stream());
+      });
   return y;
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/softmax.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -11,12 +12,15 @@ Tensor softmax(const Tensor& x, int64_t dim) {
   const int64_t K = x.dim(axis), inner = x.shape().strides()[size_t(axis)];
   const SoftmaxGeometry geo{inner == 0 ? 0 : x.count() / (K * inner), K, inner};
   Tensor y = empty_like(x);
-  dispatch(x.dtype(), "softmax",
-           [&]<class T>(T) { reference::softmax_forward(geo, x.data<T>(), y.mutable_data<T>()); });
+  dispatch(
+      x, "softmax", [&]<class T>(T) { reference::softmax_forward(geo, x.data<T>(), y.mutable_data<T>()); },
+      [&](DeviceCall& gpu) { cuda::softmax_forward(geo, gpu.in(x), gpu.out(y), gpu.stream()); });
   return record("softmax", y, {x}, [geo, y = y.detach()](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(y);
-    dispatch(y.dtype(), "softmax",
-             [&]<class T>(T) { reference::softmax_backward(geo, y.data<T>(), dy.data<T>(), dx.mutable_data<T>()); });
+    dispatch(
+        y, "softmax",
+        [&]<class T>(T) { reference::softmax_backward(geo, y.data<T>(), dy.data<T>(), dx.mutable_data<T>()); },
+        [&](DeviceCall& gpu) { cuda::softmax_backward(geo, gpu.in(y), gpu.in(dy), gpu.out(dx), gpu.stream()); });
     return {dx};
   });
 }

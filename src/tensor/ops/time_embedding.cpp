@@ -1,5 +1,6 @@
 #include "kernels/time_embedding.h"
 
+#include "tensor/dispatch.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -11,8 +12,10 @@ Tensor time_embedding(const Tensor& t, int64_t dim, const TimeEmbeddingOptions& 
         " is too small; half of it must ", "exceed freq_shift = ", options.freq_shift);
   const TimeEmbeddingGeometry geo{t.dim(0),           dim, options.max_period, options.freq_shift, options.cos_first,
                                   options.divide_last};
-  Tensor y = empty({geo.N, dim});
-  reference::time_embedding(geo, t.data<int64_t>(), y.mutable_data<float>());
+  Tensor y = empty({geo.N, dim}, DType::f32, t.device());
+  on_device_of(
+      t, "time_embedding", [&] { reference::time_embedding(geo, t.data<int64_t>(), y.mutable_data<float>()); },
+      [&](DeviceCall& gpu) { cuda::time_embedding(geo, gpu.in<int64_t>(t), gpu.out(y), gpu.stream()); });
   return record("time_embedding", y, {t}, [](const Tensor&) -> Gradients { return {Tensor()}; });
 }
 

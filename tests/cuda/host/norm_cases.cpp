@@ -12,14 +12,6 @@ namespace {
 
 using namespace echodiff;
 
-// What the epilogue makes of y (N, pixels, C).
-Array<double> with_epilogue(ChannelGeometry geo, const Array<double>& y, const Array<double>& scale_and_shift) {
-  Array<double> shifted(y.size()), out(y.size());
-  reference::scale_shift(geo, y.data(), scale_and_shift.data(), false, shifted.data());
-  reference::activation_forward(Activation::silu, 0, y.size(), shifted.data(), out.data());
-  return out;
-}
-
 template <class T>
 void group_norms(Run& run, T) {
   for (const GroupNormGeometry& geo :
@@ -27,14 +19,12 @@ void group_norms(Run& run, T) {
     const int64_t n = geo.N * geo.pixels * geo.C, groups = geo.N * geo.G;
     const Array<T> x = run.normal<T>(n), dy = run.normal<T>(n), e = run.normal<T>(geo.N * 2 * geo.C);
     const Array<float> weight = run.normal<float>(geo.C), bias = run.normal<float>(geo.C);
-    Array<T> y = run.unwritten<T>(n), fused = run.unwritten<T>(n), dx = run.unwritten<T>(n);
+    Array<T> y = run.unwritten<T>(n), dx = run.unwritten<T>(n);
     Array<float> mean = run.unwritten<float>(groups), rstd = run.unwritten<float>(groups);
     Array<float> dweight = run.unwritten<float>(geo.C), dbias = run.unwritten<float>(geo.C);
     Array<float> scratch = run.unwritten<float>(cuda::group_norm_backward_scratch(geo));
-    cuda::group_norm_forward(geo, x.data(), weight.data(), bias.data(), 1e-5, cuda::NormEpilogue<T>{e.data(), true},
-                             fused.data(), mean.data(), rstd.data(), nullptr);
-    cuda::group_norm_forward(geo, x.data(), weight.data(), bias.data(), 1e-5, cuda::NormEpilogue<T>{}, y.data(),
-                             mean.data(), rstd.data(), nullptr);
+    cuda::group_norm_forward(geo, x.data(), weight.data(), bias.data(), 1e-5, y.data(), mean.data(), rstd.data(),
+                             nullptr);
     cuda::group_norm_backward(geo, x.data(), weight.data(), mean.data(), rstd.data(), dy.data(), dx.data(),
                               dweight.data(), dbias.data(), scratch.data(), nullptr);
     const Array<double> in = in_double(x), w = in_double(weight), b = in_double(bias), gradient = in_double(dy);
@@ -45,10 +35,32 @@ void group_norms(Run& run, T) {
     run.close("y", y, value);
     run.close("mean", mean, m);
     run.close("rstd", rstd, r);
-    run.close("fused y", fused, with_epilogue({geo.N, geo.pixels, geo.C}, value, in_double(e)));
     run.close("dx", dx, of_x, 1e-4);
     run.close("dweight", dweight, of_weight, 1e-4);
     run.close("dbias", dbias, of_bias, 1e-4);
+
+    const Array<double> modulation = in_double(e);
+    for (const bool modulated : {true, false}) {
+      const T* scale_shift = modulated ? e.data() : nullptr;
+      Array<T> de = run.unwritten<T>(e.size());
+      cuda::group_norm_silu_forward(geo, x.data(), weight.data(), bias.data(), scale_shift, 1e-5, y.data(), mean.data(),
+                                    rstd.data(), nullptr);
+      cuda::group_norm_silu_backward(geo, x.data(), weight.data(), bias.data(), scale_shift, mean.data(), rstd.data(),
+                                     dy.data(), dx.data(), dweight.data(), dbias.data(),
+                                     modulated ? de.data() : nullptr, scratch.data(), nullptr);
+      const double* exact = modulated ? modulation.data() : nullptr;
+      Array<double> of_e(e.size());
+      reference::group_norm_silu_forward(geo, in.data(), w.data(), b.data(), exact, 1e-5, value.data(), m.data(),
+                                         r.data());
+      reference::group_norm_silu_backward(geo, in.data(), w.data(), b.data(), exact, m.data(), r.data(),
+                                          gradient.data(), of_x.data(), of_weight.data(), of_bias.data(),
+                                          modulated ? of_e.data() : nullptr);
+      run.close("silu y", y, value);
+      run.close("silu dx", dx, of_x, 1e-4);
+      run.close("silu dweight", dweight, of_weight, sizeof(T) == 2 ? 5e-2 : 1e-4);  // from dh, rounded to T
+      run.close("silu dbias", dbias, of_bias, sizeof(T) == 2 ? 5e-2 : 1e-4);
+      if (modulated) run.close("de", de, of_e, 1e-4);
+    }
   }
 }
 
@@ -61,13 +73,11 @@ void rms_norms(Run& run, T) {
     for (int64_t c = 0; c < C; ++c) x[c] = T(0.0f);  // a pixel under the floor
     const Array<T> dy = run.normal<T>(n), e = run.normal<T>(N * 2 * C);
     const Array<float> gain = run.normal<float>(C);
-    Array<T> y = run.unwritten<T>(n), fused = run.unwritten<T>(n), dx = run.unwritten<T>(n);
+    Array<T> y = run.unwritten<T>(n), dx = run.unwritten<T>(n);
     Array<float> inverse = run.unwritten<float>(rows), dgain = run.unwritten<float>(C);
-    Array<float> scratch = run.unwritten<float>(cuda::rms_norm_backward_scratch(rows, C));
-    cuda::rms_norm_forward(rows, pixels, C, x.data(), gain.data(), cuda::NormEpilogue<T>{e.data(), true}, fused.data(),
-                           inverse.data(), nullptr);
-    cuda::rms_norm_forward(rows, pixels, C, x.data(), gain.data(), cuda::NormEpilogue<T>{}, y.data(), inverse.data(),
-                           nullptr);
+    const ChannelGeometry geo{N, pixels, C};
+    Array<float> scratch = run.unwritten<float>(cuda::rms_norm_silu_backward_scratch(geo));
+    cuda::rms_norm_forward(rows, C, x.data(), gain.data(), y.data(), inverse.data(), nullptr);
     cuda::rms_norm_backward(rows, C, x.data(), gain.data(), inverse.data(), dy.data(), dx.data(), dgain.data(),
                             scratch.data(), nullptr);
     const Array<double> in = in_double(x), g = in_double(gain), gradient = in_double(dy);
@@ -76,9 +86,26 @@ void rms_norms(Run& run, T) {
     reference::rms_norm_backward(rows, C, in.data(), g.data(), u.data(), gradient.data(), of_x.data(), of_gain.data());
     run.close("y", y, value);
     run.close("inverse_norm", inverse, u);
-    run.close("fused y", fused, with_epilogue({N, pixels, C}, value, in_double(e)));
     run.close("dx", dx, of_x, 1e-4);
     run.close("dgain", dgain, of_gain, 1e-4);
+
+    const Array<double> modulation = in_double(e);
+    for (const bool modulated : {true, false}) {
+      const T* scale_shift = modulated ? e.data() : nullptr;
+      Array<T> de = run.unwritten<T>(e.size());
+      cuda::rms_norm_silu_forward(geo, x.data(), gain.data(), scale_shift, y.data(), inverse.data(), nullptr);
+      cuda::rms_norm_silu_backward(geo, x.data(), gain.data(), scale_shift, inverse.data(), dy.data(), dx.data(),
+                                   dgain.data(), modulated ? de.data() : nullptr, scratch.data(), nullptr);
+      const double* exact = modulated ? modulation.data() : nullptr;
+      Array<double> of_e(e.size());
+      reference::rms_norm_silu_forward(geo, in.data(), g.data(), exact, value.data(), u.data());
+      reference::rms_norm_silu_backward(geo, in.data(), g.data(), exact, u.data(), gradient.data(), of_x.data(),
+                                        of_gain.data(), modulated ? of_e.data() : nullptr);
+      run.close("silu y", y, value);
+      run.close("silu dx", dx, of_x, 1e-4);
+      run.close("silu dgain", dgain, of_gain, sizeof(T) == 2 ? 5e-2 : 1e-4);  // from dh, rounded to T
+      if (modulated) run.close("de", de, of_e, 1e-4);
+    }
   }
 }
 
@@ -129,6 +156,28 @@ void batch_norms(Run& run) {
     cuda::batch_norm_forward(geo, x.data(), weight.data(), bias.data(), m.data(), rstd.data(), y.data(), nullptr);
     reference::batch_norm_forward(geo, in.data(), w.data(), b.data(), m.data(), rstd.data(), value.data());
     run.close("y", y, value);
+    const Array<float> residual = run.normal<float>(n);
+    const Array<double> added = in_double(residual);
+    for (const bool has_residual : {true, false}) {
+      cuda::batch_norm_relu_forward(geo, x.data(), weight.data(), bias.data(), m.data(), rstd.data(),
+                                    has_residual ? residual.data() : nullptr, y.data(), nullptr);
+      reference::batch_norm_relu_forward(geo, in.data(), w.data(), b.data(), m.data(), rstd.data(),
+                                         has_residual ? added.data() : nullptr, value.data());
+      run.close("relu y", y, value);
+    }
+    Array<float> running_mean = run.normal<float>(geo.C), running_var(geo.C);
+    for (int64_t c = 0; c < geo.C; ++c) running_var[c] = 1 + std::fabs(running_mean[c]);
+    Array<double> of_mean = in_double(running_mean), of_var = in_double(running_var), of_m = in_double(mean),
+                  of_r = in_double(var);
+    cuda::batch_norm_track(geo, 0.1, 1e-5, mean.data(), var.data(), running_mean.data(), running_var.data(), nullptr);
+    reference::batch_norm_track(geo, 0.1, 1e-5, of_m.data(), of_r.data(), of_mean.data(), of_var.data());
+    run.close("tracked rstd", var, of_r, 1e-12);
+    run.close("running mean", running_mean, of_mean);
+    run.close("running var", running_var, of_var);
+    cuda::batch_norm_recall(geo.C, 1e-5, running_mean.data(), running_var.data(), mean.data(), var.data(), nullptr);
+    reference::batch_norm_recall(geo.C, 1e-5, of_mean.data(), of_var.data(), of_m.data(), of_r.data());
+    run.close("recalled mean", mean, of_m);
+    run.close("recalled rstd", var, of_r);
     for (const bool training : {true, false}) {
       Array<float> dx = run.unwritten<float>(n), dweight = run.unwritten<float>(geo.C),
                    dbias = run.unwritten<float>(geo.C);

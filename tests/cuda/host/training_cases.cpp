@@ -1,6 +1,7 @@
 // philox, sampler_update, adam, ema
 #include "cuda/host/kernel_case.h"
 #include "kernels/adam.h"
+#include "kernels/clip_gradients.h"
 #include "kernels/ema.h"
 #include "kernels/philox.h"
 #include "kernels/sampler_update.h"
@@ -124,13 +125,16 @@ void adams(Run& run) {
   }
   const std::vector<TensorChunk> list = tensor_chunks(counts);
   Array<TensorChunk> chunks(int64_t(list.size()));
-  Array<int> broken(int64_t(list.size())), expected_broken(int64_t(list.size()));
-  for (int64_t i = 0; i < chunks.size(); ++i) chunks[i] = list[size_t(i)];
+  Array<int64_t> broken(int64_t(list.size())), expected_broken(int64_t(list.size()));
+  for (int64_t i = 0; i < chunks.size(); ++i) {
+    chunks[i] = list[size_t(i)];
+    broken[i] = i == 0;  // from an earlier step
+  }
   cuda::adam_update(by, tensors.data(), chunks.data(), chunks.size(), broken.data(), nullptr);
   for (int64_t i = 0; i < chunks.size(); ++i) {
     const size_t t = size_t(list[size_t(i)].tensor);
     const int64_t begin = list[size_t(i)].begin, end = std::min(counts[t], begin + kTensorChunk);
-    expected_broken[i] = !reference::adam_update(by, describe(expected[t], t), begin, end);
+    expected_broken[i] = !reference::adam_update(by, describe(expected[t], t), begin, end) || i == 0;
   }
   run.equal("broken", broken, expected_broken);
   for (size_t t = 0; t < counts.size(); ++t) {
@@ -167,6 +171,38 @@ void emas(Run& run) {
   for (size_t t = 0; t < counts.size(); ++t) run.close("average", average[t], in_double(expected[t]), 1e-6);
 }
 
+void clippings(Run& run) {
+  std::vector<Array<float>> gradients, clipped;
+  std::vector<int64_t> counts;
+  Array<GradientTensor> tensors(int64_t(std::size(kSizes)));
+  for (const int64_t size : kSizes) {
+    gradients.push_back(run.normal<float>(size));
+    clipped.push_back(run.unwritten<float>(size));
+    counts.push_back(size);
+  }
+  Array<double> expected(1);
+  expected[0] = 0;
+  for (size_t t = 0; t < counts.size(); ++t) {
+    tensors[int64_t(t)] = {gradients[t].data(), clipped[t].data(), counts[t]};
+    expected[0] += reference::gradient_squares(tensors[int64_t(t)], 0, counts[t]);
+  }
+  expected[0] = std::sqrt(expected[0]);
+  const std::vector<TensorChunk> list = tensor_chunks(counts);
+  Array<TensorChunk> chunks(int64_t(list.size()));
+  for (int64_t i = 0; i < chunks.size(); ++i) chunks[i] = list[size_t(i)];
+  Array<double> sums = run.unwritten<double>(chunks.size()), norm = run.unwritten<double>(1);
+  cuda::gradient_norm(tensors.data(), chunks.data(), chunks.size(), sums.data(), norm.data(), nullptr);
+  run.close("norm", norm, expected, 1e-12);
+  for (const double max_norm : {0.5 * expected[0], 2 * expected[0]}) {
+    cuda::clip_gradients(norm.data(), max_norm, tensors.data(), chunks.data(), chunks.size(), nullptr);
+    for (size_t t = 0; t < counts.size(); ++t) {
+      Array<double> scaled = in_double(gradients[t]);
+      for (int64_t i = 0; i < scaled.size(); ++i) scaled[i] *= std::min(1.0, max_norm / (expected[0] + 1e-6));
+      run.close("clipped", clipped[t], scaled, 1e-6);
+    }
+  }
+}
+
 }  // namespace
 
 void add_training_cases(KernelCases& cases) {
@@ -174,6 +210,7 @@ void add_training_cases(KernelCases& cases) {
   cases.push_back({"sampler_update", samplers});
   cases.push_back({"adam", adams});
   cases.push_back({"ema", emas});
+  cases.push_back({"clip_gradients", clippings});
 }
 
 }  // namespace kernels_host

@@ -1,0 +1,83 @@
+// Where an op's work is done: on the CPU in the dtype of its operands, or on the device in f32.
+//
+//   dispatch(x, "silu",
+//            [&]<class T>(T) { cpu::silu_forward(n, x.data<T>(), y.mutable_data<T>()); },
+//            [&](DeviceCall& gpu) { cuda::silu_forward(n, gpu.in(x), gpu.out(y), gpu.stream()); });
+//
+// A build without CUDA never instantiates a call of the second function.
+#pragma once
+
+#include <vector>
+
+#include "kernels/cuda/backend.h"
+#include "tensor/dtype.h"
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+// What the device's side of one op works with. Its working memory is given back at the end of the op: all work is on
+// one stream, so what was enqueued has used it before anybody else does.
+class DeviceCall {
+ public:
+  explicit DeviceCall(const char* op) : op_(op) {}
+  DeviceCall(const DeviceCall&) = delete;
+
+  cuda::Stream stream() const { return cuda::stream(); }
+  cuda::Context& context() const { return cuda::context(); }
+
+  // Operands and results, null where undefined. Throws where one is not on the device.
+  template <class T = float>
+  const T* in(const Tensor& x) const {
+    return x ? x.data<T>(Device::kCuda) : nullptr;
+  }
+  template <class T = float>
+  T* out(Tensor& x) const {
+    return x ? x.mutable_data<T>(Device::kCuda) : nullptr;
+  }
+  // n uninitialised elements.
+  template <class T>
+  T* scratch(int64_t n) {
+    buffers_.push_back(cuda::allocate(size_t(n) * sizeof(T), std::string("the working memory of ") + op_));
+    return static_cast<T*>(buffers_.back().data());
+  }
+  // A copy of a table of the host. The host doesn't wait.
+  template <class T>
+  const T* table(const std::vector<T>& values) {
+    T* copy = scratch<T>(int64_t(values.size()));
+    cuda::copy_to_device(copy, values.data(), values.size() * sizeof(T));
+    return copy;
+  }
+  // n values back on the host, which waits for them.
+  template <class T>
+  std::vector<T> read(const T* values, int64_t n) const {
+    std::vector<T> copy(static_cast<size_t>(n));
+    cuda::copy_to_host(copy.data(), values, copy.size() * sizeof(T));
+    return copy;
+  }
+
+ private:
+  const char* op_;
+  std::vector<cuda::DeviceBuffer> buffers_;
+};
+
+// on_cuda(DeviceCall&) where x is on the device, else on_cpu().
+template <class OnCpu, class OnCuda>
+void on_device_of(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_cuda) {
+  if constexpr (cuda::kBuiltWithCuda) {
+    if (x.device() == Device::kCuda) {
+      DeviceCall call(op);
+      on_cuda(call);
+      return;
+    }
+  }
+  on_cpu();
+}
+
+// on_cuda(DeviceCall&), or on_cpu(T) with T of x's dtype.
+template <class OnCpu, class OnCuda>
+void dispatch(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_cuda) {
+  on_device_of(
+      x, op, [&] { dispatch(x.dtype(), op, on_cpu); }, on_cuda);
+}
+
+}  // namespace echodiff
