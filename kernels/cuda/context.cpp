@@ -1,7 +1,5 @@
 #include "kernels/cuda/context.h"
 
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 
 #include "kernels/cuda/check.h"
@@ -10,7 +8,7 @@
 namespace echodiff::cuda {
 namespace {
 
-void* allocate(size_t bytes) {
+void* allocate_raw(size_t bytes) {
   void* data = nullptr;
   const cudaError_t status = cudaMalloc(&data, bytes);
   if (status != cudaErrorMemoryAllocation) check_cuda(status);
@@ -18,14 +16,20 @@ void* allocate(size_t bytes) {
   return data;
 }
 
-void release(void* data) {
-  cudaFree(data);
-}  // also in destructors, after a lost context: nothing to do about a failure
+// Also in destructors, after a lost context: nothing to do about a failure.
+void release_raw(void* data) { cudaFree(data); }
 
 }  // namespace
 
-Context::Context(int device, size_t memory_limit, const PlanOptions& options) : options_(options) {
-  check_cuda(cudaSetDevice(device));
+void check_cublas(cublasStatus_t status, const char* doing, std::source_location where) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  check_cuda(cudaGetLastError(), where);  // the cause, where the runtime knows it
+  throw Error(status == CUBLAS_STATUS_ALLOC_FAILED ? Fault::kOutOfMemory : Fault::kInternal,
+              concat_message("cublasLt: ", doing, ": ", cublasLtGetStatusString(status)), where);
+}
+
+Context::Context(const ContextOptions& options) : options_(options) {
+  check_cuda(cudaSetDevice(options.device));
   Stream stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_.reset(stream);
@@ -34,12 +38,12 @@ Context::Context(int device, size_t memory_limit, const PlanOptions& options) : 
   cudnn_.reset(cudnn);
   check_cudnn(cudnnSetStream(cudnn, stream), "setting the stream");
   cublasLtHandle_t cublas = nullptr;
-  const cublasStatus_t status = cublasLtCreate(&cublas);
-  check(status == CUBLAS_STATUS_SUCCESS, "cublasLt: creating a handle: ", cublasLtGetStatusString(status));
+  check_cublas(cublasLtCreate(&cublas), "creating a handle");
   cublas_.reset(cublas);
   size_t available = 0, total = 0;
   check_cuda(cudaMemGetInfo(&available, &total));
-  memory_.emplace(RawMemory{allocate, release}, memory_limit == 0 ? total : std::min(memory_limit, total));
+  memory_.emplace(RawMemory{allocate_raw, release_raw},
+                  options.memory_limit == 0 ? total : std::min(options.memory_limit, total));
   device_.emplace(device_properties(cudnn));
 }
 
@@ -48,9 +52,13 @@ Context::~Context() { cudaStreamSynchronize(stream_.get()); }  // memory is free
 const ConvolutionPlan& Context::plan(const ConvolutionProblem& problem) {
   const auto found = plans_.find(problem);
   if (found != plans_.end()) return found->second;
-  return plans_.emplace(problem, plan_convolution(problem, *device_, options_)).first->second;
+  const PlanOptions options{options_.deterministic, options_.tf32, options_.workspace_limit};
+  return plans_.emplace(problem, plan_convolution(problem, *device_, options)).first->second;
 }
 
-void Context::synchronize() const { check_cuda(cudaStreamSynchronize(stream())); }
+void Context::synchronize() {
+  ++synchronizations_;
+  check_cuda(cudaStreamSynchronize(stream()));
+}
 
 }  // namespace echodiff::cuda

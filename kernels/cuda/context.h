@@ -1,5 +1,5 @@
 // What a device call needs: one stream, the libraries' handles on it, memory, and the plans made so far. Everything of
-// a process that computes on a device goes through one of these, on one thread.
+// a process that computes on a device goes through one of these, on one thread (backend.h has the process's own).
 #pragma once
 
 #include <cublasLt.h>
@@ -9,17 +9,31 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <source_location>
 
+#include "kernels/cuda/backend.h"
 #include "kernels/cuda/caching_allocator.h"
 #include "kernels/cuda/cudnn_graph.h"
-#include "kernels/cuda/stream.h"
 
 namespace echodiff::cuda {
 
+// Throws Error like check_cuda does; `doing` says what for.
+void check_cublas(cublasStatus_t status, const char* doing,
+                  std::source_location where = std::source_location::current());
+
+// Owns a handle of a C library.
+template <class Handle, auto destroy>
+struct Destroy {
+  using pointer = Handle;
+  void operator()(Handle handle) const { destroy(handle); }
+};
+template <class Handle, auto destroy>
+using Owned = std::unique_ptr<void, Destroy<Handle, destroy>>;
+
 class Context {
  public:
-  // memory_limit: bytes, 0 for what the device has. Throws Error(kNoDevice) without a usable GPU.
-  Context(int device, size_t memory_limit, const PlanOptions& options);
+  // Throws Error(kNoDevice) without a usable GPU.
+  explicit Context(const ContextOptions& options);
   ~Context();
   Context(const Context&) = delete;
 
@@ -27,27 +41,21 @@ class Context {
   cudnnHandle_t cudnn() const { return cudnn_.get(); }
   cublasLtHandle_t cublas() const { return cublas_.get(); }
   CachingAllocator& memory() { return *memory_; }
-  const PlanOptions& options() const { return options_; }
+  const ContextOptions& options() const { return options_; }
   // Made at the first call with a problem, kept from then on.
   const ConvolutionPlan& plan(const ConvolutionProblem& problem);
-  void synchronize() const;
+  void synchronize();
+  int64_t synchronizations() const { return synchronizations_; }
 
  private:
-  template <class Handle, auto destroy>
-  struct Destroy {
-    using pointer = Handle;
-    void operator()(Handle handle) const { destroy(handle); }
-  };
-  template <class Handle, auto destroy>
-  using Owned = std::unique_ptr<void, Destroy<Handle, destroy>>;
-
-  PlanOptions options_;
+  ContextOptions options_;
   Owned<Stream, cudaStreamDestroy> stream_;
   Owned<cudnnHandle_t, cudnnDestroy> cudnn_;
   Owned<cublasLtHandle_t, cublasLtDestroy> cublas_;
   std::optional<CachingAllocator> memory_;
   std::optional<Descriptor> device_;
   std::map<ConvolutionProblem, ConvolutionPlan> plans_;
+  int64_t synchronizations_ = 0;
 };
 
 }  // namespace echodiff::cuda
