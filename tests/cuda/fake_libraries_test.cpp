@@ -74,6 +74,16 @@ TEST_F(FakeGemm, TakesAViewThatStartsAnywhere) {
   expect_close({got.begin() + 3, got.end()}, expected);
 }
 
+TEST_F(FakeGemm, ASingleRowMayHaveAnyStride) {
+  const std::vector<float> a = normal(5, 1), b = normal(10, 2);
+  const DeviceBuffer da = to_device(a), db = to_device(b), dc = allocate(8, "c");
+  gemm<float>(1, 2, 5, {static_cast<const float*>(da.data()), 1, 1}, {static_cast<const float*>(db.data()), 2, 1},
+              nullptr, static_cast<float*>(dc.data()), 2, false, context());
+  std::vector<float> expected(2);
+  reference::gemm<float>(1, 2, 5, {a.data(), 1, 1}, {b.data(), 2, 1}, expected.data(), 2, false);
+  expect_close(to_host<float>(dc, 2), expected);
+}
+
 TEST_F(FakeGemm, RefusesAViewWithoutAUnitStride) {
   const DeviceBuffer data = to_device(std::vector<float>(64));
   float* values = static_cast<float*>(data.data());
