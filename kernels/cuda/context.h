@@ -6,14 +6,17 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <vector>
 
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/caching_allocator.h"
 #include "kernels/cuda/cudnn_graph.h"
+#include "kernels/cuda/plan_choices.h"
 
 namespace echodiff::cuda {
 
@@ -42,12 +45,18 @@ class Context {
   cublasLtHandle_t cublas() const { return cublas_.get(); }
   CachingAllocator& memory() { return *memory_; }
   const ContextOptions& options() const { return options_; }
-  // Made at the first call with a problem, kept from then on.
-  const ConvolutionPlan& plan(const ConvolutionProblem& problem);
+  // Made at the first call with a problem, kept from then on. run: computes the problem by a plan; called there to time
+  // the candidates where options().autotune says so and plan_folder has no choice yet.
+  const ConvolutionPlan& plan(const ConvolutionProblem& problem,
+                              const std::function<void(const ConvolutionPlan&)>& run);
   void synchronize();
   int64_t synchronizations() const { return synchronizations_; }
 
  private:
+  using Run = std::function<void(const ConvolutionPlan&)>;
+  ConvolutionPlan choose_plan(const ConvolutionProblem& problem, const Run& run);
+  size_t fastest(const std::vector<ConvolutionPlan>& candidates, const Run& run);
+
   ContextOptions options_;
   Owned<Stream, cudaStreamDestroy> stream_;
   Owned<cudnnHandle_t, cudnnDestroy> cudnn_;
@@ -55,6 +64,7 @@ class Context {
   std::optional<CachingAllocator> memory_;
   std::optional<Descriptor> device_;
   std::map<ConvolutionProblem, ConvolutionPlan> plans_;
+  std::optional<PlanChoices> choices_;  // with a plan_folder
   int64_t synchronizations_ = 0;
 };
 

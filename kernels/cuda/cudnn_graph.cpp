@@ -234,8 +234,17 @@ std::string describe(const ConvolutionProblem& problem) {
                         " padding ", g.padding_h, problem.bias ? ", bias" : "");
 }
 
-ConvolutionPlan plan_convolution(const ConvolutionProblem& problem, const Descriptor& device,
-                                 const PlanOptions& options) {
+std::string key_of(const ConvolutionProblem& problem, const PlanOptions& options) {
+  const Conv2dGeometry& g = problem.geo;
+  return concat_message(describe(problem), ", y (", g.out_height, ", ", g.out_width, ") stride_w ", g.stride_w,
+                        " padding_w ", g.padding_w, " dilation ", g.dilation_h, " ", g.dilation_w, " groups ", g.groups,
+                        options.deterministic ? ", deterministic" : "", options.tf32 ? ", tf32" : "", ", workspace ",
+                        options.workspace_limit);
+}
+
+std::vector<ConvolutionPlan> plan_candidates(const ConvolutionProblem& problem, const Descriptor& device,
+                                             const PlanOptions& options, size_t most) {
+  std::vector<ConvolutionPlan> candidates;
   const Descriptor graph = operation_graph(problem);
   std::string reason = "no engine is offered";
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
@@ -253,13 +262,16 @@ ConvolutionPlan plan_convolution(const ConvolutionProblem& problem, const Descri
         continue;
       }
       const int64_t workspace = number(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-      if (workspace <= options.workspace_limit)
-        return {std::move(plan), workspace, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX)};
-      reason = "the workspace exceeds the limit";
+      if (workspace > options.workspace_limit) {
+        reason = "the workspace exceeds the limit";
+        continue;
+      }
+      candidates.push_back({std::move(plan), workspace, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX)});
+      if (candidates.size() == most) return candidates;
     }
   }
-  throw Error(Fault::kInternal,
-              concat_message("cudnn ", CUDNN_VERSION, ": no plan for ", describe(problem), ": ", reason));
+  check(!candidates.empty(), "cudnn ", CUDNN_VERSION, ": no plan for ", describe(problem), ": ", reason);
+  return candidates;
 }
 
 }  // namespace echodiff::cuda

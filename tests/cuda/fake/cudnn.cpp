@@ -288,6 +288,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   std::string why;
   const Object& configuration = plan->object(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
   const cudnnStatus_t status = run_graph(*configuration.graph, configuration.engine, *pack, why);
+  device().clock += milliseconds_of(configuration.engine);
   return status == CUDNN_STATUS_SUCCESS ? status : refuse(status, why);
 }
 

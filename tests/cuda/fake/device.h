@@ -28,6 +28,7 @@ struct Device {
   std::vector<PendingCopy> pending;            // to the host
   int64_t call_count = 0, failing_call = 0;
   Failure failure = Failure::memory;
+  double clock = 0;   // milliseconds of work done
   bool lost = false;  // a sticky failure has happened
   cudaError_t last_error = cudaSuccess;
   std::vector<std::string> names, misuses;

@@ -136,6 +136,39 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+// An event is the time at which it was recorded.
+cudaError_t cudaEventCreate(cudaEvent_t* out) {
+  if (const auto failure = next_call("cudaEventCreate")) return failed(*failure);
+  *out = reinterpret_cast<cudaEvent_t>(new double(-1));
+  add_object(*out, "event");
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const auto failure = next_call("cudaEventDestroy");
+  if (!remove_object(event, "event", "cudaEventDestroy")) return result(cudaErrorInvalidResourceHandle);
+  delete reinterpret_cast<double*>(event);
+  return failure ? failed(*failure) : cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (const auto failure = next_call("cudaEventRecord")) return failed(*failure);
+  if (!is_object(event, "event", "cudaEventRecord") || !is_stream(stream, "cudaEventRecord"))
+    return result(cudaErrorInvalidResourceHandle);
+  *reinterpret_cast<double*>(event) = device().clock;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (const auto failure = next_call("cudaEventSynchronize")) return failed(*failure);
+  return is_object(event, "event", "cudaEventSynchronize") ? cudaSuccess : result(cudaErrorInvalidResourceHandle);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  if (const auto failure = next_call("cudaEventElapsedTime")) return failed(*failure);
+  for (const cudaEvent_t each : {begin, end})
+    if (!is_object(each, "event", "cudaEventElapsedTime") || *reinterpret_cast<double*>(each) < 0)
+      return result(cudaErrorInvalidResourceHandle);
+  *milliseconds = float(*reinterpret_cast<double*>(end) - *reinterpret_cast<double*>(begin));
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const char* call = "cudaMemcpyAsync";
   if (const auto failure = next_call(call)) return failed(*failure);
