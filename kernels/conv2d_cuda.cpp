@@ -14,10 +14,8 @@ namespace {
 template <class T>
 constexpr Precision kPrecision = std::is_same_v<T, float> ? Precision::f32 : Precision::bf16;
 
-// Runs the problem's plan; bias may be null.
-void execute(Context& context, const ConvolutionProblem& problem, const void* x, const void* w, const void* y,
-             const void* bias) {
-  const ConvolutionPlan& plan = context.plan(problem);
+void execute_plan(Context& context, const ConvolutionProblem& problem, const ConvolutionPlan& plan, const void* x,
+                  const void* w, const void* y, const void* bias) {
   const DeviceBuffer workspace =
       context.memory().allocate(size_t(plan.workspace), "the workspace of " + describe(problem));
   std::vector<int64_t> ids{kTensorX, kTensorW, kTensorY};
@@ -32,6 +30,13 @@ void execute(Context& context, const ConvolutionProblem& problem, const void* x,
       .set<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()})
       .finalize();
   check_cudnn(cudnnBackendExecute(context.cudnn(), plan.plan.raw(), pack.raw()), "running " + describe(problem));
+}
+
+// By the problem's own plan; bias may be null.
+void execute(Context& context, const ConvolutionProblem& problem, const void* x, const void* w, const void* y,
+             const void* bias) {
+  const auto run = [&](const ConvolutionPlan& plan) { execute_plan(context, problem, plan, x, w, y, bias); };
+  run(context.plan(problem, run));
 }
 
 }  // namespace

@@ -114,6 +114,19 @@ Descriptor operation_graph(const ConvolutionProblem& problem) {
   return graph;
 }
 
+bool is_out_of_memory(cudnnStatus_t status) {
+  return status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ||
+         status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;
+}
+
+// False where cuDNN doesn't support what is described; throws where the failure is another one.
+bool try_finalize(const Descriptor& descriptor) {
+  const cudnnStatus_t status = cudnnBackendFinalize(descriptor.raw());
+  if (is_out_of_memory(status) || CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_EXECUTION_FAILED)
+    check_cudnn(status, "planning");
+  return status == CUDNN_STATUS_SUCCESS;
+}
+
 // What a heuristic offers, best first. Empty where it doesn't know the graph.
 std::vector<Descriptor> engine_configurations(const Descriptor& graph, const Descriptor& device,
                                               cudnnBackendHeurMode_t mode) {
@@ -121,7 +134,7 @@ std::vector<Descriptor> engine_configurations(const Descriptor& graph, const Des
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
       .set<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, {mode})
       .set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
-  if (cudnnBackendFinalize(heuristic.raw()) != CUDNN_STATUS_SUCCESS) return {};
+  if (!try_finalize(heuristic)) return {};
   int64_t count = 0;
   check_cudnn(cudnnBackendGetAttribute(heuristic.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
                                        &count, nullptr),
@@ -176,7 +189,7 @@ std::string last_message() {
 void check_cudnn(cudnnStatus_t status, const std::string& doing, std::source_location where) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   throw Error(
-      status == CUDNN_STATUS_ALLOC_FAILED ? Fault::kOutOfMemory : Fault::kInternal,
+      is_out_of_memory(status) ? Fault::kOutOfMemory : Fault::kInternal,
       concat_message("cudnn ", CUDNN_VERSION, ": ", doing, ": ", cudnnGetErrorString(status), " ", last_message()),
       where);
 }
@@ -221,8 +234,17 @@ std::string describe(const ConvolutionProblem& problem) {
                         " padding ", g.padding_h, problem.bias ? ", bias" : "");
 }
 
-ConvolutionPlan plan_convolution(const ConvolutionProblem& problem, const Descriptor& device,
-                                 const PlanOptions& options) {
+std::string key_of(const ConvolutionProblem& problem, const PlanOptions& options) {
+  const Conv2dGeometry& g = problem.geo;
+  return concat_message(describe(problem), ", y (", g.out_height, ", ", g.out_width, ") stride_w ", g.stride_w,
+                        " padding_w ", g.padding_w, " dilation ", g.dilation_h, " ", g.dilation_w, " groups ", g.groups,
+                        options.deterministic ? ", deterministic" : "", options.tf32 ? ", tf32" : "", ", workspace ",
+                        options.workspace_limit);
+}
+
+std::vector<ConvolutionPlan> plan_candidates(const ConvolutionProblem& problem, const Descriptor& device,
+                                             const PlanOptions& options, size_t most) {
+  std::vector<ConvolutionPlan> candidates;
   const Descriptor graph = operation_graph(problem);
   std::string reason = "no engine is offered";
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
@@ -235,18 +257,21 @@ ConvolutionPlan plan_convolution(const ConvolutionProblem& problem, const Descri
       Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
       plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration)
           .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device);
-      if (cudnnBackendFinalize(plan.raw()) != CUDNN_STATUS_SUCCESS) {
+      if (!try_finalize(plan)) {
         reason = last_message();
         continue;
       }
       const int64_t workspace = number(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-      if (workspace <= options.workspace_limit)
-        return {std::move(plan), workspace, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX)};
-      reason = "the workspace exceeds the limit";
+      if (workspace > options.workspace_limit) {
+        reason = "the workspace exceeds the limit";
+        continue;
+      }
+      candidates.push_back({std::move(plan), workspace, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX)});
+      if (candidates.size() == most) return candidates;
     }
   }
-  throw Error(Fault::kInternal,
-              concat_message("cudnn ", CUDNN_VERSION, ": no plan for ", describe(problem), ": ", reason));
+  check(!candidates.empty(), "cudnn ", CUDNN_VERSION, ": no plan for ", describe(problem), ": ", reason);
+  return candidates;
 }
 
 }  // namespace echodiff::cuda

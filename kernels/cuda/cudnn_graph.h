@@ -83,8 +83,13 @@ struct ConvolutionPlan {
 // Tensors of the graph, for the variant pack.
 enum ConvolutionTensor : int64_t { kTensorX = 1, kTensorW, kTensorY, kTensorBias, kTensorUnbiased };
 
-// The first plan that cuDNN's heuristics offer and accept within the options. Throws Error(kInternal) with the shapes,
-// cuDNN's version and its reason where there is none; never another way of computing it.
-ConvolutionPlan plan_convolution(const ConvolutionProblem&, const Descriptor& device, const PlanOptions&);
+// What tells a problem from every other, with the options that decide which plans are offered.
+std::string key_of(const ConvolutionProblem&, const PlanOptions&);
+
+// The plans that cuDNN's heuristics offer and accept within the options, its best guess first, at most `most`. Throws
+// Error(kInternal) with the shapes, cuDNN's version and its reason where there is none; never another way of computing
+// it.
+std::vector<ConvolutionPlan> plan_candidates(const ConvolutionProblem&, const Descriptor& device, const PlanOptions&,
+                                             size_t most);
 
 }  // namespace echodiff::cuda
