@@ -4,6 +4,7 @@
 // one.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace echodiff {
@@ -13,6 +14,7 @@ struct Conv2dGeometry {
   int64_t K, R, S;                // of the weight
   int64_t out_height, out_width;  // of y
   int64_t stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups;
+  auto operator<=>(const Conv2dGeometry&) const = default;
 };
 
 namespace reference {
@@ -51,4 +53,16 @@ inline void conv2d_backward_bias(int64_t pixels, int64_t K, const double* dy, do
   reference::conv2d_backward_bias(pixels, K, dy, db);
 }
 }  // namespace cpu
+
+namespace cuda {
+class Context;  // cuda/context.h
+
+// By cuDNN; T is float or Bfloat16, bias may be null. Throws Error with the shapes where cuDNN has no plan for them.
+template <class T>
+void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y, Context&);
+template <class T>
+void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias, T* dx, Context&);
+template <class T>
+void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw, Context&);
+}  // namespace cuda
 }  // namespace echodiff
