@@ -3,8 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
+#include <string>
 
+#include "cuda/device_arrays.h"
 #include "cuda/fake/fake_cuda.h"
 #include "kernels/cuda/backend.h"
 
@@ -23,18 +24,5 @@ class FakeDevice : public testing::Test {
   }
   bool expects_misuse = false;
 };
-
-template <class T>
-DeviceBuffer to_device(const std::vector<T>& values, const char* what = "a test's tensor") {
-  DeviceBuffer out = allocate(values.size() * sizeof(T), what);
-  copy_to_device(out.data(), values.data(), values.size() * sizeof(T));
-  return out;
-}
-template <class T>
-std::vector<T> to_host(const DeviceBuffer& buffer, size_t count) {
-  std::vector<T> out(count);
-  copy_to_host(out.data(), buffer.data(), count * sizeof(T));
-  return out;
-}
 
 }  // namespace echodiff::cuda

@@ -1,38 +1,16 @@
-// cuBLASLt and cuDNN as kernels/ calls them, on the faked device, against the CPU's backend and the references.
-#include <cuda_bf16.h>
-
-#include <cudnn.h>
-#include <unistd.h>
-
+// cuBLASLt and cuDNN as kernels/ calls them, against the CPU's backend and the references.
 #include <algorithm>
-#include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <random>
-#include <string>
+#include <vector>
 
-#include "cuda/fake_device.h"
+#include "cuda/close_values.h"
+#include "cuda/device_test.h"
 #include "kernels/conv2d.h"
-#include "kernels/cuda/context.h"
+#include "kernels/cuda/backend.h"
 #include "kernels/error.h"
 #include "kernels/gemm.h"
 
 namespace echodiff::cuda {
 namespace {
-
-std::vector<float> normal(int64_t count, uint64_t seed) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> draw;
-  std::vector<float> out(size_t(count), 0.0f);
-  for (float& each : out) each = draw(generator);
-  return out;
-}
-
-void expect_close(const std::vector<float>& got, const std::vector<float>& expected, float tolerance = 1e-4f) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i)
-    ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << "at " << i;
-}
 
 struct Product {
   int64_t M, N, K;
@@ -60,8 +38,8 @@ void check_product(const Product& p) {
   expect_close(to_host<float>(dc, expected.size()), expected);
 }
 
-class FakeGemm : public FakeDevice {};
-TEST_F(FakeGemm, EqualsTheReferenceForViewsOfAllKinds) {
+class CudaGemm : public DeviceTest {};
+TEST_F(CudaGemm, EqualsTheReferenceForViewsOfAllKinds) {
   for (const bool a : {false, true})
     for (const bool b : {false, true})
       for (const bool more : {false, true}) check_product({5, 7, 3, a, b, more, !more});
@@ -70,7 +48,7 @@ TEST_F(FakeGemm, EqualsTheReferenceForViewsOfAllKinds) {
   check_product({3, 4, 1, false, false, true, true});
 }
 
-TEST_F(FakeGemm, TakesAViewThatStartsAnywhere) {
+TEST_F(CudaGemm, TakesAViewThatStartsAnywhere) {
   const std::vector<float> a = normal(41, 1), b = normal(12, 2);
   const DeviceBuffer da = to_device(a), db = to_device(b), dc = to_device(std::vector<float>(40));
   gemm<float>(10, 3, 4, {static_cast<const float*>(da.data()) + 1, 4, 1}, {static_cast<const float*>(db.data()), 3, 1},
@@ -81,7 +59,7 @@ TEST_F(FakeGemm, TakesAViewThatStartsAnywhere) {
   expect_close({got.begin() + 3, got.end()}, expected);
 }
 
-TEST_F(FakeGemm, ASingleRowMayHaveAnyStride) {
+TEST_F(CudaGemm, ASingleRowMayHaveAnyStride) {
   const std::vector<float> a = normal(5, 1), b = normal(10, 2);
   const DeviceBuffer da = to_device(a), db = to_device(b), dc = allocate(8, "c");
   gemm<float>(1, 2, 5, {static_cast<const float*>(da.data()), 1, 1}, {static_cast<const float*>(db.data()), 2, 1},
@@ -91,7 +69,7 @@ TEST_F(FakeGemm, ASingleRowMayHaveAnyStride) {
   expect_close(to_host<float>(dc, 2), expected);
 }
 
-TEST_F(FakeGemm, RefusesAViewWithoutAUnitStride) {
+TEST_F(CudaGemm, RefusesAViewWithoutAUnitStride) {
   const DeviceBuffer data = to_device(std::vector<float>(64));
   float* values = static_cast<float*>(data.data());
   EXPECT_THROW(gemm<float>(2, 2, 2, {values, 4, 2}, {values, 2, 1}, nullptr, values + 32, 2, false, context()), Error);
@@ -105,8 +83,8 @@ std::vector<Conv2dGeometry> geometries() {
           {1, 1, 11, 11, 3, 7, 7, 6, 6, 2, 2, 3, 3, 1, 1, 1}};  // a ResNet's first
 }
 
-class FakeConv2d : public FakeDevice {};
-TEST_F(FakeConv2d, EqualsTheCpuForwardAndBackward) {
+class CudaConv2d : public DeviceTest {};
+TEST_F(CudaConv2d, EqualsTheCpuForwardAndBackward) {
   for (const Conv2dGeometry& g : geometries()) {
     const int64_t x_size = g.N * g.H * g.W * g.C, w_size = g.K * g.R * g.S * g.C / g.groups;
     const int64_t y_size = g.N * g.out_height * g.out_width * g.K;
@@ -131,80 +109,6 @@ TEST_F(FakeConv2d, EqualsTheCpuForwardAndBackward) {
       expect_close(to_host<float>(on_dw, dw.size()), dw);
     }
   }
-}
-
-TEST_F(FakeConv2d, WithoutAPlanNamesShapesTypeAndVersion) {
-  ContextOptions options;
-  options.deterministic = true;
-  options.workspace_limit = 16;  // less than any engine that is left asks for
-  open_context(options);
-  const Conv2dGeometry g{2, 3, 7, 5, 4, 3, 3, 7, 5, 1, 1, 1, 1, 1, 1, 1};
-  const DeviceBuffer data = to_device(std::vector<float>(4096));
-  float* values = static_cast<float*>(data.data());
-  try {
-    conv2d_forward<float>(g, values, values + 512, nullptr, values + 1024, context());
-    FAIL() << "no plan is within the limit";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.fault(), Fault::kInternal);
-    for (const char* part : {"forward f32 x (2, 3, 7, 5) w (4, 3, 3, 3)", "cudnn 9", "workspace"})
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
-}
-
-// How many of the calls so far were of that name.
-int64_t count_calls(const std::string& name) {
-  const std::vector<std::string>& names = fake_cuda::call_names();
-  return std::count(names.begin(), names.end(), name);
-}
-
-TEST_F(FakeConv2d, AutotuneTimesPlansOnceAndKeepsTheChoiceOnDisk) {
-  const std::string folder = testing::TempDir() + "plans." + std::to_string(getpid());
-  std::filesystem::create_directory(folder);
-  ContextOptions options;
-  options.autotune = true;
-  options.plan_folder = folder;
-  const Conv2dGeometry g{2, 3, 7, 5, 4, 3, 3, 7, 5, 1, 1, 1, 1, 1, 1, 1};
-  const std::vector<float> x = normal(g.N * g.H * g.W * g.C, 1), w = normal(g.K * 27, 2);
-  std::vector<float> y(size_t(2 * 7 * 5 * 4), 0.0f);
-  cpu::conv2d_forward(g, x.data(), w.data(), nullptr, y.data());
-  const auto run = [&] {
-    const DeviceBuffer on_x = to_device(x), on_w = to_device(w), on_y = allocate(y.size() * 4, "y");
-    conv2d_forward<float>(g, static_cast<const float*>(on_x.data()), static_cast<const float*>(on_w.data()), nullptr,
-                          static_cast<float*>(on_y.data()), context());
-    expect_close(to_host<float>(on_y, y.size()), y);
-  };
-  const auto engine = [&] {
-    return context().plan({g, ConvolutionPass::forward, Precision::f32, false}, [](const ConvolutionPlan&) {}).engine;
-  };
-  open_context(options);
-  run();
-  EXPECT_EQ(count_calls("cudnnBackendExecute"),
-            3 * 4 + 1);    // two plans, each once and three times timed; then for good
-  EXPECT_EQ(engine(), 3);  // not the first offered
-  run();
-  EXPECT_EQ(count_calls("cudnnBackendExecute"), 3 * 4 + 2);
-  close_context();
-
-  fake_cuda::reset();
-  open_context(options);
-  run();
-  EXPECT_EQ(count_calls("cudnnBackendExecute"), 1);  // by the choice on disk
-  EXPECT_EQ(engine(), 3);
-  close_context();
-
-  for (const auto& file : std::filesystem::directory_iterator(folder)) {
-    EXPECT_EQ(file.path().filename().string(), "fake_device-cudnn-" + std::to_string(CUDNN_VERSION) + ".plans");
-    std::string kept;
-    std::getline(std::ifstream(file.path()), kept);
-    ASSERT_EQ(kept.substr(0, 12), "1 3 forward ");
-    kept[2] = '2';
-    std::ofstream(file.path()) << "no line of ours\n" << kept << "\n";
-  }
-  fake_cuda::reset();
-  open_context(options);
-  run();
-  EXPECT_EQ(count_calls("cudnnBackendExecute"), 3 * 4 + 1);  // another engine stands there: timed again
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
