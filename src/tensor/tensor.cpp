@@ -12,6 +12,8 @@ struct Tensor::Impl {
   Shape shape;
   DType dtype = DType::f32;
   std::shared_ptr<Storage> storage;
+  std::shared_ptr<Storage> derived;  // of the elements at derived_version
+  uint64_t derived_version = 0;
   bool requires_grad = false;
   std::shared_ptr<Node> node;
   Tensor grad;
@@ -165,6 +167,18 @@ void Tensor::set_grad(Tensor grad) {
         " for a tensor ", shape());
   impl_->grad = std::move(grad);
 }
+const float* Tensor::derived(int64_t count, const std::function<void(float*)>& make) const {
+  check(defined(), "tensor: undefined");
+  if (impl_->derived == nullptr || impl_->derived_version != version()) {
+    impl_->derived = nullptr;  // its memory may serve again
+    const std::shared_ptr<Storage> made = std::make_shared<Storage>(count * int64_t(sizeof(float)));
+    make(static_cast<float*>(made->data()));
+    impl_->derived = made;
+    impl_->derived_version = version();
+  }
+  return static_cast<const float*>(impl_->derived->data());
+}
+
 const std::shared_ptr<Node>& Tensor::node() const {
   check(defined(), "tensor: undefined");
   return impl_->node;

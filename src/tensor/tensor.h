@@ -61,6 +61,10 @@ class Tensor {
   // The same memory seen under another shape with the same memory order (used by reshape).
   Tensor alias(const Shape& shape) const;
 
+  // `count` elements that `make` computes from this tensor's (a weight packed for a kernel's inner loop): computed
+  // once, kept until the next write. On the CPU.
+  const float* derived(int64_t count, const std::function<void(float*)>& make) const;
+
   static Tensor make(const Shape& shape, DType dtype, Device device);  // uninitialised
   void attach(std::shared_ptr<Node> node);                             // record() only
 

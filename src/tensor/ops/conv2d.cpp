@@ -1,5 +1,7 @@
 #include "kernels/conv2d.h"
 
+#include <type_traits>
+
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
@@ -28,19 +30,32 @@ Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& 
   return g;
 }
 
+// In inference a weight is packed once; in training it changes with every step, and is packed on the way.
+void forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  dispatch(
+      x, "conv2d",
+      [&]<class T>(T) {
+        const T *w = weight.data<T>(), *b = bias ? bias.data<T>() : nullptr;
+        if constexpr (std::is_same_v<T, float>) {
+          if (!grad_enabled() && g.groups == 1) {  // the packing depends on the groups, which the weight doesn't know
+            const float* packed =
+                weight.derived(cpu::conv2d_packed_size(g), [&](float* into) { cpu::conv2d_pack(g, w, into); });
+            return cpu::conv2d_forward_packed(g, x.data<T>(), packed, b, y.mutable_data<T>());
+          }
+        }
+        cpu::conv2d_forward(g, x.data<T>(), w, b, y.mutable_data<T>());
+      },
+      [&](DeviceCall& gpu) {
+        cuda::conv2d_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
+      });
+}
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   const Conv2dGeometry g = geometry_of(x, weight, bias, options);
   Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x);
-  dispatch(
-      x, "conv2d",
-      [&]<class T>(T) {
-        cpu::conv2d_forward(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
-      },
-      [&](DeviceCall& gpu) {
-        cuda::conv2d_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
-      });
+  forward(g, x, weight, bias, y);
   return record("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
     if (x.requires_grad()) dx = empty_like(x);
