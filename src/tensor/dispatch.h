@@ -37,7 +37,7 @@ class DeviceCall {
   // n uninitialised elements.
   template <class T>
   T* scratch(int64_t n) {
-    buffers_.push_back(cuda::allocate(size_t(n) * sizeof(T), std::string("the working memory of ") + op_));
+    buffers_.push_back(cuda::allocate(size_t(n) * sizeof(T), concat_message("the working memory of ", op_)));
     return static_cast<T*>(buffers_.back().data());
   }
   // A copy of a table of the host. The host doesn't wait.
