@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli.h"
+#include "dsample_ceiling.h"
 #include "dsample_noise.h"
 #include "dsample_output.h"
 #include "dsample_record.h"
@@ -143,6 +144,7 @@ int main(int argc, char** argv) {
         options.rule([&] { check_flags(settings); });
         options.body([&](const Common& common) {
           if (!settings.record.empty()) return record(settings, common);
+          if (!settings.ceiling.empty()) return find_ceiling(settings, common);
           if (!settings.fit.empty()) return fit_rule(settings, common);
           return settings.simulate.empty() ? sample(settings, common) : simulate_policy(settings, common);
         });

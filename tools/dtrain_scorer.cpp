@@ -1,4 +1,4 @@
-// dtrain scorer: ResNet-18 with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
+// dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
 // The loop is in train_scorer(), readable from top to bottom.
 #include <chrono>
 #include <cmath>
@@ -22,8 +22,8 @@ namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string labels, out, fill, init;
-  std::optional<int64_t> image_size;
+  std::string labels, out, fill, init, architecture = "resnet18";
+  std::optional<int64_t> image_size, split_seed;
   int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
@@ -119,7 +119,8 @@ ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
     const Dataset data = load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
     fill_classes(examples, data, labels.thresholds, settings.per_class, common.seed);
   }
-  ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, common.seed);
+  const uint64_t split_seed = settings.split_seed ? uint64_t(*settings.split_seed) : common.seed;
+  ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, split_seed);
   for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
     for (bool good : {true, false})
       check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }), Fault::kBadInput,
@@ -156,7 +157,7 @@ int train_scorer(const Settings& settings, const Common& common) {
     check_input(!common.given("--width") || settings.width == width, Fault::kUsage, "--width: ", settings.init, " has ",
                 width, " channels in its first stage; leave it out");
   }
-  Scorer scorer({.image_size = split.train[0].image.width, .width = width}, common.seed);
+  Scorer scorer({.image_size = split.train[0].image.width, .width = width, .architecture = settings.architecture}, common.seed);
   if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
 
   const RunDirectory run(settings.out);
@@ -171,7 +172,7 @@ int train_scorer(const Settings& settings, const Common& common) {
 
   for (int64_t step = 0; step < steps; ++step) {
     const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
-    const Tensor loss = bce_with_logits(scorer.network()(images), targets);  // (6)
+    const Tensor loss = bce_with_logits(scorer.logits(images), targets);  // (6)
     adam.zero_grad();
     loss.backward();
     const double norm = gradient_norm(scorer.network().parameters()), value = loss.item();
@@ -224,13 +225,21 @@ void add_scorer(Options& program) {
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few", "DIR");
   options.add("--init", settings.init, "ResNet-18 of torchvision to begin with, in any container; three channels are summed, other heads replaced", "FILE");
   options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels", "as they are");
+  options.add_choice("--arch", settings.architecture,
+                     "resnet18: the paper's judge | cnn: plain, for a second judge that checks the first", {"resnet18", "cnn"});
   options.add("--width", settings.width, "channels of the first stage", {1, 256}, "channels");
   options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000}, "pictures");
   options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9}, "fraction");
+  options.add("--split-seed", settings.split_seed, "draws which groups are held out: a second judge takes another",
+              {0, 1000000000}, "number", "the seed");
   options.add("--epochs", settings.epochs, "passes over the training pictures", {1, 100000}, "epochs");
   options.add("--batch", settings.batch, "pictures per step", {2, 4096}, "pictures");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1}, "per step");
   options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
+  options.rule([] {
+    check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,
+                "--init: expected --arch resnet18, found ", settings.architecture, "; leave one out");
+  });
   options.body([](const Common& common) { return train_scorer(settings, common); });
 }
 

@@ -50,4 +50,46 @@ Calibration calibration_of(const std::vector<double>& scores, const std::vector<
   return result;
 }
 
+double Platt::probability(double logit) const { return 1 / (1 + std::exp(-(slope * logit + offset))); }
+
+namespace {
+
+// Newton's method on offset, and on slope where it is free.
+Platt likeliest(const std::vector<double>& logits, const std::vector<double>& targets, Platt platt, bool slope_is_free) {
+  double largest = 0;  // logit
+  for (const double logit : logits) largest = std::max(largest, std::abs(logit));
+  for (int64_t round = 0; round < 200; ++round) {
+    double ds = 0, d0 = 0, hss = 1e-9, hs0 = 0, h00 = 1e-9;  // gradient and Hessian
+    for (size_t i = 0; i < logits.size(); ++i) {
+      const double p = platt.probability(logits[i]), difference = p - targets[i], weight = p * (1 - p);
+      ds += difference * logits[i];
+      d0 += difference;
+      hss += weight * logits[i] * logits[i];
+      hs0 += weight * logits[i];
+      h00 += weight;
+    }
+    if (!slope_is_free) ds = hs0 = 0;
+    const double determinant = hss * h00 - hs0 * hs0;
+    double slope_step = (h00 * ds - hs0 * d0) / determinant, offset_step = (hss * d0 - hs0 * ds) / determinant;
+    const double change = std::abs(slope_step) * largest + std::abs(offset_step);  // of a probability's logit
+    if (change > 2) slope_step *= 2 / change, offset_step *= 2 / change;
+    platt.slope -= slope_step;
+    platt.offset -= offset_step;
+    if (change < 1e-12) break;
+  }
+  return platt;
+}
+
+}  // namespace
+
+Platt fit_platt(const std::vector<double>& logits, const std::vector<bool>& good) {
+  check(logits.size() == good.size(), "fit_platt: ", logits.size(), " logits for ", good.size(), " labels");
+  if (logits.empty()) return {};
+  const double n_good = double(std::count(good.begin(), good.end(), true)), n_poor = double(good.size()) - n_good;
+  std::vector<double> targets;
+  for (const bool one : good) targets.push_back(one ? (n_good + 1) / (n_good + 2) : 1 / (n_poor + 2));
+  const Platt free = likeliest(logits, targets, {}, true);
+  return free.slope >= 0 ? free : likeliest(logits, targets, {0, 0}, false);
+}
+
 }  // namespace echodiff

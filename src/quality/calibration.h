@@ -23,4 +23,13 @@ struct Calibration {
 };
 Calibration calibration_of(const std::vector<double>& scores, const std::vector<bool>& good);
 
+// Platt 1999: the chance that a picture is good, 1 / (1 + exp(-(slope logit + offset))).
+struct Platt {
+  double slope = 1, offset = 0;
+  double probability(double logit) const;
+};
+// The likeliest one with slope >= 0, so that no ranking is turned round, targets smoothed as Platt's: (n+ + 1)/(n+ + 2)
+// and 1/(n- + 2). The identity for no logits.
+Platt fit_platt(const std::vector<double>& logits, const std::vector<bool>& good);
+
 }  // namespace echodiff

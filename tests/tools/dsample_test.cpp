@@ -145,6 +145,22 @@ TEST_F(Dsample, SimulationLeavesWhatALiveRunLeaves) {
   EXPECT_EQ(pictures("labelled"), pictures("by_file"));
 }
 
+TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {
+  const std::string ceiling = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 4" +
+                              " --count 3 --branches 4 --thresholds " + at("thresholds.json");
+  ASSERT_EQ(run(ceiling + " --branch-after 0,2 --ceiling " + at("ceiling.json")), 0);
+  const nlohmann::json json = nlohmann::json::parse(read_file(at("ceiling.json")));
+  ASSERT_EQ(json.at("rows").size(), 2u);
+  for (const nlohmann::json& row : json.at("rows")) {
+    EXPECT_EQ(row.at("endings"), 12);
+    EXPECT_EQ(row.at("good").get<int64_t>() % 4, 0);  // all branches of a state end alike
+  }
+  EXPECT_EQ(json.at("rows")[0].at("t"), 49);
+  EXPECT_EQ(json.at("rows")[0].at("good"), json.at("rows")[1].at("good"));
+  EXPECT_EQ(run(ceiling + " --branch-after 4 --ceiling " + at("ceiling.json")), 2);
+  EXPECT_EQ(run(ceiling + " --branch-after 1 --policy posthoc --ceiling " + at("ceiling.json")), 2);
+}
+
 TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
   ASSERT_EQ(sample("es", "--policy es-ddpm --start 0.2 --sampler ddim --tau 0 --count 4 --scorer " + at("scorer")), 0);
   const std::string summary = read_file(at("es") + "/summary.json");
