@@ -1,8 +1,8 @@
 // Direct convolution as matrix products without an im2col buffer: a register tile computes tile_rows pixels by
 // tile_columns output channels, and reads its operand A through one pointer per (tap, pixel): the sample's channels, or
 // a row of zeros outside the picture (the indirect convolution of Dukhan 2019, arXiv:1907.02129). Backward-data is the
-// same loop with other pointers, once per phase of the stride. Backward-weight has pixels as its summation axis: A is dy
-// by columns, B is gathered. With few input channels the taps of one kernel row are one long tap: see long_taps.
+// same loop with other pointers, once per phase of the stride. Backward-weight has pixels as its summation axis: A is
+// dy by columns, B is gathered. With few input channels the taps of one kernel row are one long tap: see long_taps.
 #include "kernels/conv2d.h"
 
 #include <algorithm>
@@ -25,8 +25,8 @@ struct Picture {
   int64_t H, W, pixel;
 };
 
-// Which samples an output pixel reads: output (i, j) reads, through tap (r, s), sample (i * step_h + rows[r], j * step_w +
-// columns[s]), or zeros where that is outside the picture.
+// Which samples an output pixel reads: output (i, j) reads, through tap (r, s), sample (i * step_h + rows[r], j *
+// step_w + columns[s]), or zeros where that is outside the picture.
 struct Taps {
   std::vector<int64_t> rows, columns;
   int64_t step_h, step_w;
@@ -48,8 +48,8 @@ struct Output {
 constexpr int64_t kPixelBlock = 96, kChannelBlock = 64;
 
 // pointers[tap * stride] = the first channel that output pixel p (of `width` columns) of picture n reads, or `zeros`.
-void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n, int64_t p, const float* zeros, const float** pointers,
-                   int64_t stride) {
+void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n, int64_t p, const float* zeros,
+                   const float** pointers, int64_t stride) {
   const int64_t i = p / width * taps.step_h, j = p % width * taps.step_w;
   for (int64_t dh : taps.rows) {
     const int64_t h = i + dh;
@@ -63,22 +63,25 @@ void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n
 }
 
 // packed: per group, per panel of output channels, [taps][depth][tile_columns], with `depth` input channels per group.
-void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int64_t groups, const float* packed, const float* bias,
-              const Output& out) {
+void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int64_t groups, const float* packed,
+              const float* bias, const Output& out) {
   const SimdKernels& simd = simd_kernels();
   const int64_t rows = simd.tile_rows, columns = simd.tile_columns, tap_count = taps.count();
-  const int64_t out_group = out.channels / groups, pixels = out.height * out.width, blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
+  const int64_t out_group = out.channels / groups, pixels = out.height * out.width,
+                blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
   const int64_t splits = (out_group + kChannelBlock - 1) / kChannelBlock;
   float* zeros = scratch(Slot::rows, depth * groups);
   std::fill_n(zeros, depth * groups, 0.0f);
   parallel_for(N * blocks * splits, [&](int64_t piece) {
-    const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock, p1 = std::min(pixels, p0 + kPixelBlock);
+    const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock,
+                  p1 = std::min(pixels, p0 + kPixelBlock);
     const int64_t first = piece % splits * kChannelBlock, last = std::min(out_group, first + kChannelBlock);
     const int64_t tiles = (p1 - p0 + rows - 1) / rows;
     thread_local std::vector<const float*> pointers;  // [tile][tap][row]
     pointers.resize(size_t(tiles * tap_count * rows));
     for (int64_t i = 0; i < tiles * rows; ++i)
-      fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros, pointers.data() + i / rows * tap_count * rows + i % rows, rows);
+      fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros,
+                    pointers.data() + i / rows * tap_count * rows + i % rows, rows);
     float* tile = scratch(Slot::tile, rows * columns);
     for (int64_t group = 0; group < groups; ++group) {
       for (int64_t k0 = first; k0 < last; k0 += columns) {
@@ -89,8 +92,8 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t p = p0 + t * rows, height = std::min(rows, p1 - p);
           const bool whole = height == rows && width == columns && out.dense();
-          simd.gemm_rows(tap_count, depth, pointers.data() + t * tap_count * rows, panel, start, false, whole ? out.at(n, p) + channel : tile,
-                         whole ? out.channels : columns);
+          simd.gemm_rows(tap_count, depth, pointers.data() + t * tap_count * rows, panel, start, false,
+                         whole ? out.at(n, p) + channel : tile, whole ? out.channels : columns);
           for (int64_t i = 0; !whole && i < height; ++i)
             std::memcpy(out.at(n, p + i) + channel, tile + i * columns, size_t(width) * sizeof(float));
         }
@@ -100,8 +103,8 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
   });
 }
 
-// A convolution of few channels seen as one with S times as many and kernels one column wide: in memory the samples of a
-// kernel row are neighbours, once the picture has its padding.
+// A convolution of few channels seen as one with S times as many and kernels one column wide: in memory the samples of
+// a kernel row are neighbours, once the picture has its padding.
 struct LongTaps {
   Conv2dGeometry geometry;
   Picture samples;
@@ -130,7 +133,8 @@ Taps forward_taps(const Conv2dGeometry& g) {
   return taps;
 }
 
-// Along one axis: the pixels of x that are `phase` modulo the stride, and through which kernel positions dy reaches them.
+// Along one axis: the pixels of x that are `phase` modulo the stride, and through which kernel positions dy reaches
+// them.
 struct Phase {
   int64_t first, count;
   std::vector<int64_t> kernel, offsets;  // position r reads dy at i + offset
@@ -146,16 +150,9 @@ Phase phase_of(int64_t phase, int64_t size, int64_t kernel, int64_t stride, int6
   return made;
 }
 
-void forward(const Conv2dGeometry& g, const Picture& x, const float* w, const float* bias, float* y) {
-  const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
-  float* packed = scratch(Slot::packed_a, g.groups * packed_size(K, depth));
-  const int64_t columns = simd_kernels().tile_columns, panels = (K + columns - 1) / columns;
-  parallel_for(g.groups * panels, [&](int64_t piece) {  // B[(r, s, c)][k] = w[k][r][s][c]
-    const int64_t group = piece / panels, k0 = piece % panels * columns;
-    pack_columns(std::min(columns, K - k0), depth, {w + (group * K + k0) * depth, 1, depth},
-                 packed + group * packed_size(K, depth) + k0 * depth);
-  });
-  convolve(g.N, x, forward_taps(g), C, g.groups, packed, bias, {y, g.out_height, g.out_width, g.out_height, g.out_width, g.K});
+void forward(const Conv2dGeometry& g, const Picture& x, const float* packed, const float* bias, float* y) {
+  convolve(g.N, x, forward_taps(g), g.C / g.groups, g.groups, packed, bias,
+           {y, g.out_height, g.out_width, g.out_height, g.out_width, g.K});
 }
 
 // dw (K, (r, s, c)) = dy^T (K, pixels) * samples (pixels, (r, s, c)). Pixels are summed in chunks, chunk after chunk. A
@@ -182,7 +179,8 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
     for (int64_t p0 = 0; p0 < total; p0 += kChunk) {
       const int64_t count = std::min(kChunk, total - p0);
       for (int64_t p = 0; p < count; ++p)
-        fill_pointers(x, one_row, g.out_width, (p0 + p) / pixels, (p0 + p) % pixels, nullptr, pointers.data() + p, kChunk);
+        fill_pointers(x, one_row, g.out_width, (p0 + p) / pixels, (p0 + p) % pixels, nullptr, pointers.data() + p,
+                      kChunk);
       const int64_t last = K - K % rows;
       for (int64_t p = 0; last < K && p < count; ++p)
         for (int64_t i = 0; i < rows; ++i)
@@ -198,8 +196,8 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
         for (int64_t k = 0; k < K; k += rows) {
           float* out = dw + (group * K + k) * depth + (r * g.S + s) * C + c0;
           const bool whole = k < last && width == columns;
-          simd.gemm_samples(count, k < last ? dy + p0 * g.K + group * K + k : edge, k < last ? g.K : rows, samples, whole && p0 > 0,
-                            whole ? out : tile, whole ? depth : columns);
+          simd.gemm_samples(count, k < last ? dy + p0 * g.K + group * K + k : edge, k < last ? g.K : rows, samples,
+                            whole && p0 > 0, whole ? out : tile, whole ? depth : columns);
           for (int64_t i = 0; !whole && i < std::min(rows, K - k); ++i)
             for (int64_t j = 0; j < width; ++j)
               out[i * depth + j] = p0 > 0 ? out[i * depth + j] + tile[i * columns + j] : tile[i * columns + j];
@@ -211,11 +209,31 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
 
 }  // namespace
 
-void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
-  if (winograd_suits(g)) return winograd_forward(g, x, w, bias, y);
-  if (!has_long_taps(g)) return forward(g, {x, g.H, g.W, g.C}, w, bias, y);
+int64_t conv2d_packed_size(const Conv2dGeometry& g) {
+  return g.groups * packed_size(g.K / g.groups, g.R * g.S * (g.C / g.groups));
+}
+
+void conv2d_pack(const Conv2dGeometry& g, const float* w, float* packed) {
+  const int64_t K = g.K / g.groups, depth = g.R * g.S * (g.C / g.groups);
+  const int64_t columns = simd_kernels().tile_columns, panels = (K + columns - 1) / columns;
+  parallel_for(g.groups * panels, [&](int64_t piece) {  // B[(r, s, c)][k] = w[k][r][s][c]
+    const int64_t group = piece / panels, k0 = piece % panels * columns;
+    pack_columns(std::min(columns, K - k0), depth, {w + (group * K + k0) * depth, 1, depth},
+                 packed + group * packed_size(K, depth) + k0 * depth);
+  });
+}
+
+void conv2d_forward_packed(const Conv2dGeometry& g, const float* x, const float* packed, const float* bias, float* y) {
+  if (winograd_suits(g)) return winograd_forward(g, x, packed, bias, y);
+  if (!has_long_taps(g)) return forward(g, {x, g.H, g.W, g.C}, packed, bias, y);
   const LongTaps wide = long_taps(g, x);
-  forward(wide.geometry, wide.samples, w, bias, y);
+  forward(wide.geometry, wide.samples, packed, bias, y);
+}
+
+void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
+  float* packed = scratch(Slot::weights, conv2d_packed_size(g));
+  conv2d_pack(g, w, packed);
+  conv2d_forward_packed(g, x, packed, bias, y);
 }
 
 void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float* dy, float* dw) {
@@ -234,25 +252,27 @@ void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float*
       const Phase across = phase_of(j, g.W, g.S, g.stride_w, g.padding_w, g.dilation_w);
       if (down.count * across.count == 0) continue;
       const int64_t depth = int64_t(down.kernel.size() * across.kernel.size()) * K;
-      float* packed = scratch(Slot::packed_a, g.groups * packed_size(C, depth) + columns);
+      float* packed = scratch(Slot::weights, g.groups * packed_size(C, depth) + columns);
       for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, k)][c] = w[k][r][s][c]
         for (int64_t c0 = 0; c0 < C; c0 += columns) {
           float* into = packed + group * packed_size(C, depth) + c0 * depth;
           for (int64_t r : down.kernel)
             for (int64_t s : across.kernel) {
-              pack_columns(std::min(columns, C - c0), K, {w + (group * K * taps + r * g.S + s) * C + c0, taps * C, 1}, into);
+              pack_columns(std::min(columns, C - c0), K, {w + (group * K * taps + r * g.S + s) * C + c0, taps * C, 1},
+                           into);
               into += K * columns;
             }
         }
-      convolve(g.N, {dy, g.out_height, g.out_width, g.K}, {down.offsets, across.offsets, 1, 1}, K, g.groups, packed, bias,
-               {dx, down.count, across.count, g.H, g.W, g.C, i, j, g.stride_h, g.stride_w});
+      convolve(g.N, {dy, g.out_height, g.out_width, g.K}, {down.offsets, across.offsets, 1, 1}, K, g.groups, packed,
+               bias, {dx, down.count, across.count, g.H, g.W, g.C, i, j, g.stride_h, g.stride_w});
     }
   }
 }
 
 void conv2d_backward_bias(int64_t pixels, int64_t K, const float* dy, float* db) {
   double* totals = reinterpret_cast<double*>(scratch(Slot::rows, 2 * K));
-  sum_chunks(pixels, 1024, K, totals, [&](int64_t p, int64_t count, float* sums) { simd_kernels().column_sums(count, K, dy + p * K, sums); });
+  sum_chunks(pixels, 1024, K, totals,
+             [&](int64_t p, int64_t count, float* sums) { simd_kernels().column_sums(count, K, dy + p * K, sums); });
   for (int64_t k = 0; k < K; ++k) db[k] = float(totals[k]);
 }
 

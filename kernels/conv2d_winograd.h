@@ -13,7 +13,7 @@ namespace echodiff::cpu {
 bool winograd_suits(const Conv2dGeometry&);
 
 // As the functions of conv2d.h, for geometries that suit.
-void winograd_forward(const Conv2dGeometry&, const float* x, const float* w, const float* bias, float* y);
+void winograd_forward(const Conv2dGeometry&, const float* x, const float* packed, const float* bias, float* y);
 void winograd_backward_data(const Conv2dGeometry&, const float* dy, const float* w, const float* bias, float* dx);
 void winograd_backward_weight(const Conv2dGeometry&, const float* x, const float* dy, float* dw);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/thread_pool.h"
@@ -15,8 +16,8 @@ constexpr int64_t kTile = 4;  // outputs a side
 
 int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// A stack of 36 matrices [rows][columns] in working memory. Strides are no multiple of 4 KiB: frequencies and rows would
-// fall into one cache set otherwise.
+// A stack of 36 matrices [rows][columns] in working memory. Strides are no multiple of 4 KiB: frequencies and rows
+// would fall into one cache set otherwise.
 struct Frequencies {
   float* data;
   int64_t row, frequency;  // strides
@@ -73,12 +74,14 @@ Window window(const float* x, int64_t H, int64_t W, int64_t C, int64_t n, int64_
 struct Problem {
   int64_t N, H, W, C, out_h, out_w, K, padding_h, padding_w;
   const float* x;
+  const float* w;  // packed as by conv2d_pack: from C to K channels
   const float* bias;
   float* y;
 };
 
 // v = the transformed samples of tiles [t0, t1)
-void transform_input(const Problem& p, const Tiling& tiles, int64_t t0, int64_t t1, const Frequencies& v, int64_t row0) {
+void transform_input(const Problem& p, const Tiling& tiles, int64_t t0, int64_t t1, const Frequencies& v,
+                     int64_t row0) {
   for (int64_t t = t0; t < t1; ++t) {
     const Tiling::Place at = tiles.place(t);
     const Window d = window(p.x, p.H, p.W, p.C, at.n, at.h - p.padding_h, at.w - p.padding_w, kTile + 2);
@@ -86,10 +89,11 @@ void transform_input(const Problem& p, const Tiling& tiles, int64_t t0, int64_t 
   }
 }
 
-// Input channels are summed in chunks: the transformed weights of one chunk and one panel of outputs fit a core's cache.
+// Input channels are summed in chunks: the transformed weights of one chunk and one panel of outputs fit a core's
+// cache.
 constexpr int64_t kDepth = 64;
 
-// One frequency of such weights, or one tap of such kernels: [depth][tile_columns] and 64 bytes, as in Frequencies.
+// One frequency of such weights: [depth][tile_columns] and 64 bytes, as in Frequencies.
 int64_t weight_stride(int64_t depth) { return depth * simd_kernels().tile_columns + 16; }
 
 // m (+)= the products of tiles [0, count) with the channels [c0, c0 + depth) of u, 36 times weight_stride(depth).
@@ -105,29 +109,28 @@ void multiply(int64_t count, int64_t c0, int64_t depth, const Frequencies& v, co
 }
 
 // The outputs of tiles [t0, t0 + count), channels [k0, ..) of one panel, from the sums m.
-void transform_output(const Problem& p, const Tiling& tiles, int64_t t0, int64_t count, int64_t k0, const Frequencies& m) {
+void transform_output(const Problem& p, const Tiling& tiles, int64_t t0, int64_t count, int64_t k0,
+                      const Frequencies& m) {
   const SimdKernels& simd = simd_kernels();
   const int64_t width = std::min(simd.tile_columns, p.K - k0);
   for (int64_t i = 0; i < count; ++i) {
     const Tiling::Place at = tiles.place(t0 + i);
     float* y = p.y + ((at.n * p.out_h + at.h) * p.out_w + at.w) * p.K + k0;
-    simd.winograd_output(width, m.at(0, i), m.frequency, p.bias != nullptr ? p.bias + k0 : nullptr, y, p.out_w * p.K, p.K,
-                         at.rows, at.columns);
+    simd.winograd_output(width, m.at(0, i), m.frequency, p.bias != nullptr ? p.bias + k0 : nullptr, y, p.out_w * p.K,
+                         p.K, at.rows, at.columns);
   }
 }
 
-// pack(k0, c0, depth, taps): the weights from input channels [c0, c0 + depth) to the output channels from k0 on, zeros
-// beyond K; each tap [depth][tile_columns] at taps + tap * weight_stride(depth).
-template <class Pack>
-void convolve(const Problem& p, const Pack& pack) {
-  constexpr int64_t kBlock = 24;  // tiles a thread works on: their samples fit its cache; a multiple of every tile height
-  const int64_t R = simd_kernels().tile_rows, columns = simd_kernels().tile_columns, panels = (p.K + columns - 1) / columns;
+void convolve(const Problem& p) {
+  constexpr int64_t kBlock =
+      24;  // tiles a thread works on: their samples fit its cache; a multiple of every tile height
+  const int64_t R = simd_kernels().tile_rows, columns = simd_kernels().tile_columns,
+                panels = (p.K + columns - 1) / columns;
   const int64_t chunks = (p.C + kDepth - 1) / kDepth, chunk_size = kFrequencies * weight_stride(std::min(kDepth, p.C));
   const Tiling tiles(p.N, p.out_h, p.out_w);
   const auto transform_weight = [&](int64_t panel, int64_t c0, int64_t depth, float* u) {
-    float* taps = scratch(Slot::tile, 9 * weight_stride(depth));
-    pack(panel * columns, c0, depth, taps);
-    simd_kernels().winograd_weight(depth * columns, taps, weight_stride(depth), u, weight_stride(depth));
+    const float* taps = p.w + (panel * 9 * p.C + c0) * columns;
+    simd_kernels().winograd_weight(depth * columns, taps, p.C * columns, u, weight_stride(depth));
   };
   const auto for_chunks = [&](const auto& body) {
     for (int64_t c0 = 0; c0 < p.C; c0 += kDepth) body(c0, std::min(kDepth, p.C - c0));
@@ -153,7 +156,8 @@ void convolve(const Problem& p, const Pack& pack) {
     });
   });
   parallel_ranges(tiles.count(), kBlock, [&](int64_t begin, int64_t end) {
-    const Frequencies v = Frequencies::make(Slot::samples, kBlock, p.C), m = Frequencies::make(Slot::products, kBlock, columns);
+    const Frequencies v = Frequencies::make(Slot::samples, kBlock, p.C),
+                      m = Frequencies::make(Slot::products, kBlock, columns);
     transform_input(p, tiles, begin, end, v, 0);
     for (int64_t panel = 0; panel < panels; ++panel) {
       for_chunks([&](int64_t c0, int64_t depth) {
@@ -167,34 +171,28 @@ void convolve(const Problem& p, const Pack& pack) {
 }  // namespace
 
 bool winograd_suits(const Conv2dGeometry& g) {
-  const bool is_3x3 = g.R == 3 && g.S == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
-                      g.groups == 1 && g.padding_h <= 2 && g.padding_w <= 2;
+  const bool is_3x3 = g.R == 3 && g.S == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
+                      g.dilation_w == 1 && g.groups == 1 && g.padding_h <= 2 && g.padding_w <= 2;
   const int64_t tiles = Tiling(1, g.out_height, g.out_width).count();
   return is_3x3 && g.C >= 32 && g.K >= 32 && g.C % 16 == 0 && g.K % 16 == 0 && tiles >= 4 &&
          tiles * kFrequencies * 5 <= g.out_height * g.out_width * 9 * 2;
 }
 
-void winograd_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
-  const int64_t C = g.C, columns = simd_kernels().tile_columns;
-  const Problem problem{g.N, g.H, g.W, C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, bias, y};
-  convolve(problem, [&](int64_t k0, int64_t c0, int64_t depth, float* taps) {
-    const int64_t width = std::min(columns, g.K - k0);
-    if (width < columns) std::fill_n(taps, 9 * weight_stride(depth), 0.0f);
-    for (int64_t tap = 0; tap < 9; ++tap)
-      simd_kernels().transpose(width, depth, w + (k0 * 9 + tap) * C + c0, 9 * C, taps + tap * weight_stride(depth), columns);
-  });
+void winograd_forward(const Conv2dGeometry& g, const float* x, const float* packed, const float* bias, float* y) {
+  convolve({g.N, g.H, g.W, g.C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, packed, bias, y});
 }
 
 // dx is the convolution of dy with the weights turned by 180 degrees, C and K exchanged.
 void winograd_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
-  const int64_t columns = simd_kernels().tile_columns;
-  const Problem problem{g.N, g.out_height, g.out_width, g.K, g.H, g.W, g.C, 2 - g.padding_h, 2 - g.padding_w, dy, bias, dx};
-  convolve(problem, [&](int64_t c0, int64_t k0, int64_t depth, float* taps) {
-    const int64_t width = std::min(columns, g.C - c0);
-    if (width < columns) std::fill_n(taps, 9 * weight_stride(depth), 0.0f);
-    for (int64_t tap = 0; tap < 9; ++tap)
-      simd_kernels().copy_rows(depth, width, w + (k0 * 9 + 8 - tap) * g.C + c0, 9 * g.C, taps + tap * weight_stride(depth), columns);
+  const int64_t columns = simd_kernels().tile_columns, panels = (g.C + columns - 1) / columns;
+  float* packed = scratch(Slot::weights, panels * 9 * g.K * columns);
+  parallel_for(panels * 9, [&](int64_t piece) {
+    const int64_t c0 = piece / 9 * columns, tap = piece % 9;
+    pack_columns(std::min(columns, g.C - c0), g.K, {w + (8 - tap) * g.C + c0, 9 * g.C, 1},
+                 packed + piece * g.K * columns);
   });
+  convolve(
+      {g.N, g.out_height, g.out_width, g.K, g.H, g.W, g.C, 2 - g.padding_h, 2 - g.padding_w, dy, packed, bias, dx});
 }
 
 // Tiles are summed in chunks, and the chunks added in order: one running sum over all tiles would lose digits.
@@ -203,7 +201,8 @@ void winograd_backward_weight(const Conv2dGeometry& g, const float* x, const flo
   const SimdKernels& simd = simd_kernels();
   const int64_t R = simd.tile_rows, columns = simd.tile_columns, K = round_up(g.K, R), C = round_up(g.C, columns);
   const Tiling tiles(g.N, g.out_height, g.out_width);
-  const Problem problem{g.N, g.H, g.W, g.C, g.out_height, g.out_width, g.K, g.padding_h, g.padding_w, x, nullptr, nullptr};
+  const Problem problem{g.N,         g.H,         g.W, g.C,     g.out_height, g.out_width, g.K,
+                        g.padding_h, g.padding_w, x,   nullptr, nullptr,      nullptr};
   const Frequencies v = Frequencies::make(Slot::samples, kChunk, C), z = Frequencies::make(Slot::products, kChunk, K);
   const int64_t size = K * C + 16;  // of one frequency's sums
   float* sums = scratch(Slot::sums, kFrequencies * size);

@@ -49,4 +49,12 @@ void pack_columns(int64_t N, int64_t K, MatrixView<float> b, float* packed);
 void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc, bool accumulate);
 
 }  // namespace cpu
+
+namespace cuda {
+class Context;  // cuda/context.h
+
+// By cuBLASLt, T is float or Bfloat16; one stride of A and one of B must be 1. bias (N) is added to every row, or null.
+template <class T>
+void gemm(int64_t M, int64_t N, int64_t K, MatrixView<T> a, MatrixView<T> b, const T* bias, T* c, int64_t ldc, bool accumulate, Context&);
+}  // namespace cuda
 }  // namespace echodiff

@@ -30,36 +30,55 @@ KeyChunk key_chunk(const AttentionGeometry& g, int64_t i) {
   return {begin, std::min(kChunk, g.keys() - begin), g.kv_stride};
 }
 
-// qs (count, d) = scale softmax of `count` queries
+// qs (count, heads, d) = scale softmax of `count` queries, token by token: a token's heads are one long line of memory
 void query_softmax(const AttentionGeometry& g, int64_t count, const float* q, float* qs) {
-  for (int64_t i = 0; i < count; ++i) simd_kernels().softmax_row(g.d, 1.0f, float(g.scale), q + i * g.q_stride, qs + i * g.d);
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t h = 0; h < g.heads; ++h)
+      simd_kernels().softmax_row(g.d, 1.0f, float(g.scale), q + i * g.q_stride + h * g.d, qs + i * g.width() + h * g.d);
 }
 
-// One chunk's own softmax and context: largest (d), total (d), C (d, d) of the keys and values of one head.
-void chunk_context(const AttentionGeometry& g, const AttentionInputs<float>& in, int64_t b, int64_t h, const KeyChunk& chunk,
-                   const float* ones, float* block, float* largest, float* total, float* C) {
+// What one chunk of keys adds: the softmaxes' largest (heads, d) and total (heads, d), and C (heads, d, d).
+struct Part {
+  float *largest, *total, *C;
+  static int64_t size(const AttentionGeometry& g) { return 2 * g.width() + g.width() * g.d; }
+  Part(const AttentionGeometry& g, float* memory)
+      : largest(memory), total(memory + g.width()), C(memory + 2 * g.width()) {}
+};
+
+// One chunk's own softmax and context. block: working memory for (count, heads, d) twice.
+void chunk_context(const AttentionGeometry& g, const AttentionInputs<float>& in, int64_t b, const KeyChunk& chunk,
+                   const float* ones, float* block, const Part& part) {
   const SimdKernels& simd = simd_kernels();
-  const float *k = key_at(g, in, 0, b, h, chunk.begin), *v = key_at(g, in, 1, b, h, chunk.begin);
-  std::copy_n(k, g.d, largest);
-  std::fill_n(total, g.d, 0.0f);
-  simd.column_max(chunk.count, g.d, chunk.stride, k, largest);
-  simd.column_exp(chunk.count, g.d, chunk.stride, k, largest, ones, block);
-  simd.column_sums(chunk.count, g.d, block, total);
-  gemm(g.d, g.d, chunk.count, {block, 1, g.d}, {v, chunk.stride, 1}, C, g.d, false);
+  const int64_t width = g.width();
+  const float* k = key_at(g, in, 0, b, 0, chunk.begin);
+  float* values = block + chunk.count * width;
+  std::copy_n(k, width, part.largest);
+  std::fill_n(part.total, width, 0.0f);
+  simd.column_max(chunk.count, width, chunk.stride, k, part.largest);
+  simd.column_exp(chunk.count, width, chunk.stride, k, part.largest, ones, block);
+  simd.column_sums(chunk.count, width, block, part.total);
+  simd.copy_rows(chunk.count, width, key_at(g, in, 1, b, 0, chunk.begin), chunk.stride, values, width);
+  for (int64_t h = 0; h < g.heads; ++h)
+    gemm(g.d, g.d, chunk.count, {block + h * g.d, 1, width}, {values + h * g.d, width, 1}, part.C + h * g.d * g.d, g.d,
+         false);
 }
 
 // Chunks were scaled by their own largest keys: brings them to the largest of all, adds them and divides by the total.
-void join_contexts(int64_t d, int64_t chunks, int64_t stride, const float* parts, float* largest, float* total, float* C) {
-  std::copy_n(parts, d, largest);
+// Head h: largest (d), total (d), C (d, d).
+void join_contexts(const AttentionGeometry& g, int64_t chunks, int64_t h, float* parts, float* largest, float* total,
+                   float* C) {
+  const int64_t d = g.d;
+  const auto part = [&](int64_t i) { return Part(g, parts + i * Part::size(g)); };
+  std::copy_n(part(0).largest + h * d, d, largest);
   for (int64_t i = 1; i < chunks; ++i)
-    for (int64_t c = 0; c < d; ++c) largest[c] = std::max(largest[c], parts[i * stride + c]);
+    for (int64_t c = 0; c < d; ++c) largest[c] = std::max(largest[c], part(i).largest[h * d + c]);
   std::fill_n(total, d, 0.0f);
   std::fill_n(C, d * d, 0.0f);
   for (int64_t i = 0; i < chunks; ++i) {
-    const float *part = parts + i * stride, *part_total = part + d, *part_C = part_total + d;
+    const float* part_C = part(i).C + h * d * d;
     for (int64_t c = 0; c < d; ++c) {
-      const float factor = std::exp(part[c] - largest[c]);
-      total[c] += factor * part_total[c];
+      const float factor = std::exp(part(i).largest[h * d + c] - largest[c]);
+      total[c] += factor * part(i).total[h * d + c];
       for (int64_t e = 0; e < d; ++e) C[c * d + e] += factor * part_C[c * d + e];
     }
   }
@@ -69,58 +88,65 @@ void join_contexts(int64_t d, int64_t chunks, int64_t stride, const float* parts
 
 }  // namespace
 
-void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<float>& in, const LinearAttentionState<float>& state,
-                              float* y) {
-  const int64_t d = g.d, heads = g.heads, square = packed_size(d, d), key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
-  const int64_t part_size = 2 * d + d * d;
-  float* parts = scratch(Slot::sums, g.B * heads * key_parts * part_size);  // [b][h][chunk]
+void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<float>& in,
+                              const LinearAttentionState<float>& state, float* y) {
+  const int64_t d = g.d, heads = g.heads, width = g.width(), square = packed_size(d, d);
+  const int64_t key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
+  float* parts = scratch(Slot::sums, g.B * key_parts * Part::size(g));  // [b][chunk]
   parallel_for(g.B * key_parts, [&](int64_t piece) {
-    const int64_t b = piece / key_parts, i = piece % key_parts;
-    float* ones = scratch(Slot::attention, d + kChunk * d);
-    std::fill_n(ones, d, 1.0f);
-    for (int64_t h = 0; h < heads; ++h) {
-      float* part = parts + ((b * heads + h) * key_parts + i) * part_size;
-      chunk_context(g, in, b, h, key_chunk(g, i), ones, ones + d, part, part + d, part + 2 * d);
-    }
+    float* ones = scratch(Slot::attention, width + 2 * kChunk * width);
+    std::fill_n(ones, width, 1.0f);
+    chunk_context(g, in, piece / key_parts, key_chunk(g, piece % key_parts), ones, ones + width,
+                  Part(g, parts + piece * Part::size(g)));
   });
   float* packed = scratch(Slot::packed_a, g.B * heads * square);
   parallel_for(g.B * heads, [&](int64_t i) {
     float* C = state.context + i * d * d;
-    join_contexts(d, key_parts, part_size, parts + i * key_parts * part_size, state.largest + i * d, state.total + i * d, C);
+    join_contexts(g, key_parts, i % heads, parts + i / heads * key_parts * Part::size(g), state.largest + i * d,
+                  state.total + i * d, C);
     pack_columns(d, d, {C, d, 1}, packed + i * square);
   });
   parallel_for(g.B * query_parts, [&](int64_t piece) {
     const int64_t b = piece / query_parts, i = piece % query_parts * kChunk, count = std::min(kChunk, g.Lq - i);
-    float* block = scratch(Slot::attention, kChunk * d);
-    for (int64_t h = 0; h < heads; ++h) {
-      query_softmax(g, count, in.q + (b * g.Lq + i) * g.q_stride + h * d, block);
-      gemm_packed(count, d, d, {block, d, 1}, packed + (b * heads + h) * square, y + (b * g.Lq + i) * g.width() + h * d, g.width(), false);
-    }
+    float* block = scratch(Slot::attention, kChunk * width);
+    query_softmax(g, count, in.q + (b * g.Lq + i) * g.q_stride, block);
+    for (int64_t h = 0; h < heads; ++h)
+      gemm_packed(count, d, d, {block + h * d, width, 1}, packed + (b * heads + h) * square,
+                  y + (b * g.Lq + i) * width + h * d, width, false);
   });
 }
 
-void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<float>& in, const LinearAttentionState<const float>& state,
-                               const float* dy, const AttentionGradients<float>& out) {
+void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<float>& in,
+                               const LinearAttentionState<const float>& state, const float* dy,
+                               const AttentionGradients<float>& out) {
   const SimdKernels& simd = simd_kernels();
   const int64_t d = g.d, heads = g.heads, width = g.width(), square = packed_size(d, d);
   const int64_t key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
   float* packed = scratch(Slot::packed_a, g.B * heads * 2 * square);  // per head: context^T; later gradient^T, gradient
-  parallel_for(g.B * heads, [&](int64_t i) { pack_columns(d, d, {state.context + i * d * d, 1, d}, packed + i * 2 * square); });
-  float* gradients = scratch(Slot::sums, g.B * heads * query_parts * d * d + g.B * 2 * g.M * width + g.B * heads * 2 * d);  // [b][h][chunk]
-  float* dmemory = gradients + g.B * heads * query_parts * d * d;  // per batch
-  float* rows = dmemory + g.B * 2 * g.M * width;                   // per head: m and 1 / total
+  parallel_for(g.B * heads, [&](int64_t i) {
+    pack_columns(d, d, {state.context + i * d * d, 1, d}, packed + i * 2 * square);
+  });
+  float* gradients = scratch(
+      Slot::sums, g.B * heads * query_parts * d * d + g.B * 2 * g.M * width + g.B * heads * 2 * d);  // [b][h][chunk]
+  float* dmemory = gradients + g.B * heads * query_parts * d * d;                                    // per batch
+  float* rows = dmemory + g.B * 2 * g.M * width;  // per head: m and 1 / total
   parallel_for(g.B * query_parts, [&](int64_t piece) {
-    const int64_t b = piece / query_parts, part = piece % query_parts, i = part * kChunk, count = std::min(kChunk, g.Lq - i);
-    float *block = scratch(Slot::attention, 2 * kChunk * d), *dblock = block + kChunk * d;
+    const int64_t b = piece / query_parts, part = piece % query_parts, i = part * kChunk,
+                  count = std::min(kChunk, g.Lq - i);
+    const int64_t at = (b * g.Lq + i) * g.q_stride;
+    float *block = scratch(Slot::attention, 2 * kChunk * width), *dblock = block + kChunk * width;
+    query_softmax(g, count, in.q + at, block);
     for (int64_t h = 0; h < heads; ++h) {
-      const int64_t head = b * heads + h, at = (b * g.Lq + i) * g.q_stride + h * d;
+      const int64_t head = b * heads + h;
       const float* gradient = dy + (b * g.Lq + i) * width + h * d;
-      query_softmax(g, count, in.q + at, block);
-      gemm_packed(count, d, d, {gradient, width, 1}, packed + head * 2 * square, dblock, d, false);
-      gemm(d, d, count, {block, 1, d}, {gradient, width, 1}, gradients + (head * query_parts + part) * d * d, d, false);
-      for (int64_t r = 0; r < count; ++r)
-        simd.softmax_row_backward(d, block + r * d, dblock + r * d, float(1 / g.scale), 1.0f, out.dq + at + r * g.q_stride);
+      gemm_packed(count, d, d, {gradient, width, 1}, packed + head * 2 * square, dblock + h * d, width, false);
+      gemm(d, d, count, {block + h * d, 1, width}, {gradient, width, 1},
+           gradients + (head * query_parts + part) * d * d, d, false);
     }
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t c = 0; c < width; c += d)
+        simd.softmax_row_backward(d, block + r * width + c, dblock + r * width + c, float(1 / g.scale), 1.0f,
+                                  out.dq + at + r * g.q_stride + c);
   });
   parallel_for(g.B * heads, [&](int64_t head) {
     float* sum = gradients + head * query_parts * d * d;
@@ -143,10 +169,12 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
       float* dk = memory ? dmemory + (b * 2 * g.M + chunk.begin) * width + h * d : out.dk + token;
       float* dv = memory ? dk + g.M * width : out.dv + token;
       const float *mean = rows + head * 2 * d, *turned = packed + head * 2 * square;
-      simd.column_exp(chunk.count, d, chunk.stride, key_at(g, in, 0, b, h, chunk.begin), state.largest + head * d, mean + d, block);
+      simd.column_exp(chunk.count, d, chunk.stride, key_at(g, in, 0, b, h, chunk.begin), state.largest + head * d,
+                      mean + d, block);
       gemm_packed(chunk.count, d, d, {key_at(g, in, 1, b, h, chunk.begin), chunk.stride, 1}, turned, dblock, d, false);
       gemm_packed(chunk.count, d, d, {block, d, 1}, turned + square, dv, chunk.stride, false);
-      for (int64_t r = 0; r < chunk.count; ++r) simd.product_of_difference(d, block + r * d, dblock + r * d, mean, dk + r * chunk.stride);
+      for (int64_t r = 0; r < chunk.count; ++r)
+        simd.product_of_difference(d, block + r * d, dblock + r * d, mean, dk + r * chunk.stride);
     }
   });
   sum_over_batch(g.B, 2 * g.M * width, dmemory, out.dmemory);

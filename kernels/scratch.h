@@ -7,7 +7,7 @@
 
 namespace echodiff {
 
-enum class Slot { packed_a, packed_b, edge, rows, tile, attention, sums, samples, products, count };
+enum class Slot { packed_a, packed_b, edge, rows, tile, attention, sums, samples, products, weights, count };
 
 // n uninitialised elements, 64-byte aligned. Valid until this thread asks for the same slot again.
 float* scratch(Slot slot, int64_t n);

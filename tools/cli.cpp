@@ -79,7 +79,7 @@ std::string missing_subcommand(const Options& root) {
 
 std::string resolve_device(const std::string& device) {
   check_input(device != "cuda", Fault::kNoDevice,
-              "--device cuda: this build has no CUDA; use --device cpu, or build where the CUDA toolkit is found");
+              "--device cuda: the programs do not run on a GPU yet; use --device cpu");
   return "cpu";
 }
 

@@ -19,10 +19,30 @@ std::string text_of(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
+// What stopping trajectories saved, in calls and in time, against finishing all of them in full batches. A slot that
+// stays empty costs time and no call: their ratio says how well slots are refilled.
+void write_savings(Json& json, const SamplerTotals& totals, int64_t calls_if_finished) {
+  const int64_t calls = totals.unet_calls + totals.unused_calls;
+  const double all = double(totals.begun * calls_if_finished);
+  const double saved = all > 0 ? 1 - double(calls) / all : 0;
+  json["calls_saved"] = saved;
+  if (totals.full_batch_calls == 0 || saved <= 0) return;
+  const double per_call = totals.full_batch_seconds / double(totals.full_batch_calls);
+  json["unet_seconds_per_call_in_a_full_batch"] = per_call;
+  json["unet_seconds_saved"] = 1 - totals.unet_seconds / (all * per_call);
+  json["seconds_saved_per_calls_saved"] = (1 - totals.unet_seconds / (all * per_call)) / saved;
+}
+
 }  // namespace
 
-SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded)
-    : directory_(directory), keep_discarded_(keep_discarded) {
+SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
+    : directory_(directory),
+      keep_discarded_(keep_discarded),
+      calls_if_finished_(job.plan.count() * (job.guidance == 1 ? 1 : 2)),
+      ledger_(job.accept_per_mask    ? CostLedger::Unit::mask
+              : job.policy.group > 1 ? CostLedger::Unit::group
+                                     : CostLedger::Unit::trajectory,
+              int64_t(job.conditions.size()), job.policy.group) {
   std::error_code error;
   const bool free =
       !fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error));
@@ -31,7 +51,8 @@ SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded)
   make_directories(directory + "/images");
   if (keep_discarded) make_directories(directory + "/discarded");
   lines_.open(directory + "/samples.jsonl", std::ios::binary);
-  check_input(lines_.is_open(), Fault::kCannotCreate, directory,
+  seconds_.open(directory + "/seconds.jsonl", std::ios::binary);
+  check_input(lines_.is_open() && seconds_.is_open(), Fault::kCannotCreate, directory,
               "/samples.jsonl: cannot be created; check the folder's rights");
 }
 
@@ -49,10 +70,14 @@ void SampleFolder::write(const SampleRecord& record, const std::string& mask, ui
   line["reason"] = record.reason;
   line["final_score"] = record.final_score ? Json(*record.final_score) : Json();
   line["halted_t"] = record.halted_t ? Json(*record.halted_t) : Json();
+  if (record.ancestor) line["ancestor"] = *record.ancestor;
   line["scores"] = Json::array();
   for (const Score& score : record.scores) line["scores"].push_back(Json::array({score.t, score.value}));
   lines_ << text_of(line, -1) << '\n' << std::flush;
-  check_input(lines_.good(), Fault::kIo, directory_, "/samples.jsonl: writing failed; is the disk full?");
+  seconds_ << text_of(Json{{"index", record.index}, {"seconds", record.seconds}}, -1) << '\n' << std::flush;
+  ledger_.add(record);
+  check_input(lines_.good() && seconds_.good(), Fault::kIo, directory_,
+              "/samples.jsonl: writing failed; is the disk full?");
 }
 
 void SampleFolder::write_config(const std::string& toml) const { write_file_atomic(directory_ + "/config.toml", toml); }
@@ -65,14 +90,24 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["accepted_rate"] = totals.trajectories > 0 ? Json(kept / trajectories) : Json();
   json["unet_calls"] = totals.unet_calls;
   json["unet_calls_per_accepted"] = totals.kept > 0 ? Json(double(totals.unet_calls) / kept) : Json();
+  const std::optional<CostInterval> interval = ledger_.calls_per_kept();
+  json["unet_calls_per_accepted_95"] = interval ? Json::array({interval->low, interval->high}) : Json();
+  json["distinct_accepted"] = ledger_.distinct();
+  json["reasons"] = Json::object();
+  for (const auto& [reason, sums] : ledger_.reasons())
+    json["reasons"][reason] = {{"trajectories", sums.trajectories}, {"unet_calls", sums.unet_calls}};
   json["unet_calls_unused"] = totals.unused_calls;
   json["seconds"] = facts.seconds;
   json["images_per_second"] = facts.seconds > 0 ? Json(kept / facts.seconds) : Json();
   json["unet_seconds"] = totals.unet_seconds;
   json["scorer_seconds"] = totals.scorer_seconds;
   json["scored_images"] = totals.scored_images;
+  write_savings(json, totals, calls_if_finished_);
   json["interrupted"] = totals.interrupted;
+  json["simulated"] = facts.simulated;
   json["policy"] = facts.policy;
+  json["judge"] = facts.judge.empty() ? Json() : Json(facts.judge);
+  json["final_judge"] = facts.final_judge.empty() ? Json() : Json(facts.final_judge);
   json["tau"] = facts.tau;
   json["score_on"] = facts.score_on;
   json["keep"] = facts.keep;

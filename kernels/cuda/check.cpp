@@ -44,10 +44,12 @@ bool is_sticky(cudaError_t status) {
 void check_cuda(cudaError_t status, std::source_location where) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // or the next check reports this failure again
-  throw Error(fault_of(status),
-              concat_message("cuda: ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ") at ", where.file_name(), ":",
-                             where.line(), is_sticky(status) ? "; the device's context is lost, start again from the last checkpoint" : ""),
-              where);
+  throw Error(
+      fault_of(status),
+      concat_message("cuda: ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ") at ", where.file_name(),
+                     ":", where.line(),
+                     is_sticky(status) ? "; the device's context is lost, start again from the last checkpoint" : ""),
+      where);
 }
 
 }  // namespace echodiff::cuda

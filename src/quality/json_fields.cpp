@@ -78,6 +78,8 @@ std::string JsonFields::text_or(const std::string& key, const std::string& fallb
   return has(key) ? text(key) : fallback;
 }
 
+JsonFields JsonFields::object(const std::string& key) { return {take(key, "an object"), place_ + ": " + key}; }
+
 std::vector<JsonFields> JsonFields::objects(const std::string& key) {
   const nlohmann::json& list = take(key, "an array of objects");
   check_input(list.is_array(), Fault::kBadInput, place_, ": ", key, ": expected an array, found ", list.type_name());

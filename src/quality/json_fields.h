@@ -20,6 +20,7 @@ class JsonFields {
   int64_t count(const std::string& key);  // an integer >= 0
   std::string text(const std::string& key);
   std::string text_or(const std::string& key, const std::string& fallback);
+  JsonFields object(const std::string& key);
   std::vector<JsonFields> objects(const std::string& key);  // an array of objects
   // Throws when a key was never taken: a typo would otherwise pass silently.
   void done() const;

@@ -20,8 +20,9 @@ namespace echodiff {
 
 // x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance.
 using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition)>;
-// images (n, 1, H, W) in [-1, 1] -> n scores in 0..1. Must give a picture the same score in any batch.
-using Judge = std::function<std::vector<double>(const Tensor& images)>;
+// images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W) -> n scores in
+// 0..1. Must give a picture the same score in any batch.
+using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;
 // The `draw`-th noise of trajectory `index`: 0 is x_T, i + 1 is drawn by step i.
 using NoiseSource = std::function<void(int64_t index, int64_t draw, float* out, int64_t count)>;
 
@@ -36,12 +37,14 @@ struct SamplerJob {
   std::function<SamplingPlan(int64_t t)> tail;
   std::vector<Tensor> conditions;  // (1, P, H, W) each, all of one shape; trajectory i takes number i mod their count
   NoiseSource noise;               // default_noise(seed)
-  int64_t count = 0;               // trajectories 0..count-1
+  int64_t first = 0, count = 0;    // trajectories first..count-1
   int64_t batch = 8;
-  int64_t shard = 0, shards = 1;  // only trajectories of index % shards == shard
-  std::optional<int64_t> accept;  // stop after so many kept, counted in index order
-  double guidance = 1;            // other than 1: two calls a step (condition.h)
-  double tau = 0.95;              // the finished picture must reach it, where the policy judges that
+  int64_t shard = 0, shards = 1;           // only trajectories of index % shards == shard
+  std::optional<int64_t> accept;           // stop after so many kept, counted in index order
+  std::optional<int64_t> accept_per_mask;  // no more than so many of each condition, counted in index order
+  double guidance = 1;                     // other than 1: two calls a step (condition.h)
+  Judge final_judge;                       // of finished pictures; empty: the one that judges on the way
+  double tau = 0.95;                       // the finished picture must reach it, where the policy judges that
   ScoreOn score_on = ScoreOn::x0hat;
   Keep keep = Keep::finish;
 };
@@ -53,6 +56,8 @@ struct SampleRecord {
   std::string reason;                 // reached_tau, reached_tau_early, no_policy; stagnation, final_score, ...
   std::optional<double> final_score;  // of `image`, where it was made
   std::optional<int64_t> halted_t;    // the time at which the policy decided, if before the end
+  std::optional<int64_t> ancestor;    // the trajectory whose state it took over last
+  double seconds = 0;                 // its shares of the network's and the judge's time
   std::vector<Score> scores;
   GrayImage image;  // what is kept; of one dropped on its way: x0_hat where it stopped
   bool kept() const { return decision != "discarded"; }
@@ -60,16 +65,26 @@ struct SampleRecord {
 
 struct SamplerTotals {
   int64_t trajectories = 0, kept = 0, unet_calls = 0;  // of the records handed out
+  int64_t begun = 0;                                   // trajectories, handed out or not
   int64_t unused_calls = 0;  // of trajectories begun beyond the one that `accept` stopped at, or interrupted
   int64_t scored_images = 0;
   double unet_seconds = 0, scorer_seconds = 0;
+  int64_t full_batch_calls = 0;  // of calls with no slot empty, and their time: what a call costs in a full batch
+  double full_batch_seconds = 0;
   bool interrupted = false;
 };
 
+// One trajectory after a step.
+struct Stepped {
+  int64_t index = 0, condition = 0;
+  int64_t step = 0, t = 0, next_t = 0;  // the step just taken: x0_hat is of time t, x of next_t
+  const SampleState* state = nullptr;
+};
+
 struct SamplerHooks {
-  std::function<void(const SampleRecord&)> on_record;                            // in index order
-  std::function<void(int64_t index, int64_t step, const SampleState&)> on_step;  // after each step
-  std::function<void(int64_t done, int64_t total)> on_progress;                  // in steps of the plan
+  std::function<void(const SampleRecord&)> on_record;            // in index order
+  std::function<void(const std::vector<Stepped>&)> on_step;      // after each call, all slots
+  std::function<void(int64_t done, int64_t total)> on_progress;  // in steps of the plan
   std::function<bool()> stop;  // asked before each call: true hands out what is decided and returns
 };
 

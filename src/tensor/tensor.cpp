@@ -11,6 +11,8 @@ struct Tensor::Impl {
   Shape shape;
   DType dtype = DType::f32;
   std::shared_ptr<Storage> storage;
+  std::shared_ptr<Storage> derived;  // of the elements at derived_version
+  uint64_t derived_version = 0;
   bool requires_grad = false;
   std::shared_ptr<Node> node;
   Tensor grad;
@@ -56,9 +58,15 @@ std::vector<double> Tensor::to_vector() const {
     int64_t offset = 0;
     for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
     switch (dtype()) {
-      case DType::f32: value = double(data<float>()[offset]); break;
-      case DType::f64: value = data<double>()[offset]; break;
-      case DType::i64: value = double(data<int64_t>()[offset]); break;
+      case DType::f32:
+        value = double(data<float>()[offset]);
+        break;
+      case DType::f64:
+        value = data<double>()[offset];
+        break;
+      case DType::i64:
+        value = double(data<int64_t>()[offset]);
+        break;
     }
     for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
   }
@@ -88,13 +96,19 @@ Tensor Tensor::to(DType target) const {
     for (int64_t i = 0; i < n; ++i) into[i] = std::remove_reference_t<decltype(into[i])>(from[i]);
   };
   const auto from = [&](auto* into) {
-    if (dtype() == DType::f32) convert(data<float>(), into);
-    else if (dtype() == DType::f64) convert(data<double>(), into);
-    else convert(data<int64_t>(), into);
+    if (dtype() == DType::f32)
+      convert(data<float>(), into);
+    else if (dtype() == DType::f64)
+      convert(data<double>(), into);
+    else
+      convert(data<int64_t>(), into);
   };
-  if (target == DType::f32) from(out.mutable_data<float>());
-  else if (target == DType::f64) from(out.mutable_data<double>());
-  else from(out.mutable_data<int64_t>());
+  if (target == DType::f32)
+    from(out.mutable_data<float>());
+  else if (target == DType::f64)
+    from(out.mutable_data<double>());
+  else
+    from(out.mutable_data<int64_t>());
   return out;
 }
 void Tensor::copy_from(const Tensor& other) {
@@ -116,6 +130,18 @@ void Tensor::set_grad(Tensor grad) {
         " for a tensor ", shape());
   impl_->grad = std::move(grad);
 }
+const float* Tensor::derived(int64_t count, const std::function<void(float*)>& make) const {
+  check(defined(), "tensor: undefined");
+  if (impl_->derived == nullptr || impl_->derived_version != version()) {
+    impl_->derived = nullptr;  // its memory may serve again
+    const std::shared_ptr<Storage> made = std::make_shared<Storage>(count * int64_t(sizeof(float)));
+    make(static_cast<float*>(made->data()));
+    impl_->derived = made;
+    impl_->derived_version = version();
+  }
+  return static_cast<const float*>(impl_->derived->data());
+}
+
 const std::shared_ptr<Node>& Tensor::node() const {
   check(defined(), "tensor: undefined");
   return impl_->node;
@@ -139,9 +165,12 @@ Tensor empty_like(const Tensor& x) { return Tensor::make(x.shape(), x.dtype()); 
 Tensor full(const Shape& shape, double value, DType dtype) {
   Tensor x = empty(shape, dtype);
   const int64_t n = x.count();
-  if (dtype == DType::f32) std::fill_n(x.mutable_data<float>(), n, float(value));
-  else if (dtype == DType::f64) std::fill_n(x.mutable_data<double>(), n, value);
-  else std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
+  if (dtype == DType::f32)
+    std::fill_n(x.mutable_data<float>(), n, float(value));
+  else if (dtype == DType::f64)
+    std::fill_n(x.mutable_data<double>(), n, value);
+  else
+    std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
   return x;
 }
 Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
@@ -174,9 +203,12 @@ void scatter_logical(const From* values, const Shape& shape, T* out) {
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype) {
   check(int64_t(values.size()) == shape.count(), "from_vector: ", values.size(), " values for shape ", shape);
   Tensor x = empty(shape, dtype);
-  if (dtype == DType::f32) scatter_logical(values.data(), shape, x.mutable_data<float>());
-  else if (dtype == DType::f64) scatter_logical(values.data(), shape, x.mutable_data<double>());
-  else scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
+  if (dtype == DType::f32)
+    scatter_logical(values.data(), shape, x.mutable_data<float>());
+  else if (dtype == DType::f64)
+    scatter_logical(values.data(), shape, x.mutable_data<double>());
+  else
+    scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
   return x;
 }
 Tensor from_values(const Shape& shape, const float* values) {

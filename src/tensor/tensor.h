@@ -29,16 +29,20 @@ class Tensor {
 
   // The elements in memory order (channels-last for rank 4). T must be the dtype's type.
   template <class T>
-  const T* data() const { return static_cast<const T*>(read(dtype_of<T>())); }
+  const T* data() const {
+    return static_cast<const T*>(read(dtype_of<T>()));
+  }
   // Writing: only for freshly made tensors and, under NoGrad, for parameters. Throws if autograd recorded this tensor.
   template <class T>
-  T* mutable_data() { return static_cast<T*>(write(dtype_of<T>())); }
-  double item() const;                   // the value of a one-element tensor
+  T* mutable_data() {
+    return static_cast<T*>(write(dtype_of<T>()));
+  }
+  double item() const;                    // the value of a one-element tensor
   std::vector<double> to_vector() const;  // all elements in logical row-major order
 
-  Tensor clone() const;             // a copy, outside the graph
-  Tensor detach() const;            // the same memory, outside the graph
-  Tensor to(DType dtype) const;     // converted copy (outside the graph); itself when nothing changes
+  Tensor clone() const;                 // a copy, outside the graph
+  Tensor detach() const;                // the same memory, outside the graph
+  Tensor to(DType dtype) const;         // converted copy (outside the graph); itself when nothing changes
   void copy_from(const Tensor& other);  // same shape and dtype; under NoGrad
 
   // Autograd (autograd.h)
@@ -52,6 +56,10 @@ class Tensor {
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
   // The same memory seen under another shape with the same memory order (used by reshape).
   Tensor alias(const Shape& shape) const;
+
+  // `count` elements that `make` computes from this tensor's (a weight packed for a kernel's inner loop): computed
+  // once, kept until the next write.
+  const float* derived(int64_t count, const std::function<void(float*)>& make) const;
 
   static Tensor make(const Shape& shape, DType dtype);  // uninitialised
   void attach(std::shared_ptr<Node> node);              // record() only
@@ -70,7 +78,7 @@ Tensor full(const Shape& shape, double value, DType dtype = DType::f32);
 Tensor arange(int64_t n);  // i64: 0, 1, .., n-1
 // From values in logical row-major order.
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype = DType::f32);
-Tensor from_values(const Shape& shape, const float* values);       // f32, logical row-major order
-Tensor from_indices(const std::vector<int64_t>& values);           // i64 (n)
+Tensor from_values(const Shape& shape, const float* values);  // f32, logical row-major order
+Tensor from_indices(const std::vector<int64_t>& values);      // i64 (n)
 
 }  // namespace echodiff

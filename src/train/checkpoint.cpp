@@ -106,10 +106,17 @@ void prune(const fs::path& folder, const std::string& newest, int64_t keep) {
 
 }  // namespace
 
-std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, Metadata metadata) {
+std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
+  std::vector<StoredType> types;
+  for (const NamedTensor& entry : tensors) types.push_back(stored_as(entry.tensor.dtype()));
+  return encode_checkpoint(tensors, types, metadata);
+}
+
+std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std::vector<StoredType>& types,
+                              Metadata metadata) {
   metadata[kSeal] = kZeros;
   for (const NamedTensor& entry : tensors) metadata[kPerTensor + entry.name] = tensor_hash(entry.tensor);
-  std::string bytes = encode_safetensors(tensors, metadata);
+  std::string bytes = encode_safetensors(tensors, types, metadata);
   const size_t seal = seal_position(bytes);
   check(seal != std::string::npos, "encode_checkpoint: the header has no place for its hash");
   bytes.replace(seal, kZeros.size(), header_hash(bytes, seal));
@@ -143,6 +150,11 @@ std::string save_checkpoint(const std::string& run, int64_t step, const std::vec
   fs::create_symlink("checkpoints/latest", fs::path(run) / "latest", ignored);
   prune(folder, name, keep);
   return path;
+}
+
+std::string file_hash(const std::string& path) {
+  const std::string bytes = read_file(path);
+  return hex(XXH3_64bits(bytes.data(), bytes.size()));
 }
 
 std::string latest_checkpoint(const std::string& run) {

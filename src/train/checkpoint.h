@@ -19,7 +19,10 @@ namespace echodiff {
 using Metadata = std::map<std::string, std::string>;
 
 // The file's bytes with all hashes filled in: a function of the arguments alone.
-std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, Metadata metadata);
+std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const Metadata& metadata);
+// The same with tensor i stored as types[i].
+std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std::vector<StoredType>& types,
+                              Metadata metadata);
 
 // Reads a file that encode_checkpoint made; the hashes are taken out of its metadata. Throws Error: kMissingInput;
 // kBadInput when any bit differs from what was written, or it was not made here.
@@ -35,6 +38,9 @@ SafetensorsFile parse_weights(const std::string& bytes, const std::string& path)
 // (kInternal); kCannotCreate or kIo when writing fails. Returns the path.
 std::string save_checkpoint(const std::string& run, int64_t step, const std::vector<NamedTensor>& tensors,
                             const Metadata& metadata, int64_t keep);
+
+// The XXH3-64 of a file's bytes in hexadecimal: names a checkpoint whatever its path.
+std::string file_hash(const std::string& path);
 
 // The path of the checkpoint that `latest` names; "" when the run has none yet. Throws Error(kBadInput) when `latest`
 // is not a checkpoint's name.

@@ -11,57 +11,12 @@
 #include "quality/policy/none.h"
 #include "quality/policy/paper.h"
 #include "quality/policy/posthoc.h"
+#include "tests/quality/fake_sampling.h"
 
 namespace echodiff {
 namespace {
 
-constexpr int64_t kSize = 4, kPixels = kSize * kSize, kT = 20;
-
-// eps = a function of x, t and the first plane of each pixel.
-Tensor fake_network(const Tensor& x, const Tensor& t, const Tensor& condition) {
-  Tensor out = empty_like(x);
-  const int64_t planes = condition.dim(1);
-  for (int64_t i = 0; i < x.count(); ++i)
-    out.mutable_data<float>()[i] = 0.8f * x.data<float>()[i] + 0.01f * float(t.data<int64_t>()[i / kPixels]) -
-                                   0.2f * condition.data<float>()[i * planes];
-  return out;
-}
-
-std::vector<double> fake_judge(const Tensor& images) {
-  std::vector<double> scores;
-  for (int64_t n = 0; n < images.dim(0); ++n) {
-    double sum = 0;
-    for (int64_t i = 0; i < kPixels; ++i) sum += double(images.data<float>()[n * kPixels + i]);
-    scores.push_back(1 / (1 + std::exp(-3 * sum / kPixels)));
-  }
-  return scores;
-}
-
-SamplerJob make_job(const Policy& policy) {
-  SamplerJob job;
-  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddpm});
-  job.policy = policy;
-  job.conditions = {full({1, 2, kSize, kSize}, 0), full({1, 2, kSize, kSize}, 1), full({1, 2, kSize, kSize}, 0.5)};
-  job.noise = default_noise(7);
-  job.count = 30;
-  job.tau = 0.5;
-  return job;
-}
-
 Policy watching() { return paper_policy({.tau = 0.55, .window = 3, .delta = 0.002, .warm_up = 0.2, .every = 2}); }
-
-struct Outcome {
-  std::vector<SampleRecord> records;
-  SamplerTotals totals;
-};
-
-Outcome run(const SamplerJob& job) {
-  Outcome outcome;
-  SamplerHooks hooks;
-  hooks.on_record = [&](const SampleRecord& record) { outcome.records.push_back(record); };
-  outcome.totals = run_sampler(job, fake_network, fake_judge, hooks);
-  return outcome;
-}
 
 void expect_same(const SampleRecord& a, const SampleRecord& b) {
   EXPECT_EQ(a.index, b.index);
@@ -82,13 +37,13 @@ void expect_same(const Outcome& a, const Outcome& b) {
 
 TEST(Sampler, TheTrialHasEveryKindOfDecision) {
   std::vector<std::string> reasons;
-  for (const SampleRecord& record : run(make_job(watching())).records) reasons.push_back(record.reason);
+  for (const SampleRecord& record : run(fake_job(watching())).records) reasons.push_back(record.reason);
   for (const char* reason : {"stagnation", "reached_tau_early"})
     EXPECT_NE(std::find(reasons.begin(), reasons.end(), reason), reasons.end()) << reason;
 }
 
 TEST(Sampler, BatchAndThreadsChangeNothing) {
-  SamplerJob job = make_job(watching());
+  SamplerJob job = fake_job(watching());
   job.batch = 1;
   const Outcome one = run(job);
   for (const int64_t batch : {3, 8, 64}) {
@@ -102,7 +57,7 @@ TEST(Sampler, BatchAndThreadsChangeNothing) {
 }
 
 TEST(Sampler, OthersDiscardsChangeNothing) {
-  const Outcome all = run(make_job(none_policy())), some = run(make_job(posthoc_policy()));
+  const Outcome all = run(fake_job(none_policy())), some = run(fake_job(posthoc_policy()));
   ASSERT_EQ(all.records.size(), some.records.size());
   for (size_t i = 0; i < all.records.size(); ++i) {
     EXPECT_EQ(all.records[i].decision, "finished");
@@ -113,7 +68,7 @@ TEST(Sampler, OthersDiscardsChangeNothing) {
 }
 
 TEST(Sampler, ShardsTogetherAreTheWhole) {
-  SamplerJob job = make_job(watching());
+  SamplerJob job = fake_job(watching());
   const Outcome whole = run(job);
   job.shards = 4;
   size_t seen = 0;
@@ -127,7 +82,7 @@ TEST(Sampler, ShardsTogetherAreTheWhole) {
 }
 
 TEST(Sampler, AcceptStopsInIndexOrder) {
-  SamplerJob job = make_job(watching());
+  SamplerJob job = fake_job(watching());
   const Outcome whole = run(job);
   job.accept = 4;
   job.batch = 1;
@@ -141,11 +96,11 @@ TEST(Sampler, AcceptStopsInIndexOrder) {
 }
 
 TEST(Sampler, CallsAddUp) {
-  SamplerJob job = make_job(none_policy());
+  SamplerJob job = fake_job(none_policy());
   EXPECT_EQ(run(job).totals.unet_calls, 30 * kT);
   job.guidance = 2;
   EXPECT_EQ(run(job).totals.unet_calls, 30 * kT * 2);
-  const Outcome watched = run(make_job(watching()));
+  const Outcome watched = run(fake_job(watching()));
   int64_t sum = 0;
   for (const SampleRecord& record : watched.records) {
     sum += record.unet_calls;
@@ -157,7 +112,7 @@ TEST(Sampler, CallsAddUp) {
 }
 
 TEST(Sampler, GuidanceTowardsMasks) {
-  SamplerJob job = make_job(none_policy());
+  SamplerJob job = fake_job(none_policy());
   const Outcome plain = run(job);
   job.guidance = 3;
   const Outcome guided = run(job);
@@ -167,7 +122,7 @@ TEST(Sampler, GuidanceTowardsMasks) {
 }
 
 TEST(Sampler, WhatIsKeptOfAnEarlyAccept) {
-  SamplerJob job = make_job(watching());
+  SamplerJob job = fake_job(watching());
   const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
   for (const Keep keep : {Keep::finish, Keep::x0hat, Keep::xt}) {
     job.keep = keep;
@@ -188,7 +143,7 @@ TEST(Sampler, WhatIsKeptOfAnEarlyAccept) {
 }
 
 TEST(Sampler, StopHandsOutWhatIsDecided) {
-  SamplerJob job = make_job(posthoc_policy());
+  SamplerJob job = fake_job(posthoc_policy());
   job.batch = 4;
   int64_t calls = 0, records = 0;
   SamplerHooks hooks;
@@ -201,13 +156,13 @@ TEST(Sampler, StopHandsOutWhatIsDecided) {
 }
 
 TEST(Sampler, NaNIsAnError) {
-  const SamplerJob job = make_job(none_policy());
+  const SamplerJob job = fake_job(none_policy());
   const Network broken = [](const Tensor& x, const Tensor&, const Tensor&) { return full(x.shape(), std::nan("")); };
   EXPECT_THROW(run_sampler(job, broken, {}, {}), Error);
-  const Judge broken_judge = [](const Tensor& images) {
+  const Judge broken_judge = [](const Tensor& images, const Tensor&, const Tensor&) {
     return std::vector<double>(size_t(images.dim(0)), std::nan(""));
   };
-  EXPECT_THROW(run_sampler(make_job(posthoc_policy()), fake_network, broken_judge, {}), Error);
+  EXPECT_THROW(run_sampler(fake_job(posthoc_policy()), fake_network, broken_judge, {}), Error);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "tensor/autograd.h"
+#include "tensor/ops.h"
+#include "train/draws.h"
 
 namespace echodiff {
 namespace {
@@ -67,6 +69,36 @@ TEST(Tensor, CopyFrom) {
   EXPECT_EQ(x.to_vector(), counting(12));
   EXPECT_THROW(x.copy_from(zeros({12})), Error);
   EXPECT_THROW(x.copy_from(zeros({2, 3, 1, 2}, DType::f64)), Error);
+}
+
+TEST(Tensor, DerivedElementsLiveUntilTheNextWrite) {
+  Tensor x = full({2}, 3);
+  int made = 0;
+  const auto doubled = [&](float* into) {
+    ++made;
+    for (int64_t i = 0; i < 2; ++i) into[i] = 2 * x.data<float>()[i];
+  };
+  EXPECT_EQ(x.derived(2, doubled)[1], 6);
+  EXPECT_EQ(Tensor(x).derived(2, doubled)[1], 6);
+  EXPECT_EQ(made, 1);
+  x.mutable_data<float>()[1] = 5;
+  EXPECT_EQ(x.derived(2, doubled)[1], 10);
+  EXPECT_EQ(made, 2);
+}
+
+// Inference packs a weight once; what it answers must follow the weight, and be what training computes, to the bit.
+TEST(Tensor, InferenceFollowsTheWeight) {
+  const Tensor x = draw_noise(1, Draw::noise, 0, {1, 32, 8, 8});
+  for (int64_t kernel : {1, 3, 5}) {
+    Tensor weight = draw_noise(2, Draw::noise, kernel, {48, 32, kernel, kernel});
+    for (int i = 0; i < 2; ++i) {
+      weight.mutable_data<float>()[7 + i] += 1;
+      const Tensor trained = conv2d(x, weight, {}, {});
+      const NoGrad no_grad;
+      EXPECT_EQ(conv2d(x, weight, {}, {}).to_vector(), trained.to_vector());
+      EXPECT_EQ(conv2d(x, weight, {}, {}).to_vector(), trained.to_vector());
+    }
+  }
 }
 
 TEST(Tensor, Misuse) {

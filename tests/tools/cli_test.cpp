@@ -220,7 +220,7 @@ TEST_F(CliTest, PrintConfigHelpVersion) {
 }
 
 TEST_F(CliTest, FaultsBecomeExitCodes) {
-  expect_refused({"make", "--out", "x", "--device", "cuda"}, 69, "no CUDA");
+  expect_refused({"make", "--out", "x", "--device", "cuda"}, 69, "do not run on a GPU");
   const std::vector<Fault> faults = {Fault::kUsage,        Fault::kBadInput, Fault::kMissingInput,
                                      Fault::kNoDevice,     Fault::kInternal, Fault::kOutOfMemory,
                                      Fault::kCannotCreate, Fault::kIo,       Fault::kLocked};

@@ -4,11 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "quality/recording.h"
 #include "tensor/io/file.h"
 
 namespace echodiff {
@@ -86,6 +90,69 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
     together.merge(pictures("shard" + shard));
   }
   EXPECT_EQ(together, pictures("whole"));
+}
+
+TEST_F(Dsample, RecordsWhatItSamples) {
+  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 6" +
+                             " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") + ":xt --thresholds " +
+                             at("thresholds.json") + " --record " + at("rec");
+  ASSERT_EQ(run(record + " --count 10"), 0);
+  const Recording recording = read_recording(at("rec"), true);
+  ASSERT_EQ(recording.chains.size(), 10u);
+  ASSERT_EQ(sample("recorded", "--policy posthoc --tau 0 --sampler ddim --count 10 --scorer " + at("scorer")), 0);
+  for (const Chain& chain : recording.chains)
+    EXPECT_EQ(encode_png(chain.final), pictures("recorded").at("00000" + std::to_string(chain.index) + ".png"));
+  EXPECT_EQ(run(record + " --count 10 --eta 0.5"), 73);  // another experiment
+  EXPECT_EQ(run(record + " --count 10 --policy posthoc"), 2);
+  EXPECT_EQ(run(record + " --count 10 --judge bad"), 2);
+}
+
+TEST_F(Dsample, SimulationLeavesWhatALiveRunLeaves) {
+  const std::string ddim = " --sampler ddim --eta 1 --batch 5 ", rec = at("rec2");
+  ASSERT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 160" + ddim +
+                "--thresholds " + at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec),
+            0);
+  const Recording recording = read_recording(rec, false);
+  std::vector<float> scores;
+  for (const Chain& chain : recording.chains) scores.push_back(chain.scores[0].back());
+  std::sort(scores.begin(), scores.end());
+  const std::string tau = " --tau " + std::to_string(scores[80]);
+  const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
+  ASSERT_EQ(run(simulate + " --looks 0,2 --fit " + at("rule.json")), 0);
+  for (const std::string& policy : std::vector<std::string>
+       {"posthoc", "restart --rule " + at("rule.json"), "screen --group 2 --accept 9", "halving --group 4 --rungs 0.3,0.6 --accept-per-mask 1",
+        "random", "paper --tail-steps 0 --window 1 --warm-up 0 --delta 0.01"}) {
+    const std::string name = policy.substr(0, 5);
+    ASSERT_EQ(sample("live" + name, "--scorer " + at("scorer") + " --count 160" + ddim + tau + " --policy " + policy), 0) << policy;
+    ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
+    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl")) << policy;
+    EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
+    EXPECT_FALSE(pictures("live" + name).empty());
+    const auto facts = [](const std::string& path) {
+      nlohmann::json json = nlohmann::json::parse(read_file(path));
+      for (const char* timed : {"seconds", "images_per_second", "unet_seconds", "scorer_seconds", "unet_seconds_saved", "judge", "simulated",
+                                "final_judge", "unet_seconds_per_call_in_a_full_batch", "seconds_saved_per_calls_saved", "tail_steps"})
+        json.erase(timed);
+      return json;
+    };
+    EXPECT_EQ(facts(at("live" + name) + "/summary.json"), facts(at("sim" + name) + "/summary.json")) << policy;
+  }
+  EXPECT_EQ(run(simulate + " --policy smc --out " + at("x")), 2);
+  EXPECT_EQ(run(simulate + " --policy paper --out " + at("x")), 2);  // its tail is not recorded
+  EXPECT_EQ(run(simulate + " --policy oracle --discard-at 0.34 --out " + at("oracle")), 0);
+  EXPECT_EQ(run(simulate + " --policy posthoc --final-judge label --out " + at("labelled")), 0);
+  EXPECT_EQ(sample("by_file", "--policy posthoc --count 160 --thresholds " + at("thresholds.json") + ddim), 0);
+  EXPECT_EQ(pictures("labelled"), pictures("by_file"));
+}
+
+TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
+  ASSERT_EQ(sample("es", "--policy es-ddpm --start 0.2 --sampler ddim --tau 0 --count 4 --scorer " + at("scorer")), 0);
+  const std::string summary = read_file(at("es") + "/summary.json");
+  EXPECT_NE(summary.find("\"sample_steps\": 6"), std::string::npos);
+  ASSERT_EQ(sample("smc", "--policy smc --group 2 --smc-lambda 100 --count 80 --tau 0 --scorer " + at("scorer")), 0);
+  EXPECT_EQ(sample("x", "--policy es-ddpm --sampler dpmpp --count 4 --scorer " + at("scorer")), 2);
+  EXPECT_EQ(sample("x", "--policy screen --shard 0/2 --count 4 --scorer " + at("scorer")), 2);
+  EXPECT_EQ(sample("x", "--policy restart --count 4 --scorer " + at("scorer")), 2);
 }
 
 TEST_F(Dsample, RefusesWithTheDocumentedExitCodes) {

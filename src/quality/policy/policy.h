@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,16 @@ enum class Verdict { kContinue, kDiscard, kAccept };
 
 struct Ruling {
   Verdict verdict = Verdict::kContinue;
-  std::string reason;  // of a discard or accept, one word for the log
+  std::string reason;                // of a discard or accept, one word for the log
+  std::optional<size_t> ancestor{};  // decide_together: the member whose state this one goes on with
 };
 
 struct Moment {
   const std::vector<Score>& scores;  // oldest first
   int64_t index = 0;                 // which trajectory
-  int64_t step = 0, steps = 0;       // the step just taken, 0-based, of so many
+  int64_t step = 0, steps = 0;       // the step just taken, 0-based, of so many; step == steps: finished
   int64_t calls_left = 0;            // network calls that finishing would still cost
+  size_t resampled_at = 0;           // how many scores there were when its group was last resampled
 };
 
 struct Policy {
@@ -38,6 +41,12 @@ struct Policy {
   bool reads_scores = true;  // false: decide() looks at no score, so none is made for it
   std::function<bool(int64_t step, int64_t steps)> monitors;  // is this step scored and ruled on?
   std::function<Ruling(const Moment&)> decide;
+
+  // Above 1: trajectories of one mask are ruled on together, so many at a time (the first n of the mask, the next n,
+  // ...), once all of them that are left have come to a monitored step. The others go on meanwhile.
+  int64_t group = 1;
+  std::function<std::vector<Ruling>(const std::vector<Moment>&)> decide_together;  // by index; one each
+  bool ranks_finished = false;  // decide_together is asked about the finished pictures too; their score comes last
 };
 
 }  // namespace echodiff

@@ -1,5 +1,7 @@
 #include "kernels/conv2d.h"
 
+#include <type_traits>
+
 #include "tensor/ops.h"
 
 namespace echodiff {
@@ -15,8 +17,8 @@ Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& 
   g.padding_h = options.padding[0], g.padding_w = options.padding[1];
   g.dilation_h = options.dilation[0], g.dilation_w = options.dilation[1];
   g.groups = options.groups;
-  check(g.groups >= 1 && g.C % g.groups == 0 && g.K % g.groups == 0 && weight.dim(1) == g.C / g.groups, "conv2d: x ", x.shape(),
-        " and weight ", weight.shape(), " don't fit with ", g.groups, " groups");
+  check(g.groups >= 1 && g.C % g.groups == 0 && g.K % g.groups == 0 && weight.dim(1) == g.C / g.groups, "conv2d: x ",
+        x.shape(), " and weight ", weight.shape(), " don't fit with ", g.groups, " groups");
   check(!bias || bias.shape() == Shape({g.K}), "conv2d: bias must be (", g.K, "), got ", bias ? bias.shape() : Shape());
   check(x.dtype() == weight.dtype(), "conv2d: x is ", name_of(x.dtype()), ", weight ", name_of(weight.dtype()));
   g.out_height = (g.H + 2 * g.padding_h - g.dilation_h * (g.R - 1) - 1) / g.stride_h + 1;
@@ -26,20 +28,34 @@ Conv2dGeometry geometry_of(const Tensor& x, const Tensor& weight, const Tensor& 
   return g;
 }
 
+// In inference a weight is packed once; in training it changes with every step, and is packed on the way.
+void forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
+    const T *w = weight.data<T>(), *b = bias ? bias.data<T>() : nullptr;
+    if constexpr (std::is_same_v<T, float>) {
+      if (!grad_enabled() && g.groups == 1) {  // the packing depends on the groups, which the weight doesn't know
+        const float* packed =
+            weight.derived(cpu::conv2d_packed_size(g), [&](float* into) { cpu::conv2d_pack(g, w, into); });
+        return cpu::conv2d_forward_packed(g, x.data<T>(), packed, b, y.mutable_data<T>());
+      }
+    }
+    cpu::conv2d_forward(g, x.data<T>(), w, b, y.mutable_data<T>());
+  });
+}
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   const Conv2dGeometry g = geometry_of(x, weight, bias, options);
   Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x.dtype());
-  dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
-    cpu::conv2d_forward(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr, y.mutable_data<T>());
-  });
+  forward(g, x, weight, bias, y);
   return record("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
     dispatch(x.dtype(), "conv2d", [&]<class T>(T) {
       if (x.requires_grad()) {
         dx = empty_like(x);
-        cpu::conv2d_backward_data(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr), dx.mutable_data<T>());
+        cpu::conv2d_backward_data(g, dy.data<T>(), weight.data<T>(), static_cast<const T*>(nullptr),
+                                  dx.mutable_data<T>());
       }
       if (weight.requires_grad()) {
         dweight = empty_like(weight);

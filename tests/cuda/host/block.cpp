@@ -19,6 +19,7 @@ namespace hostcuda {
 
 uint3 thread_index, block_index;
 dim3 block_size, grid_size;
+LaunchHooks launch_hooks;
 
 namespace {
 

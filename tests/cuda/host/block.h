@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include <driver_types.h>
 #include <vector_types.h>
 
 namespace hostcuda {
@@ -25,6 +26,15 @@ int64_t threads_run();
 
 // body is one thread's kernel call. kernel: its address, for launched_kernels.
 void run_grid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
+
+// A faked runtime's part in a launch, null where there is none: it may refuse by throwing, given the kernel's pointer
+// arguments; then it opens device memory to the kernel and closes it.
+struct LaunchHooks {
+  void (*before)(const void* const* pointers, int count, cudaStream_t stream) = nullptr;
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
+};
+extern LaunchHooks launch_hooks;
 
 // ---- called from a kernel, on its fiber
 extern uint3 thread_index, block_index;  // of the running thread

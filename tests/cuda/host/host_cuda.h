@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "cuda/host/block.h"
@@ -71,11 +72,25 @@ struct LaunchShape {
   cudaStream_t stream = nullptr;
 };
 
+template <class T>
+void add_pointer(const void** pointers, int& count, const T& parameter) {
+  if constexpr (std::is_pointer_v<T>) pointers[count++] = parameter;
+}
+
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {
   const std::tuple<Parameters...> bound(std::forward<Arguments>(arguments)...);
+  const hostcuda::LaunchHooks& hooks = hostcuda::launch_hooks;
+  if (hooks.before) {
+    const void* pointers[sizeof...(Parameters) + 1];
+    int count = 0;
+    std::apply([&](const Parameters&... each) { (add_pointer(pointers, count, each), ...); }, bound);
+    hooks.before(pointers, count, shape.stream);
+    hooks.enter();
+  }
   hostcuda::run_grid(reinterpret_cast<const void*>(kernel), shape.grid, shape.block, shape.shared_bytes,
                      [&] { std::apply(kernel, bound); });
+  if (hooks.leave) hooks.leave();
 }
 
 }  // namespace echodiff::cuda

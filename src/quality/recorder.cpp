@@ -1,0 +1,197 @@
+#include "quality/recorder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "kernels/error.h"
+#include "quality/policy/none.h"
+#include "quality/threshold_judge.h"
+#include "tensor/ops.h"
+#include "train/image.h"
+
+namespace echodiff {
+namespace {
+
+// A picture to score.
+struct Scored {
+  const float* pixels;
+  int64_t t, condition;
+};
+
+class ShardRecorder {
+ public:
+  ShardRecorder(const RecorderJob& job, int64_t first, int64_t count) : job_(job), first_(first) {
+    const int64_t K = job.facts.steps();
+    chains_.resize(size_t(count));
+    for (Chain& chain : chains_) {
+      chain.scores.assign(job.judges.size(),
+                          std::vector<float>(size_t(K + 1), std::numeric_limits<float>::quiet_NaN()));
+      chain.start.resize(job.judges.size());
+      chain.x0hat.resize(job.facts.thumbnail_steps.size());
+    }
+  }
+
+  std::vector<Chain> run(const Network& network, const RecorderHooks& hooks, int64_t done, int64_t total,
+                         bool* interrupted) {
+    score_starts();
+    SamplerJob sampling = job_.sampling;
+    sampling.policy = none_policy();
+    sampling.first = first_;
+    sampling.count = first_ + int64_t(chains_.size());
+    sampling.accept.reset();
+    SamplerHooks sampler;
+    sampler.stop = hooks.stop;
+    sampler.on_step = [&](const std::vector<Stepped>& steps) { look(steps); };
+    sampler.on_record = [&](const SampleRecord& record) {
+      Chain& chain = at(record.index);
+      chain.index = record.index;
+      chain.condition = record.condition;
+      chain.final = record.image;
+    };
+    if (hooks.on_progress)
+      sampler.on_progress = [&](int64_t steps, int64_t) { hooks.on_progress(done + steps, total); };
+    const SamplerTotals totals = run_sampler(sampling, network, {}, sampler);
+    *interrupted = totals.interrupted;
+    if (*interrupted) return {};
+    seconds_.unet_calls = totals.unet_calls;
+    seconds_.unet_seconds = totals.unet_seconds;
+    score_finals();
+    return std::move(chains_);
+  }
+
+  const RecordedSeconds& seconds() const { return seconds_; }
+
+ private:
+  Chain& at(int64_t index) { return chains_[size_t(index - first_)]; }
+
+  // -> a score each, in batches of the job's
+  std::vector<double> score(const Judge& judge, const std::vector<Scored>& pictures) {
+    const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+    const Tensor& one = job_.sampling.conditions[0];
+    const int64_t pixels = one.dim(2) * one.dim(3), total = int64_t(pictures.size());
+    std::vector<double> scores;
+    for (int64_t begin = 0; begin < total; begin += job_.sampling.batch) {
+      const int64_t n = std::min(job_.sampling.batch, total - begin);
+      Tensor images = empty({n, 1, one.dim(2), one.dim(3)}),
+             conditions = empty({n, one.dim(1), one.dim(2), one.dim(3)});
+      std::vector<int64_t> times;
+      for (int64_t i = 0; i < n; ++i) {
+        const Scored& picture = pictures[size_t(begin + i)];
+        const Tensor& condition = job_.sampling.conditions[size_t(picture.condition)];
+        for (int64_t p = 0; p < pixels; ++p)
+          images.mutable_data<float>()[i * pixels + p] = std::clamp(picture.pixels[p], -1.0f, 1.0f);
+        std::copy_n(condition.data<float>(), condition.count(),
+                    conditions.mutable_data<float>() + i * condition.count());
+        times.push_back(picture.t);
+      }
+      const std::vector<double> some = judge(images, from_indices(times), conditions);
+      check(int64_t(some.size()) == n, "recorder: a judge gave ", some.size(), " scores for ", n, " pictures");
+      for (const double value : some) check(std::isfinite(value), "recorder: a judge gave a score that is not finite");
+      scores.insert(scores.end(), some.begin(), some.end());
+    }
+    seconds_.scored_images += total;
+    seconds_.scorer_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return scores;
+  }
+
+  void score_starts() {
+    const int64_t pixels = job_.facts.size * job_.facts.size, masks = int64_t(job_.facts.masks.size());
+    std::vector<std::vector<float>> noises(chains_.size(), std::vector<float>(size_t(pixels)));
+    std::vector<Scored> pictures;
+    for (size_t i = 0; i < chains_.size(); ++i) {
+      const int64_t index = first_ + int64_t(i);
+      job_.sampling.noise(index, 0, noises[i].data(), pixels);
+      pictures.push_back({noises[i].data(), job_.facts.times[0], index % masks});
+    }
+    for (size_t j = 0; j < job_.judges.size(); ++j) {
+      const std::vector<double> scores = score(job_.judges[j], pictures);
+      for (size_t i = 0; i < chains_.size(); ++i) chains_[i].start[j] = float(scores[i]);
+    }
+  }
+
+  void look(const std::vector<Stepped>& steps) {
+    const std::vector<int64_t>& thumbnails = job_.facts.thumbnail_steps;
+    std::vector<const Stepped*> watched;
+    for (const Stepped& one : steps) {
+      const std::vector<int64_t>::const_iterator found =
+          std::lower_bound(thumbnails.begin(), thumbnails.end(), one.step);
+      if (found != thumbnails.end() && *found == one.step)
+        at(one.index).x0hat[size_t(found - thumbnails.begin())] =
+            to_gray(one.state->x_start.data(), job_.facts.size, job_.facts.size);
+      if (job_.facts.scored(one.step)) watched.push_back(&one);
+    }
+    for (size_t j = 0; j < job_.judges.size() && !watched.empty(); ++j) {
+      const bool xt = job_.facts.judges[j].on == ScoreOn::xt;
+      std::vector<Scored> pictures;
+      for (const Stepped* one : watched)
+        pictures.push_back(
+            {xt ? one->state->x.data() : one->state->x_start.data(), xt ? one->next_t : one->t, one->condition});
+      const std::vector<double> scores = score(job_.judges[j], pictures);
+      for (size_t i = 0; i < watched.size(); ++i)
+        at(watched[i]->index).scores[j][size_t(watched[i]->step)] = float(scores[i]);
+    }
+  }
+
+  void score_finals() {
+    std::vector<std::vector<float>> images;
+    std::vector<Scored> pictures;
+    for (Chain& chain : chains_) {
+      images.emplace_back(chain.final.pixels.size());
+      from_gray(chain.final, images.back().data());
+      pictures.push_back({images.back().data(), -1, chain.condition});
+    }
+    for (size_t j = 0; j < job_.judges.size(); ++j) {
+      const std::vector<double> scores = score(job_.judges[j], pictures);
+      for (size_t i = 0; i < chains_.size(); ++i) chains_[i].scores[j].back() = float(scores[i]);
+    }
+    for (Chain& chain : chains_) {
+      const Tensor& condition = job_.sampling.conditions[size_t(chain.condition)];
+      const Thresholds* thresholds = job_.facts.thresholds ? &*job_.facts.thresholds : nullptr;
+      chain.metrics = measure_sample(chain.final, thresholds, condition);
+      if (thresholds) chain.good = is_good(chain.metrics, *thresholds);
+    }
+  }
+
+  const RecorderJob& job_;
+  int64_t first_;
+  std::vector<Chain> chains_;
+  RecordedSeconds seconds_;
+};
+
+}  // namespace
+
+int64_t record_chains(const std::string& directory, const RecorderJob& job, const Network& network,
+                      const RecorderHooks& hooks) {
+  const RecordingFacts& facts = job.facts;
+  check(job.judges.size() == facts.judges.size() && job.sampling.conditions.size() == facts.masks.size(),
+        "recorder: judges or masks don't fit the facts");
+  if (facts.thresholds)
+    require_same_size(*facts.thresholds, facts.size, facts.size, "--thresholds: the model's picture");
+  open_recording(directory, facts, job.sampling.conditions);
+  const int64_t count = job.sampling.count, total = count * facts.steps();
+  int64_t held = 0;
+  for (int64_t shard = 0; shard * facts.per_shard < count; ++shard) {
+    const int64_t first = shard * facts.per_shard, wanted = std::min(facts.per_shard, count - first);
+    const int64_t here = int64_t(read_shard(directory, shard, facts, false).size());
+    if (here < wanted) {
+      ShardRecorder recorder(job, first, wanted);
+      bool interrupted = false;
+      const std::vector<Chain> chains = recorder.run(network, hooks, first * facts.steps(), total, &interrupted);
+      if (interrupted) break;
+      write_shard(directory, shard, facts, chains, recorder.seconds());
+    }
+    held += std::max(here, wanted);
+  }
+  return held;
+}
+
+std::vector<int64_t> spread_thumbnails(int64_t steps, int64_t count) {
+  std::vector<int64_t> chosen;
+  const int64_t n = std::min(count, steps - 1);
+  for (int64_t i = 0; i < n; ++i) chosen.push_back(i * (steps - 1) / n);
+  return chosen;
+}
+
+}  // namespace echodiff

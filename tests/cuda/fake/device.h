@@ -1,0 +1,59 @@
+// What the faked libraries share: the device's memory and the record of calls.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda/fake/fake_cuda.h"
+
+namespace fake_cuda {
+
+struct PendingCopy {
+  cudaStream_t stream;
+  void* host;
+  std::vector<char> bytes;
+};
+
+struct Device {
+  int count = 1;
+  size_t memory = size_t{1} << 30, used = 0;
+  char* arena = nullptr;  // kArenaBytes of addresses
+  std::map<char*, size_t> allocations;
+  std::map<const void*, std::string> objects;  // alive, with their kind
+  std::vector<PendingCopy> pending;            // to the host
+  int64_t call_count = 0, failing_call = 0;
+  Failure failure = Failure::memory;
+  double clock = 0;   // milliseconds of work done
+  bool lost = false;  // a sticky failure has happened
+  cudaError_t last_error = cudaSuccess;
+  std::vector<std::string> names, misuses;
+  std::string report;  // file to write at exit
+};
+Device& device();
+
+// Counts the call. The failure it is to return, if any.
+std::optional<Failure> next_call(const char* name);
+void misuse(const std::string& what);
+
+const void* add_object(const void* object, const char* kind);
+// False, and a misuse, where it isn't alive.
+bool is_object(const void* object, const char* kind, const char* call);
+bool remove_object(const void* object, const char* kind, const char* call);
+
+// [p, p + bytes) lies in one live allocation; a misuse where it does not.
+bool check_range(const void* p, size_t bytes, const char* call);
+
+// Device memory may be touched while one exists.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+};
+
+}  // namespace fake_cuda

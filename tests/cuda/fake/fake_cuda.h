@@ -1,0 +1,38 @@
+// A CUDA device that is none: the runtime, cuBLASLt and cuDNN calls that kernels/ makes, implemented on the host by
+// their documented semantics, so that everything above them runs without a GPU (ECHODIFF_CUDA=FAKE). This is the tests'
+// side of it: what was called, what was misused, what is still alive, and which call is to fail.
+//
+// Device memory is a range of addresses that nothing but a kernel, a copy or a library call may touch: host code that
+// does is ended with a message. Fresh memory is NaN. A copy to the host arrives at the next synchronisation. Kernels
+// take pointers into live device memory alone, and a stream of their own.
+// It can't show: speed, real rounding, what goes wrong between streams, graphs.
+//
+// A program is told by the environment, words separated by spaces:
+//   FAKE_CUDA="devices=0"  "memory=BYTES"  "fail=K:memory"  "fail=K:sticky"  "report=FILE" (written at exit)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fake_cuda {
+
+enum class Failure {
+  memory,  // out of memory, as each library says it; the next call works again
+  sticky,  // cudaErrorIllegalAddress: every later call fails too
+};
+
+// Calls and misuse are forgotten, nothing fails, one device of `memory` bytes. What is alive stays.
+void reset(size_t memory = size_t{1} << 30);
+void set_device_count(int count);
+void fail_call(int64_t k, Failure how);  // the k-th call from now, from 1
+
+int64_t calls();                               // since reset
+const std::vector<std::string>& call_names();  // of these
+const std::vector<std::string>& misuses();     // what CUDA's documentation forbids, one line each
+int64_t live_allocations();                    // cudaMalloc without cudaFree
+int64_t live_objects();                        // streams, events, handles, descriptors
+bool is_device_memory(const void* p);
+
+}  // namespace fake_cuda

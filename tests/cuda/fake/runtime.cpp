@@ -1,0 +1,206 @@
+// The runtime's calls, and what it does around a kernel. Work is done at once, in the order of the calls: that is one
+// of the orders that streams allow.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cuda/fake/device.h"
+#include "cuda/host/block.h"
+#include "kernels/cuda/check.h"
+
+using namespace fake_cuda;
+
+namespace {
+
+cudaError_t result(cudaError_t status) {
+  if (status != cudaSuccess) device().last_error = status;
+  return status;
+}
+cudaError_t failed(Failure how) {
+  return result(how == Failure::memory ? cudaErrorMemoryAllocation : cudaErrorIllegalAddress);
+}
+
+// The streams that were made are the only ones: the default stream waits for none of them.
+bool is_stream(cudaStream_t stream, const char* call) { return is_object(stream, "stream", call); }
+
+void deliver(cudaStream_t stream) {
+  std::vector<PendingCopy>& pending = device().pending;
+  for (PendingCopy& each : pending)
+    if (each.stream == stream) std::memcpy(each.host, each.bytes.data(), each.bytes.size());
+  std::erase_if(pending, [&](const PendingCopy& each) { return each.stream == stream; });
+}
+
+// A kernel's launch is a call like any other; it may touch device memory until it has run.
+void before_launch(const void* const* pointers, int count, cudaStream_t stream) {
+  if (const auto failure = next_call("launch")) echodiff::cuda::check_cuda(failed(*failure));
+  bool sound = is_stream(stream, "launch");
+  for (int i = 0; i < count; ++i)
+    if (pointers[i]) sound = check_range(pointers[i], 1, "launch") && sound;
+  if (!sound) echodiff::cuda::check_cuda(result(cudaErrorInvalidValue));
+}
+
+std::optional<DeviceAccess> running;
+[[maybe_unused]] const bool hooked = [] {
+  hostcuda::launch_hooks = {before_launch, [] { running.emplace(); }, [] { running.reset(); }};
+  return true;
+}();
+
+}  // namespace
+
+extern "C" {
+
+const char* cudaGetErrorName(cudaError_t status) {
+  switch (status) {
+    case cudaSuccess:
+      return "cudaSuccess";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    default:
+      return "cudaErrorUnknown";
+  }
+}
+const char* cudaGetErrorString(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    default:
+      return "as the fake says it";
+  }
+}
+
+// Not a call that fails: it reports one that has.
+cudaError_t cudaGetLastError() {
+  const cudaError_t status = device().last_error;
+  if (!device().lost) device().last_error = cudaSuccess;
+  return status;
+}
+
+cudaError_t cudaSetDevice(int number) {
+  if (const auto failure = next_call("cudaSetDevice")) return failed(*failure);
+  if (device().count == 0) return result(cudaErrorNoDevice);
+  return number < device().count ? cudaSuccess : result(cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
+  if (const auto failure = next_call("cudaGetDeviceProperties")) return failed(*failure);
+  if (number >= device().count) return result(cudaErrorInvalidDevice);
+  *properties = {};
+  std::snprintf(properties->name, sizeof properties->name, "fake device");
+  properties->totalGlobalMem = device().memory;
+  properties->major = 8;
+  properties->minor = 6;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
+  if (const auto failure = next_call("cudaMemGetInfo")) return failed(*failure);
+  *available = device().memory - device().used;
+  *total = device().memory;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
+  if (const auto failure = next_call("cudaStreamCreateWithFlags")) return failed(*failure);
+  *out = reinterpret_cast<cudaStream_t>(new char);
+  add_object(*out, "stream");
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const auto failure = next_call("cudaStreamDestroy");
+  if (!remove_object(stream, "stream", "cudaStreamDestroy")) return result(cudaErrorInvalidResourceHandle);
+  delete reinterpret_cast<char*>(stream);
+  return failure ? failed(*failure) : cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (const auto failure = next_call("cudaStreamSynchronize")) {
+    device().pending.clear();
+    return failed(*failure);
+  }
+  if (!is_stream(stream, "cudaStreamSynchronize")) return result(cudaErrorInvalidResourceHandle);
+  deliver(stream);
+  return cudaSuccess;
+}
+
+// An event is the time at which it was recorded.
+cudaError_t cudaEventCreate(cudaEvent_t* out) {
+  if (const auto failure = next_call("cudaEventCreate")) return failed(*failure);
+  *out = reinterpret_cast<cudaEvent_t>(new double(-1));
+  add_object(*out, "event");
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const auto failure = next_call("cudaEventDestroy");
+  if (!remove_object(event, "event", "cudaEventDestroy")) return result(cudaErrorInvalidResourceHandle);
+  delete reinterpret_cast<double*>(event);
+  return failure ? failed(*failure) : cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (const auto failure = next_call("cudaEventRecord")) return failed(*failure);
+  if (!is_object(event, "event", "cudaEventRecord") || !is_stream(stream, "cudaEventRecord"))
+    return result(cudaErrorInvalidResourceHandle);
+  *reinterpret_cast<double*>(event) = device().clock;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (const auto failure = next_call("cudaEventSynchronize")) return failed(*failure);
+  return is_object(event, "event", "cudaEventSynchronize") ? cudaSuccess : result(cudaErrorInvalidResourceHandle);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  if (const auto failure = next_call("cudaEventElapsedTime")) return failed(*failure);
+  for (const cudaEvent_t each : {begin, end})
+    if (!is_object(each, "event", "cudaEventElapsedTime") || *reinterpret_cast<double*>(each) < 0)
+      return result(cudaErrorInvalidResourceHandle);
+  *milliseconds = float(*reinterpret_cast<double*>(end) - *reinterpret_cast<double*>(begin));
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  const char* call = "cudaMemcpyAsync";
+  if (const auto failure = next_call(call)) return failed(*failure);
+  bool sound = is_stream(stream, call);
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (to_device) sound = check_range(to, bytes, call) && sound;
+  if (from_device) sound = check_range(from, bytes, call) && sound;
+  for (const auto& [memory, on_device] : {std::pair<const void*, bool>{to, to_device}, {from, from_device}}) {
+    if (on_device || !is_device_memory(memory)) continue;
+    misuse("cudaMemcpyAsync: device memory where its kind says host");
+    sound = false;
+  }
+  if (!sound) return result(cudaErrorInvalidValue);
+  const DeviceAccess access;
+  if (kind != cudaMemcpyDeviceToHost) {
+    std::memmove(to, from, bytes);
+    return cudaSuccess;
+  }
+  const char* source = static_cast<const char*>(from);
+  device().pending.push_back({stream, to, std::vector<char>(source, source + bytes)});
+  std::memset(to, 0xFF, bytes);  // nobody may rely on it before the stream has been waited for
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  if (const auto failure = next_call("cudaMemsetAsync")) return failed(*failure);
+  if (!is_stream(stream, "cudaMemsetAsync") || !check_range(to, bytes, "cudaMemsetAsync"))
+    return result(cudaErrorInvalidValue);
+  const DeviceAccess access;
+  std::memset(to, value, bytes);
+  return cudaSuccess;
+}
+
+}  // extern "C"

@@ -1,0 +1,234 @@
+// A policy replayed on a recording decides as it does live: on the same seed every record is the same.
+#include "quality/simulate.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "kernels/error.h"
+#include "quality/policy/none.h"
+#include "quality/policy/oracle.h"
+#include "quality/policy/paper.h"
+#include "quality/policy/posthoc.h"
+#include "quality/policy/random.h"
+#include "quality/policy/ranking.h"
+#include "quality/policy/restart.h"
+#include "quality/policy/smc.h"
+#include "quality/recorder.h"
+#include "quality/restart_fit.h"
+#include "quality/threshold_judge.h"
+#include "tests/quality/fake_sampling.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kCount = 60;
+constexpr double kTau = 0.5;
+
+SamplerJob live_job(const Policy& policy) {
+  SamplerJob job = fake_job(policy);
+  job.conditions = {full({1, 2, kSize, kSize}, 0), full({1, 2, kSize, kSize}, 1)};
+  job.count = kCount;
+  job.tau = kTau;
+  return job;
+}
+
+Thresholds some_thresholds() {
+  Thresholds thresholds;
+  thresholds.rule = Rule::kBand;
+  thresholds.contrast = {0, 60};
+  return thresholds;
+}
+
+class Simulate : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const fs::path root = fs::temp_directory_path() / ("echodiff_simulate_" + std::to_string(::getpid()));
+    fs::remove_all(root);
+    RecorderJob job;
+    job.sampling = live_job(none_policy());
+    job.judges = {fake_judge};
+    job.facts.judges = {{"clean", ScoreOn::x0hat, "1"}};
+    for (const PlanStep& row : job.sampling.plan.steps) {
+      job.facts.times.push_back(row.t);
+      job.facts.next_times.push_back(row.next_t);
+    }
+    job.facts.size = kSize;
+    job.facts.seed = 7;
+    job.facts.planes = {"organ", "sector"};
+    job.facts.masks = {"a.png", "b.png"};
+    job.facts.thresholds = some_thresholds();
+    record_chains(root.string(), job, fake_network, {});
+    recording_ = new Recording(read_recording(root.string(), true));
+    fs::remove_all(root);
+  }
+  static void TearDownTestSuite() { delete recording_; }
+
+  static Outcome simulated(const SamplerJob& live, const SimulationOptions& options = {"clean", ""}) {
+    SamplerJob job = recorded_job(*recording_);
+    job.policy = live.policy;
+    job.count = live.count;
+    job.batch = live.batch;
+    job.tau = live.tau;
+    job.accept = live.accept;
+    job.accept_per_mask = live.accept_per_mask;
+    job.tail = live.tail;
+    job.keep = live.keep;
+    Outcome outcome;
+    SamplerHooks hooks;
+    hooks.on_record = [&](const SampleRecord& record) { outcome.records.push_back(record); };
+    outcome.totals = simulate(*recording_, job, options, hooks);
+    return outcome;
+  }
+
+  static Recording* recording_;
+};
+Recording* Simulate::recording_ = nullptr;
+
+void expect_same(const Outcome& a, const Outcome& b) {
+  ASSERT_EQ(a.records.size(), b.records.size());
+  for (size_t i = 0; i < a.records.size(); ++i) {
+    const SampleRecord &x = a.records[i], &y = b.records[i];
+    EXPECT_EQ(x.index, y.index);
+    EXPECT_EQ(x.condition, y.condition);
+    EXPECT_EQ(x.unet_calls, y.unet_calls) << x.index;
+    EXPECT_EQ(x.decision, y.decision) << x.index;
+    EXPECT_EQ(x.reason, y.reason) << x.index;
+    EXPECT_EQ(x.final_score, y.final_score) << x.index;
+    EXPECT_EQ(x.halted_t, y.halted_t) << x.index;
+    if (x.kept()) {
+      EXPECT_EQ(x.image.pixels, y.image.pixels) << x.index;
+    }
+    ASSERT_EQ(x.scores.size(), y.scores.size()) << x.index;
+    for (size_t s = 0; s < x.scores.size(); ++s) {
+      EXPECT_EQ(x.scores[s].t, y.scores[s].t);
+      EXPECT_EQ(x.scores[s].value, y.scores[s].value);
+    }
+  }
+  EXPECT_EQ(a.totals.trajectories, b.totals.trajectories);
+  EXPECT_EQ(a.totals.kept, b.totals.kept);
+  EXPECT_EQ(a.totals.unet_calls, b.totals.unet_calls);
+  EXPECT_EQ(a.totals.unused_calls, b.totals.unused_calls);
+  EXPECT_EQ(a.totals.scored_images, b.totals.scored_images);
+}
+
+RestartRule restart_rule() {
+  RestartRule rule;
+  rule.judge = "clean";
+  rule.steps = kT;
+  rule.lambda = 0.028;
+  rule.looks = {{-1, 0, 1}, {0, 0, 1}, {4, 0, 1}, {11, 0.1, 1.2}};
+  return rule;
+}
+
+std::vector<Policy> policies() {
+  return {posthoc_policy(),
+          paper_policy({.tau = 0.55, .window = 3, .delta = 0.002, .warm_up = 0.2, .every = 2}),
+          random_policy({0.5, 0.3, 5}),
+          best_of_policy(4),
+          halving_policy({.group = 6, .keep = 0.5, .rungs = {0.2, 0.5}}),
+          screen_policy(4, 0.5),
+          probe_policy(3, 0.34, 5),
+          restart_policy(restart_rule())};
+}
+
+TEST_F(Simulate, DecidesAsALiveRun) {
+  for (const Policy& policy : policies()) {
+    SCOPED_TRACE(policy.name);
+    const Outcome live = run(live_job(policy));
+    EXPECT_GT(live.totals.kept, 0);
+    EXPECT_LT(live.totals.kept, kCount);
+    expect_same(live, simulated(live_job(policy)));
+  }
+}
+
+TEST_F(Simulate, StopsAsALiveRun) {
+  for (const Policy& policy : policies()) {
+    SCOPED_TRACE(policy.name);
+    SamplerJob job = live_job(policy);
+    job.accept = 5;
+    for (const int64_t batch : {1, 8, 20}) {
+      job.batch = batch;
+      const Outcome live = run(job);
+      EXPECT_EQ(live.totals.kept, 5);
+      expect_same(live, simulated(job));
+    }
+  }
+}
+
+TEST_F(Simulate, QuotaPerMaskAsALiveRun) {
+  for (const Policy& policy : policies()) {
+    SCOPED_TRACE(policy.name);
+    SamplerJob job = live_job(policy);
+    job.accept_per_mask = 3;
+    std::vector<SampleRecord> first;
+    for (const int64_t batch : {1, 8, 20}) {
+      job.batch = batch;
+      const Outcome live = run(job);
+      expect_same(live, simulated(job));
+      int64_t kept[2] = {0, 0};
+      for (const SampleRecord& record : live.records) {
+        EXPECT_LT(kept[record.condition], 3);  // nothing of a mask that has enough
+        kept[record.condition] += record.kept();
+      }
+      if (first.empty()) first = live.records;
+      ASSERT_EQ(live.records.size(), first.size());
+      for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(live.records[i].index, first[i].index);
+    }
+  }
+}
+
+TEST_F(Simulate, LabelsOfTheThresholdsJudgeAsTheirFileDoesLive) {
+  SamplerJob job = live_job(probe_policy(3, 0.34, 5));
+  job.final_judge = threshold_judge(some_thresholds());
+  const Outcome live = run(job);
+  EXPECT_GT(live.totals.kept, 0);
+  expect_same(live, simulated(job, {"clean", "label"}));
+}
+
+TEST_F(Simulate, OracleDropsWhatWouldFail) {
+  const Outcome all = simulated(live_job(posthoc_policy()));
+  std::vector<bool> passes;
+  for (const SampleRecord& record : all.records) passes.push_back(record.kept());
+  const Outcome oracle = simulated(live_job(oracle_policy(passes, 0.1)));
+  EXPECT_EQ(oracle.totals.kept, all.totals.kept);
+  EXPECT_EQ(oracle.totals.unet_calls, all.totals.kept * kT + (kCount - all.totals.kept) * kT / 10);
+  const Outcome clairvoyant = simulated(live_job(oracle_policy(passes, 0)));
+  EXPECT_EQ(clairvoyant.totals.unet_calls, all.totals.kept * kT);
+}
+
+TEST_F(Simulate, SaysWhatARecordingCannotAnswer) {
+  SamplerJob job = live_job(paper_policy({.tau = 0.52, .window = 3, .delta = 0.002, .warm_up = 0.2, .every = 1}));
+  job.tail = [](int64_t t) { return make_tail(make_schedule(ScheduleKind::linear, kT), {}, t, 2); };
+  EXPECT_THROW(simulated(job), Error);
+  job.tail = nullptr;
+  EXPECT_NO_THROW(simulated(job));
+  job.keep = Keep::x0hat;
+  EXPECT_THROW(simulated(job), Error);
+  EXPECT_THROW(simulated(live_job(smc_policy({.group = 4, .lambda = 50}))), Error);
+  EXPECT_THROW(simulated(live_job(posthoc_policy()), {"nobody", ""}), Error);
+  job = live_job(posthoc_policy());
+  job.count = kCount + 1;
+  EXPECT_THROW(simulated(job), Error);
+}
+
+TEST_F(Simulate, RestartFitBeatsPosthoc) {
+  RestartFitOptions options;
+  options.judges.judge = "clean";
+  options.tau = kTau;
+  const RestartRule rule = fit_restart(*recording_, options);
+  EXPECT_EQ(rule.steps, kT);
+  EXPECT_GT(rule.lambda, 0);
+  EXPECT_LT(rule.fit.fitted_cost, 0.9 * rule.fit.posthoc_cost);
+  const Outcome outcome = simulated(live_job(restart_policy(rule)));
+  EXPECT_DOUBLE_EQ(double(outcome.totals.unet_calls) / double(outcome.totals.kept), rule.fit.fitted_cost);
+  options.tau = 1;
+  EXPECT_THROW(fit_restart(*recording_, options), Error);
+}
+
+}  // namespace
+}  // namespace echodiff

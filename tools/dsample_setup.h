@@ -1,0 +1,47 @@
+// From flags to what the sampler needs: the model, its plan, the masks, the judges.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "diffusion/samplers/plan.h"
+#include "dsample_settings.h"
+#include "quality/sampler.h"
+#include "train/model_run.h"
+
+namespace echodiff {
+
+// Throws Error(kMissingInput) unless something is there; an empty path is nothing asked for.
+void check_present(const std::string& path, const char* what);
+
+struct SampledModel {
+  LoadedDenoiser run;  // with the flags' --schedule --predict ... in place of what the run says
+  SamplerOptions options;
+  Schedule schedule;
+
+  Network network() const;  // looks at `run`, which must outlive it
+};
+SampledModel load_model(const SampleSettings& settings);
+
+struct Conditions {
+  std::vector<Tensor> masks;       // (1, P, H, W) each
+  std::vector<std::string> files;  // of the masks; empty with --noise
+  std::vector<std::string> planes;
+};
+// The first `count` masks of the data-set folder in name order.
+Conditions read_masks(const SampleSettings& settings, const Common& common, const DenoiserRun& run, int64_t count);
+
+Keep parse_keep(const std::string& name);
+
+// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps or kind of score.
+void require_rule_fits(const SampleSettings& settings, const SamplerJob& job);
+
+// es-ddpm: the plan from T' on, and the noise that begins with the pictures of the masks. Throws Error(kMissingInput)
+// for a mask without a picture.
+void start_from_pictures(const SampleSettings& settings, const SampledModel& model, const Conditions& conditions,
+                         SamplerJob& job);
+
+// A scorer's run as a judge of pictures of this size. Throws Error: kMissingInput, kBadInput.
+Judge load_judge(const std::string& run, int64_t height, int64_t width);
+
+}  // namespace echodiff

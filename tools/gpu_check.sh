@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# What a GPU can prove, on a machine with one, the CUDA toolkit and cuDNN: builds with ECHODIFF_CUDA=ON, runs the tests of
+# a real device, again under compute-sanitizer where that is there, captures the device's properties for cuDNN, times
+# training against PyTorch (bf16, channels last, eager and compiled) in the same run, and writes one Markdown table.
+#   tools/gpu_check.sh [--out docs/bench/gpu_NAME.md]
+# PyTorch comes from the Python that ECHODIFF_TORCH_PYTHON names (with torch and denoising_diffusion_pytorch); without it
+# that part is left out and the table says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+name=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -1) || name=""
+[ -n "$name" ] || { echo "gpu_check: no GPU here (nvidia-smi names none)" >&2; exit 69; }
+out=docs/bench/gpu_$(tr -c '[:alnum:]\n' _ <<<"$name").md
+[ "${1:-}" != --out ] || out=${2:?gpu_check: --out needs a file}
+build="build-gpu"
+
+cmake -S . -B "$build" -DECHODIFF_CUDA=ON -DCMAKE_RULE_MESSAGES=OFF >/dev/null
+cmake --build "$build" --parallel "$(nproc)" --target cuda_device_tests capture_device dphantom dtrain
+
+# result COMMAND...: runs it, its output in a log; "passed", or "FAILED (log)".
+result() {
+  local log=$build/gpu_check_$1.log
+  shift
+  if "$@" >"$log" 2>&1; then echo passed; else echo "FAILED ($log)"; fi
+}
+tests=$(result tests ctest --test-dir $build --output-on-failure -L cuda-device)
+sanitizer="not installed"
+if command -v compute-sanitizer >/dev/null; then
+  sanitizer=$(result sanitizer compute-sanitizer --error-exitcode 1 $build/tests/cuda/cuda_device_tests)
+fi
+device=tests/cuda/devices/captured_$(tr -c '[:alnum:]\n' _ <<<"$name").json
+captured=$(result capture bash -c "$build/tests/cuda/capture_device >'$device'")
+
+# ms_per_step SIZE MULTS: dtrain's, by the difference of a run of 60 steps and one of 20.
+ms_per_step() {
+  local steps begin runs=()
+  for steps in 20 60; do
+    rm -rf "$build/gpu_check_run" "$build/gpu_check_data"
+    "$build/bin/dphantom" --out "$build/gpu_check_data" --count 64 --size "$1" >"$build/gpu_check_dtrain.log"
+    begin=${EPOCHREALTIME/./}
+    "$build/bin/dtrain" diffusion --data "$build/gpu_check_data" --device cuda --image-size "$1" --dim 64 --mults "$2" --batch 16 --steps $steps \
+      --out "$build/gpu_check_run" >"$build/gpu_check_dtrain.log" 2>&1 || { echo "FAILED ($build/gpu_check_dtrain.log)"; return; }
+    runs+=($((${EPOCHREALTIME/./} - begin)))
+  done
+  awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 40 / 1000 }'
+}
+
+table="| network, batch 16 | dtrain f32, ms a step | PyTorch eager bf16 | PyTorch compiled bf16 |
+|---|---|---|---|"
+for network in "64 1,2,4" "128 1,2,4,8"; do
+  read -r size mults <<<"$network"
+  eager="no PyTorch" compiled="no PyTorch"
+  if [ -n "${ECHODIFF_TORCH_PYTHON:-}" ]; then
+    # shellcheck disable=SC2086
+    times=$("$ECHODIFF_TORCH_PYTHON" tools/gpu_bench.py "$size" 64 16 ${mults//,/ } 2>"$build/gpu_check_torch.log") || times=""
+    eager=$(awk '$1 == "eager" { print $2 }' <<<"$times") compiled=$(awk '$1 == "compile" { print $2 }' <<<"$times")
+  fi
+  table+="
+| U-Net $size, mults $mults | $(ms_per_step "$size" "$mults") | ${eager:-FAILED} | ${compiled:-FAILED} |"
+done
+
+mkdir -p "$(dirname "$out")"
+cat >"$out" <<TEXT
+# $name, $(date -u +%F), $(git describe --always --dirty)
+
+Driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1), $(nvcc --version | grep -o 'release [0-9.]*').
+Tests of a real device: $tests. compute-sanitizer: $sanitizer. Device properties: $captured ($device).
+
+$table
+TEXT
+cat "$out"
+[[ $tests == passed && $sanitizer != FAILED* && $captured == passed ]]
