@@ -49,9 +49,11 @@ struct Pictures {
 
 Pictures read_run(const std::string& run, const std::string& data, int64_t size) {
   Pictures pictures;
-  for (const ListedPicture& listed : list_pictures(run, data)) {
+  const bool own_sectors = std::filesystem::is_directory(run + "/sector");
+  for (const ListedPicture& listed : list_pictures(run, own_sectors ? "" : data)) {
     pictures.add(listed.path, listed.group, resize_area(read_png(listed.path), size, size));
-    if (!listed.sector_path.empty())
+    // Of a plain folder nobody knows which sector a picture has, whatever its name.
+    if (!listed.sector_path.empty() && !listed.group.empty())
       pictures.outside.push_back(outside_energy(pictures.images.back(), read_sector(listed, size, size)));
   }
   return pictures;

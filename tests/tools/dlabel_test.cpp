@@ -71,7 +71,9 @@ TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
     }
     for (const char* key : {"precision", "recall", "coverage"}) EXPECT_LE(part[key]["k"], part[key]["n"]) << key;
   }
+  EXPECT_EQ(others["outside_energy"]["value"], 0);
   EXPECT_EQ(json["real"]["outside_energy"]["value"], 0);
+  EXPECT_TRUE(copies["outside_energy"].is_null());  // a plain folder: no sectors
   EXPECT_EQ(run("dlabel evaluate --samples " + at("nothing") + " --data " + at("data") + " --features " + at("scorer") +
                 " --out " + at("no.json")),
             66);
