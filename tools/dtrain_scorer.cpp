@@ -14,6 +14,7 @@
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/draws.h"
+#include "train/image.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
@@ -27,13 +28,6 @@ struct Settings {
   int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
-
-GrayImage mirrored(const GrayImage& image) {
-  GrayImage out = image;
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width; ++x) out.at(y, x) = image.at(y, image.width - 1 - x);
-  return out;
-}
 
 // Samples first .. first+count-1 of the run: shuffled each epoch, mirrored by a coin, both functions of (seed, sample).
 struct ScorerBatch {

@@ -7,18 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "intervals.h"
 #include "quality/thresholds.h"
 #include "runs.h"
 #include "train/dataset.h"
 
 namespace echodiff {
-
-// Wilson's score interval for k of n at 95 % (two-sided); [0, 1] for n = 0.
-struct Proportion {
-  int64_t k = 0, n = 0;
-  double fraction = kNotGiven, low = 0, high = 1;
-};
-Proportion wilson(int64_t k, int64_t n);
 
 // Means over pictures.
 struct MeanMetrics {

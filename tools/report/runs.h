@@ -2,20 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "intervals.h"
 #include "quality/labels.h"
 #include "quality/metrics.h"
 #include "tensor/io/png.h"
 
 namespace echodiff {
-
-constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
 
 struct RunPlace {
   std::string path;
