@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "comparison.h"
 #include "intervals.h"
 #include "quality/thresholds.h"
 #include "runs.h"
@@ -42,6 +43,7 @@ struct Material {
   std::optional<PictureSet> real;           // the training data
   std::map<std::string, PictureSet> masks;  // by SamplingRun::masks, where it isn't the training data
   ReportRule rule;
+  std::vector<PolicyResult> policies;  // compare_policies(runs), once the samples are measured
 
   // The masks that `run` was conditioned on, null where they aren't known.
   const PictureSet* masks_of(const SamplingRun& run) const;
