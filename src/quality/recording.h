@@ -4,8 +4,7 @@
 //   REC/conditions.safetensors       planes (M, H, W) u8: bit p is plane p; trajectory i has number i mod M
 //   REC/chains-0000.safetensors ...  `per_shard` trajectories each, n in the last
 //     index, condition  (n) i64
-//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the
-//     last
+//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the last
 //                                     is that of the finished 8-bit picture. NaN at steps that `score_every` leaves out
 //     start/JUDGE       (n) f32       of x_T, before the first call
 //     x0hat             (n, S, H, W) u8  after the steps `thumbnail_steps`
