@@ -92,10 +92,11 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
   EXPECT_EQ(together, pictures("whole"));
 }
 
-TEST_F(Dsample, RecordsWhatItSamples) {
+TEST_F(Dsample, RecordsAndGoesOn) {
   const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 6" +
                              " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") + ":xt --thresholds " +
                              at("thresholds.json") + " --record " + at("rec");
+  ASSERT_EQ(run(record + " --count 4"), 0);
   ASSERT_EQ(run(record + " --count 10"), 0);
   const Recording recording = read_recording(at("rec"), true);
   ASSERT_EQ(recording.chains.size(), 10u);
@@ -165,7 +166,8 @@ TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
   ASSERT_EQ(sample("es", "--policy es-ddpm --start 0.2 --sampler ddim --tau 0 --count 4 --scorer " + at("scorer")), 0);
   const std::string summary = read_file(at("es") + "/summary.json");
   EXPECT_NE(summary.find("\"sample_steps\": 6"), std::string::npos);
-  ASSERT_EQ(sample("smc", "--policy smc --group 2 --smc-lambda 100 --count 80 --tau 0 --scorer " + at("scorer")), 0);
+  ASSERT_EQ(sample("smc", "--policy smc --group 4 --smc-lambda 1000 --warm-up 0 --count 160 --tau 0 --scorer " + at("scorer")), 0);
+  EXPECT_NE(read_file(at("smc") + "/samples.jsonl").find("\"ancestor\""), std::string::npos);
   EXPECT_EQ(sample("x", "--policy es-ddpm --sampler dpmpp --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy screen --shard 0/2 --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy restart --count 4 --scorer " + at("scorer")), 2);
