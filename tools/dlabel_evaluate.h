@@ -1,8 +1,8 @@
 // evaluation.json: sampling runs against held-out real pictures. Written by dlabel evaluate, one object:
 //
 //   {"kind": "evaluation",
-//    "features": {"run": DIR, "count": 512, "channels": 1, "size": 64},   of features_of (features.h); size 0: as they
-//    are "data": DIR, "image_size": 64, "k": 5,                               k: neighbours of precision .. coverage
+//    "features": {"run": DIR, "count": 512, "channels": 1, "size": 64},   of features.h; size 0: pictures as they are
+//    "data": DIR, "image_size": 64, "k": 5,                               k: neighbours of precision .. coverage
 //    "training": 1080, "held_out": 120, "held_out_split": "test",         real pictures; held out: never trained on
 //    "copy_distance": 0.21,         nearer than this counts as the same picture (memorisation.h)
 //    "median_held_out": 0.30,       median distance of a held-out real picture to its nearest training picture
@@ -18,8 +18,8 @@
 //   RUN = PART and {"samples": DIR,
 //           "copies": SHARE,               nearer to a training picture than copy_distance
 //           "median_nearest": 0.29,        median distance to the nearest training picture
-//           "closer_than_held_out": 0.5,   chance that a sample is nearer to the training set than a held-out picture
-//           is "pairs": [{"file": PNG, "training": PNG, "distance": 0.1}, ..],   the nearest 8, nearest first
+//           "closer_than_held_out": 0.5,   chance that a sample is nearer to the training set than a held-out picture is
+//           "pairs": [{"file": PNG, "training": PNG, "distance": 0.1}, ..],   the nearest 8, nearest first
 //           "distinct": SHARE,             near-duplicates within the run count once
 //           "dice": DICE}                  of the samples against the masks they were drawn from
 //   DICE = {"liver": ESTIMATE, ..}         by class, mean over pictures; null without --segmenter

@@ -1,5 +1,4 @@
-// Pictures that a judge must not take for good ones: ten ways to please a metric or a scorer without a picture of
-// worth.
+// Pictures that a judge must not take for good ones: ten ways to please a metric or a scorer without a good picture.
 #pragma once
 
 #include <cstdint>
