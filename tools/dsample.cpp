@@ -64,7 +64,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
   job.tau = settings.tau;
-  job.score_on = settings.score_on == "xt" ? ScoreOn::xt : ScoreOn::x0hat;
+  job.score_on = parse_score_on(settings.score_on);
   job.keep = parse_keep(settings.keep);
   require_rule_fits(settings, job);
   if (settings.tail_steps > 0)

@@ -1,6 +1,5 @@
 #include "dsample_ceiling.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "dsample_setup.h"
@@ -14,9 +13,7 @@
 namespace echodiff {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+using Json = nlohmann::ordered_json;  // NaN becomes null
 
 }  // namespace
 
@@ -69,8 +66,8 @@ int find_ceiling(const SampleSettings& settings, const Common& common) {
                             {"t", t},
                             {"good", all},
                             {"endings", job.count},
-                            {"lower", number(auroc.lower)},
-                            {"upper", number(auroc.upper)}});
+                            {"lower", auroc.lower},
+                            {"upper", auroc.upper}});
     progress.finish();
     std::printf("%5lld %6lld  %5lld of %-5lld %.3f to %.3f\n", static_cast<long long>(calls), static_cast<long long>(t),
                 static_cast<long long>(all), static_cast<long long>(job.count), auroc.lower, auroc.upper);

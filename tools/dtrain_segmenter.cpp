@@ -26,18 +26,6 @@ struct Settings {
   bool flip = false;
 };
 
-// The class planes (N, P - 1, H, W) of (N, P, H, W), whose last is the sector.
-Tensor without_sector(const Tensor& planes) {
-  const int64_t n = planes.dim(0), p = planes.dim(1), pixels = planes.dim(2) * planes.dim(3);
-  const std::vector<double> all = planes.to_vector();
-  std::vector<double> classes;
-  for (int64_t i = 0; i < n; ++i) {
-    const auto begin = all.begin() + i * p * pixels;
-    classes.insert(classes.end(), begin, begin + (p - 1) * pixels);
-  }
-  return from_vector({n, p - 1, planes.dim(2), planes.dim(3)}, classes);
-}
-
 // {"liver": {"mean", "error", "n"}, ..} over the pictures of one split.
 nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& data, const std::string& split) {
   std::vector<GrayImage> images;
@@ -78,7 +66,8 @@ int train_segmenter(const Settings& settings, const Common& common) {
 
   for (int64_t step = 0; step < settings.steps; ++step) {
     const Batch batch = loader.draw(step * settings.batch, settings.batch);
-    const Tensor loss = bce_with_logits(segmenter(batch.x_0), without_sector(batch.condition));
+    // the last plane is the sector
+    const Tensor loss = bce_with_logits(segmenter(batch.x_0), slice(batch.condition, 1, 0, batch.condition.dim(1) - 1));
     adam.zero_grad();
     loss.backward();
     const double norm = clip_grad_norm(segmenter.network().parameters(), 1), value = loss.item();

@@ -148,9 +148,10 @@ int train_value(const Settings& settings, const Common& common) {
 
   model.network().load_state_dict(best);
   model.network().eval();
-  calibrate(model, judge_frames(model, data, split.calibrate, seed));
+  const std::vector<JudgedFrame> fitted_on = judge_frames(model, data, split.calibrate, seed);
+  calibrate(model, fitted_on);
   save(settings.steps);
-  const ValueReport report = value_report(model, data, split, seed);
+  const ValueReport report = value_report(model, data, split, fitted_on, seed);
   write_file_atomic(run.file("metrics.json"), report.json);
   std::printf("%s", report.text.c_str());
   return 0;

@@ -62,6 +62,9 @@ struct Chain {
   GrayImage final;
   Metrics metrics;
   std::optional<bool> good;
+
+  // Of x_T where step is -1.
+  float score_after(size_t judge, int64_t step) const { return step < 0 ? start[judge] : scores[judge][size_t(step)]; }
 };
 
 struct RecordedSeconds {

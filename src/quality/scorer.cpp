@@ -25,10 +25,9 @@ std::string architecture_of(const Metadata& metadata) {
 }
 
 int64_t positive_of(const Metadata& metadata, const std::string& key, const std::string& path) {
-  const Metadata::const_iterator found = metadata.find(key);
-  check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key, "'; not a scorer's checkpoint");
+  const std::string& digits = metadata_text(metadata, key, path, "not a scorer's checkpoint");
   try {
-    return parse_integers(found->second, key).at(0);
+    return parse_integers(digits, key).at(0);
   } catch (const Error& error) {
     throw Error(Fault::kBadInput, path + ": " + error.what());
   }

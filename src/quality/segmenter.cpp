@@ -27,16 +27,6 @@ UnetOptions unet_options(const SegmenterOptions& options) {
   return unet;
 }
 
-std::vector<std::string> split_names(const std::string& text) {
-  std::vector<std::string> names;
-  for (size_t start = 0; start <= text.size();) {
-    const size_t end = std::min(text.find(',', start), text.size());
-    names.push_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return names;
-}
-
 }  // namespace
 
 Segmenter::Segmenter(const SegmenterOptions& options, uint64_t seed)
@@ -87,10 +77,7 @@ Segmenter load_segmenter_run(const std::string& run) {
               run);
   const SafetensorsFile file = read_checkpoint(path);
   const auto text = [&](const std::string& key) {
-    const Metadata::const_iterator found = file.metadata.find(key);
-    check_input(found != file.metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key,
-                "'; expected a run of dtrain segmenter");
-    return found->second;
+    return metadata_text(file.metadata, key, path, "expected a run of dtrain segmenter");
   };
   check_input(text("kind") == kKind, Fault::kBadInput, path, ": is a ", text("kind"),
               "; expected a run of dtrain segmenter");
@@ -102,7 +89,7 @@ Segmenter load_segmenter_run(const std::string& run) {
   } catch (const std::exception& error) {
     throw Error(Fault::kBadInput, path + ": " + error.what());
   }
-  options.classes = split_names(text("classes"));
+  options.classes = split_list(text("classes"));
   check_input(options.image_size <= 1024 && options.dim <= 1024, Fault::kBadInput, path, ": image_size ",
               options.image_size, " or dim ", options.dim, " is out of range");
   Segmenter segmenter(options, 0);

@@ -7,6 +7,7 @@
 #include "kernels/error.h"
 #include "kernels/philox.h"
 #include "tensor/ops.h"
+#include "train/augment.h"
 #include "train/draws.h"
 #include "train/image.h"
 
@@ -21,14 +22,6 @@ int64_t frame_count(const ValueChain& chain) { return int64_t(chain.x0hat.size()
 
 int64_t time_of(const ValueChain& chain, int64_t frame) {
   return frame < int64_t(chain.times.size()) ? chain.times[size_t(frame)] : -1;
-}
-
-// (H, W) of one channel left to right, channels last.
-void mirror(float* x, int64_t height, int64_t width, int64_t channels) {
-  for (int64_t y = 0; y < height; ++y)
-    for (int64_t left = 0, right = width - 1; left < right; ++left, --right)
-      std::swap_ranges(x + (y * width + left) * channels, x + (y * width + left + 1) * channels,
-                       x + (y * width + right) * channels);
 }
 
 }  // namespace
@@ -90,8 +83,8 @@ ValueBatch make_value_batch(const ValueData& data, const Schedule& schedule, con
     float* planes = batch.condition.mutable_data<float>() + i * pixels * data.planes;
     std::copy_n(data.masks[size_t(chain.mask)].data<float>(), pixels * data.planes, planes);
     if (mirrored[size_t(i)]) {
-      mirror(x, size, size, 1);
-      mirror(planes, size, size, data.planes);
+      flip_rows(x, size, 1);
+      flip_rows(planes, size, data.planes);
     }
     batch.t.mutable_data<int64_t>()[i] = t;
     batch.targets.mutable_data<float>()[i] = chain.good ? 1 : 0;

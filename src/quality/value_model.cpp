@@ -107,10 +107,7 @@ void ValueModel::load(const SafetensorsFile& file) {
 
 ValueOptions value_options(const Metadata& metadata, const std::string& path) {
   const auto text = [&](const char* key) {
-    const Metadata::const_iterator found = metadata.find(key);
-    check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key,
-                "'; expected a run of dtrain value");
-    return found->second;
+    return metadata_text(metadata, key, path, "expected a run of dtrain value");
   };
   check_input(text("kind") == kKind, Fault::kBadInput, path, ": expected a run of dtrain value, found kind ",
               text("kind"));

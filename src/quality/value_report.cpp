@@ -15,7 +15,7 @@
 namespace echodiff {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // NaN becomes null
 
 constexpr int64_t kBatch = 64, kResamples = 1000;
 
@@ -28,8 +28,6 @@ std::vector<Judged> judged_of(const std::vector<JudgedFrame>& frames) {
 int64_t good_ones(const std::vector<JudgedFrame>& frames) {
   return std::count_if(frames.begin(), frames.end(), [](const JudgedFrame& frame) { return frame.good; });
 }
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 std::string text_of(const MaskInterval& interval) {
   if (!std::isfinite(interval.value)) return "-";
@@ -58,12 +56,12 @@ void auroc_rows(const std::vector<JudgedFrame>& frames, uint64_t seed, Json& row
                     {"good", good},
                     {"poor", int64_t(members.size()) - good},
                     {"masks", masks.size()},
-                    {"auroc", number(all.value)},
-                    {"low", number(all.low)},
-                    {"high", number(all.high)},
-                    {"within_masks", number(within.value)},
-                    {"within_low", number(within.low)},
-                    {"within_high", number(within.high)},
+                    {"auroc", all.value},
+                    {"low", all.low},
+                    {"high", all.high},
+                    {"within_masks", within.value},
+                    {"within_low", within.low},
+                    {"within_high", within.high},
                     {"within_pairs", pairs}});
     char line[200];
     std::snprintf(line, sizeof line, "%6lld %6lld %5lld %6zu  %-20s  %s (%lld)\n", static_cast<long long>(t),
@@ -99,8 +97,8 @@ Json reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<do
                                    {"n", bin.count},
                                    {"mean_score", bin.mean_score},
                                    {"fraction_good", bin.fraction_good},
-                                   {"low", number(share.low)},
-                                   {"high", number(share.high)}});
+                                   {"low", share.low},
+                                   {"high", share.high}});
   }
   return json;
 }
@@ -202,9 +200,9 @@ void calibrate(ValueModel& model, const std::vector<JudgedFrame>& frames) {
   }
 }
 
-ValueReport value_report(ValueModel& model, const ValueData& data, const ValueSplit& split, uint64_t seed) {
+ValueReport value_report(ValueModel& model, const ValueData& data, const ValueSplit& split,
+                         const std::vector<JudgedFrame>& fitted_on, uint64_t seed) {
   const std::vector<JudgedFrame> frames = judge_frames(model, data, split.test, seed);
-  const std::vector<JudgedFrame> fitted_on = judge_frames(model, data, split.calibrate, seed);
   ValueReport report;
   Json json{{"on", model.options().on}, {"architecture", model.options().architecture}};
   json["counts"] = {{"train", counts_of(data, split.train)},

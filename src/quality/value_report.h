@@ -29,7 +29,8 @@ void calibrate(ValueModel& model, const std::vector<JudgedFrame>& frames);
 struct ValueReport {
   std::string text, json;  // to print; metrics.json
 };
-// On the test chains, with intervals by resampling masks.
-ValueReport value_report(ValueModel& model, const ValueData& data, const ValueSplit& split, uint64_t seed);
+// On the test chains, with intervals by resampling masks. `fitted_on` are the frames that calibrated the model.
+ValueReport value_report(ValueModel& model, const ValueData& data, const ValueSplit& split,
+                         const std::vector<JudgedFrame>& fitted_on, uint64_t seed);
 
 }  // namespace echodiff

@@ -1,23 +1,18 @@
 // dlabel evaluate and attack as programs: what they write, and that copies of the training set show as copies.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "tensor/io/file.h"
+#include "tests/tools/run_program.h"
 
 namespace echodiff {
 namespace {
 
 namespace fs = std::filesystem;
-
-int run(const std::string& command) {
-  return WEXITSTATUS(std::system((std::string(ECHODIFF_BIN_DIR) + "/" + command + " --quiet >/dev/null 2>&1").c_str()));
-}
 
 // Phantoms with a test split, a scorer of them, two folders of "samples": training pictures, and other phantoms.
 class Dlabel : public ::testing::Test {

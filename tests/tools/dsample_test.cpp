@@ -1,11 +1,9 @@
 // dsample as a program: the same seed gives the same bytes whatever the batch, the threads, the shards and the fate of
 // the other trajectories; and every refusal has its exit code.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -14,15 +12,12 @@
 
 #include "quality/recording.h"
 #include "tensor/io/file.h"
+#include "tests/tools/run_program.h"
 
 namespace echodiff {
 namespace {
 
 namespace fs = std::filesystem;
-
-int run(const std::string& command) {
-  return WEXITSTATUS(std::system((std::string(ECHODIFF_BIN_DIR) + "/" + command + " --quiet >/dev/null 2>&1").c_str()));
-}
 
 // One tiny experiment for all tests: phantoms, a diffusion run, a scorer.
 class Dsample : public ::testing::Test {

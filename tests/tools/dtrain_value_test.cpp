@@ -1,9 +1,7 @@
 // dtrain value as a program, on a hand-made recording: it learns, a resumed run equals the unbroken one, and every
 // refusal has its exit code.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,6 +9,7 @@
 #include "quality/recording.h"
 #include "quality/value_recordings.h"
 #include "tensor/io/file.h"
+#include "tests/tools/run_program.h"
 
 namespace echodiff {
 namespace {
@@ -70,10 +69,8 @@ class DtrainValue : public ::testing::Test {
   }
 
   int train(const std::string& out, const std::string& more, int64_t batch = 16) const {
-    const std::string command = std::string(ECHODIFF_BIN_DIR) + "/dtrain value --out " + (dir_ / out).string() +
-                                " --width 8 --steps 60 --val-every 20 --lr 3e-3 --quiet --batch " +
-                                std::to_string(batch) + " " + more + " >/dev/null 2>&1";
-    return WEXITSTATUS(std::system(command.c_str()));
+    return run("dtrain value --out " + (dir_ / out).string() +
+               " --width 8 --steps 60 --val-every 20 --lr 3e-3 --batch " + std::to_string(batch) + " " + more);
   }
   std::string recordings(const std::string& names) const { return "--recordings " + (dir_ / names).string() + " "; }
   std::string file(const std::string& name) const { return read_file((dir_ / name).string()); }

@@ -214,15 +214,10 @@ std::string line_plot(const LinePlot& wanted) {
     out +=
         svg_line(left, y(value), right, y(value), "rule") + svg_text(left - 8, y(value) + 4, "end", tick_text(value));
   }
-  for (const double value : ticks(plot.x, std::max<int64_t>(3, plot.width / 115))) {
-    out += svg_line(x(value), bottom, x(value), bottom + 5, "axis") +
-           svg_text(x(value), bottom + 19, "middle", tick_text(value));
-  }
+  out += svg_x_ticks(ticks(plot.x, std::max<int64_t>(3, plot.width / 115)), x, bottom);
   out += svg_line(left, bottom, right, bottom, "axis");
   out += svg_text((left + right) / 2, double(plot.height) - 6, "middle", plot.x.label);
-  const double middle = (top + bottom) / 2;
-  out += svg_text(14, middle, "middle", plot.y.label,
-                  concat_message(" transform=\"rotate(-90 14 ", svg_number(middle), ")\"").c_str());
+  out += svg_y_label((top + bottom) / 2, plot.y.label);
   if (plot.diagonal) {
     const double low = std::max(plot.x.low, plot.y.low), high = std::min(plot.x.high, plot.y.high);
     out += svg_line(x(low), y(low), x(high), y(high), "axis", " stroke-dasharray=\"2 4\"");

@@ -93,16 +93,10 @@ std::string histogram_plot(const Histogram& histogram) {
   }
   const double low = std::min(histogram.edges.front(), histogram.edges.back());
   const double high = std::max(histogram.edges.front(), histogram.edges.back());
-  for (const double value : axis_ticks(low, high, 7, false)) {
-    out += svg_line(x(value), bottom, x(value), bottom + 5, "axis") +
-           svg_text(x(value), bottom + 19, "middle", tick_text(value));
-  }
+  out += svg_x_ticks(axis_ticks(low, high, 7, false), x, bottom);
   out += svg_line(left, bottom, width - 14, bottom, "axis");
   out += svg_text((left + width - room) / 2, height - 6, "middle", histogram.x_label);
-  const double middle = (top + bottom) / 2;
-  out += svg_text(14, middle, "middle", histogram.y_label,
-                  concat_message(" transform=\"rotate(-90 14 ", svg_number(middle), ")\"").c_str());
-  return out + "</svg>\n";
+  return out + svg_y_label((top + bottom) / 2, histogram.y_label) + "</svg>\n";
 }
 
 }  // namespace echodiff

@@ -38,6 +38,20 @@ std::string svg_text(double x, double y, const char* anchor, const std::string& 
                         ">", escape_html(text), "</text>");
 }
 
+std::string svg_x_ticks(const std::vector<double>& values, const Scale& x, double bottom) {
+  std::string out;
+  for (const double value : values) {
+    out += svg_line(x(value), bottom, x(value), bottom + 5, "axis") +
+           svg_text(x(value), bottom + 19, "middle", tick_text(value));
+  }
+  return out;
+}
+
+std::string svg_y_label(double middle, const std::string& label) {
+  return svg_text(14, middle, "middle", label,
+                  concat_message(" transform=\"rotate(-90 14 ", svg_number(middle), ")\"").c_str());
+}
+
 std::string svg_open(double width, double height, const std::string& title) {
   return concat_message("<svg class=\"plot\" role=\"img\" viewBox=\"0 0 ", svg_number(width), " ", svg_number(height),
                         "\"><title>", escape_html(title), "</title>");

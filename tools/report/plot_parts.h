@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "plot.h"
 
@@ -25,6 +26,9 @@ std::string tick_text(double value);
 // `extra` holds further attributes.
 std::string svg_line(double x1, double y1, double x2, double y2, const std::string& css_class, const char* extra = "");
 std::string svg_text(double x, double y, const char* anchor, const std::string& text, const char* extra = "");
+// The ticks of the horizontal axis below `bottom`; the vertical axis's label, turned, around `middle`.
+std::string svg_x_ticks(const std::vector<double>& values, const Scale& x, double bottom);
+std::string svg_y_label(double middle, const std::string& label);
 // The opening of a plot of this size; `title` is what a screen reader says.
 std::string svg_open(double width, double height, const std::string& title);
 

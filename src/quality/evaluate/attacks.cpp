@@ -6,6 +6,7 @@
 
 #include "kernels/error.h"
 #include "kernels/philox.h"
+#include "quality/evaluate/distribution.h"
 #include "quality/metrics.h"
 #include "quality/thresholds.h"
 #include "train/image.h"
@@ -30,9 +31,7 @@ GrayImage painted(const GrayImage& sector, Grey grey) {
 }
 
 GrayImage empty_sector(const AttackSource& source) {
-  const std::vector<double> greys = greys_inside(source.image, source.sector);
-  double mean = 0;
-  for (double grey : greys) mean += grey / double(greys.size());
+  const double mean = mean_of(greys_inside(source.image, source.sector)).value;
   return painted(source.sector, [&](size_t) { return mean; });
 }
 
@@ -74,9 +73,7 @@ GrayImage constant_speckle(const AttackSource& source, Random random) {
   for (double value : decibels) mean += value / double(count);
   for (double value : decibels) squares += (value - mean) * (value - mean) / double(count);
   const double contrast = measure(image, {}, &source.sector).contrast;
-  const std::vector<double> greys = greys_inside(image, source.sector);
-  double grey = 0;
-  for (double one : greys) grey += one / double(greys.size());
+  const double grey = mean_of(greys_inside(image, source.sector)).value;
   return painted(source.sector, [&](size_t i) { return grey + (decibels[i] - mean) / std::sqrt(squares) * contrast; });
 }
 

@@ -39,8 +39,6 @@ double laplacian_peak(const GrayImage& image, const GrayImage& sector) {
   return peak;
 }
 
-double contrast_of(const GrayImage& image, const GrayImage& sector) { return measure(image, {}, &sector).contrast; }
-
 }  // namespace
 
 std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sector) {
@@ -68,7 +66,7 @@ std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sec
           std::log(black / count + 0.001),
           std::log(white / count + 0.001),
           laplacian_peak(image, sector) / std::sqrt(metrics.sharpness + 1),
-          contrast_of(small, small_sector) / contrast,
+          measure(small, {}, &small_sector).contrast / contrast,
           std::log(outside_energy(image, sector) + 0.001)};
 }
 
