@@ -63,6 +63,8 @@ def main():
     parser.add_argument("--bench", required=True)
     parser.add_argument("--alternations", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--forward-only", action="store_true", help="the forward passes' ratios and nothing else")
+    parser.add_argument("--networks", nargs="+", choices=["unet64", "unet128", "resnet18"], default=["unet64", "unet128", "resnet18"])
     parser.add_argument("--out")
     args = parser.parse_args()
     lines = []
@@ -80,11 +82,12 @@ def main():
     say()
     say("| work | ratio to fp32 | PyTorch ms (layout) | ours ms |")
     say("|---|---|---|---|")
-    for work in (UNET64, UNET128, RESNET):
+    for work in [{"unet64": UNET64, "unet128": UNET128, "resnet18": RESNET}[name] for name in args.networks]:
+        train = [] if args.forward_only else [work["train"]]
         rows = {}
         for _ in range(args.alternations):
-            theirs = torch_times(args, work, ["fp32", "fp32_cl"], work["forward"], [work["train"]], 1.0)
-            ours = our_times(args, work, work["forward"], work["train"])
+            theirs = torch_times(args, work, ["fp32", "fp32_cl"], work["forward"], train, 1.0)
+            ours = our_times(args, work, work["forward"], work["train"] if train else 0)
             for key, by_mode in theirs.items():
                 mode = min(by_mode, key=by_mode.get)
                 rows.setdefault(key, []).append((by_mode[mode], mode, ours[key]))
@@ -93,6 +96,15 @@ def main():
             layouts = "/".join(sorted({mode for _, mode, _ in found}))
             say(f"| {work['name']}: {what.replace('_', ' ')}, batch {batch} | {median_range(ratios)} | {statistics.median(f[0] for f in found):.1f} ({layouts}) "
                 f"| {statistics.median(f[2] for f in found):.1f} |")
+    if not args.forward_only:
+        measure_the_rest(args, say)
+    if args.out:
+        with open(args.out, "w") as file:
+            file.write("\n".join(lines) + "\n")
+
+
+# bf16, memory, scaling with threads and with pixels.
+def measure_the_rest(args, say):
     say()
     say("PyTorch with bf16 autocast, channels last, once each (this machine's PyTorch has no fast bf16 where the ratio is far above the one to fp32):")
     say()
@@ -128,9 +140,6 @@ def main():
         attention = sum(ms for op, ms in ops.items() if "attention" in op)
         rest = sum(ops.values()) - attention
         say(f"| {size} | {batch} | {rest * 1e6 / (batch * size * size):.0f} | {100 * attention / (attention + rest):.0f} % |")
-    if args.out:
-        with open(args.out, "w") as file:
-            file.write("\n".join(lines) + "\n")
 
 
 main()

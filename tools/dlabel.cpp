@@ -1,9 +1,9 @@
-// dlabel: labels pictures good or poor by their metrics, and has a person refine the labels.
+// dlabel: labels pictures good or poor by their metrics, has a person refine the labels, and evaluates samples.
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
-#include "cli.h"
+#include "dlabel.h"
 #include "quality/labels.h"
 #include "quality/picture_list.h"
 #include "quality/review_page.h"
@@ -296,5 +296,7 @@ int main(int argc, char** argv) {
                                   "dlabel score --images samples --thresholds thresholds.json --out labels.jsonl"),
                   score);
     declare_refine(root, refine);
+    add_evaluate(root);
+    add_attack(root);
   });
 }

@@ -86,6 +86,7 @@ Material gather(const ReportOptions& options, uint64_t seed) {
     measure_set(*material.real, rule.metric, rule.region == "sector");
   }
   measure_samples(material);
+  material.policies = compare_policies(material.runs);
   return material;
 }
 
@@ -102,6 +103,8 @@ int make_report(const ReportOptions& options, const Common& common) {
   metrics_section(material, report);
   accounting_section(material, report);
   cost_section(material, report);
+  decisions_section(material, report);
+  galleries_section(material, report);
   anatomy_section(material, report);
   inputs_section(material, report);
 

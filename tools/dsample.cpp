@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli.h"
+#include "dsample_ceiling.h"
 #include "dsample_noise.h"
 #include "dsample_output.h"
 #include "dsample_record.h"
@@ -63,7 +64,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
   job.tau = settings.tau;
-  job.score_on = settings.score_on == "xt" ? ScoreOn::xt : ScoreOn::x0hat;
+  job.score_on = parse_score_on(settings.score_on);
   job.keep = parse_keep(settings.keep);
   require_rule_fits(settings, job);
   if (settings.tail_steps > 0)
@@ -144,6 +145,7 @@ int main(int argc, char** argv) {
         options.runs_on_cuda();
         options.body([&](const Common& common) {
           if (!settings.record.empty()) return record(settings, common);
+          if (!settings.ceiling.empty()) return find_ceiling(settings, common);
           if (!settings.fit.empty()) return fit_rule(settings, common);
           return settings.simulate.empty() ? sample(settings, common) : simulate_policy(settings, common);
         });

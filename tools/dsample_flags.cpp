@@ -46,6 +46,13 @@ void declare_recording(Options& options, SampleSettings& settings) {
               "simulate: judges finished pictures; label: by the recording's thresholds", "NAME", "as --judge");
   options.add("--fit", settings.fit, "simulate: write the restart rule that fits the recording, in place of --out",
               "FILE");
+  options.add(
+      "--ceiling", settings.ceiling,
+      "write the AUROC of an ideal judge after so many calls, in place of --out: the noise that remains is drawn "
+      "anew --branches times from each of --count states, endings labelled by --thresholds",
+      "FILE");
+  options.add("--branches", settings.branches, "ceiling: endings of each state", {2, 10000}, "trajectories");
+  options.add("--branch-after", settings.branch_after, "ceiling: calls before the noise is drawn anew", "CALLS,...");
   options.add("--looks", settings.looks, "fit: the steps it looks at, -1 is before the first call", "STEP,...",
               "8 on a log scale");
 }
@@ -129,8 +136,12 @@ void check_live(const SampleSettings& settings) {
 }  // namespace
 
 void check_flags(const SampleSettings& settings) {
-  const int outputs = !settings.out.empty() + !settings.record.empty() + !settings.fit.empty();
-  rule(outputs == 1, "--out: expected one of --out DIR, --record REC and --fit FILE");
+  const int outputs =
+      !settings.out.empty() + !settings.record.empty() + !settings.fit.empty() + !settings.ceiling.empty();
+  rule(outputs == 1, "--out: expected one of --out DIR, --record REC, --fit FILE and --ceiling FILE");
+  rule(settings.ceiling.empty() ||
+           (!settings.thresholds.empty() && !settings.masks.empty() && settings.policy == "none"),
+       "--ceiling: expected --masks and --thresholds, and no --policy");
   rule(!settings.model.empty() || !settings.simulate.empty(), "--model: expected a diffusion run, add --model RUN");
   rule(settings.simulate.empty() || settings.record.empty(), "--simulate: replays a recording, leave out --record");
   rule(!ranks_groups(settings) || parse_shard(settings.shard).of == 1,

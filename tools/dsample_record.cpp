@@ -1,5 +1,7 @@
 #include "dsample_record.h"
 
+#include <limits>
+
 #include "dsample_setup.h"
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
@@ -13,7 +15,8 @@ int record(const SampleSettings& settings, const Common& common) {
   check_present(settings.masks, "a data-set folder");
   check_present(settings.thresholds, "a threshold file");
   const SampledModel model = load_model(settings, parse_device(common.device));
-  const Conditions conditions = read_masks(settings, common, model.run, *settings.count);
+  // All masks, so that a larger count adds to the recording: trajectory i takes number i mod their count either way.
+  const Conditions conditions = read_masks(settings, common, model.run, std::numeric_limits<int64_t>::max());
 
   RecorderJob job;
   SamplerJob& sampling = job.sampling;

@@ -36,6 +36,9 @@ struct SampleSettings {
   int64_t thumbnails = 4, per_shard = 64, score_every = 1;
 
   std::string simulate, final_judge, fit, looks;
+
+  std::string ceiling, branch_after = "0,1,5";
+  int64_t branches = 8;
 };
 
 void declare_flags(Options& options, SampleSettings& settings);

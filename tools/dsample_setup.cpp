@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 
+#include "quality/judge.h"
 #include "quality/policy/es_ddpm.h"
 #include "quality/policy/restart.h"
 #include "quality/scorer.h"
@@ -124,13 +124,8 @@ void start_from_pictures(const SampleSettings& settings, const SampledModel& mod
 }
 
 Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device) {
-  check_present(run, "a scorer run");
-  const std::shared_ptr<Scorer> scorer = std::make_shared<Scorer>(load_scorer_run(run));
-  check_input(scorer->options().image_size == height && height == width, Fault::kBadInput, run,
-              ": expected a scorer trained on pictures of ", width, "x", height, ", found one for ",
-              scorer->options().image_size, "; train one on this size");
-  scorer->to(device);
-  return [scorer](const Tensor& images, const Tensor&, const Tensor&) { return scorer->score(images); };
+  check_present(run, "a judge's run");
+  return load_judge_run(run, height, width, device);
 }
 
 }  // namespace echodiff

@@ -43,7 +43,8 @@ void require_rule_fits(const SampleSettings& settings, const SamplerJob& job);
 void start_from_pictures(const SampleSettings& settings, const SampledModel& model, const Conditions& conditions,
                          SamplerJob& job);
 
-// A scorer's run as a judge of pictures of this size, computing on `device`. Throws Error: kMissingInput, kBadInput.
+// A run of dtrain scorer or dtrain value as a judge of pictures of this size, computing on `device`. Throws Error:
+// kMissingInput, kBadInput.
 Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device);
 
 }  // namespace echodiff

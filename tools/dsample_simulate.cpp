@@ -4,25 +4,12 @@
 #include "dsample_setup.h"
 #include "kernels/error.h"
 #include "quality/policy/oracle.h"
-#include "quality/policy/posthoc.h"
 #include "quality/policy/restart.h"
 #include "quality/restart_fit.h"
 #include "quality/simulate.h"
 
 namespace echodiff {
 namespace {
-
-// What finished pictures would come to: the oracle's knowledge.
-std::vector<bool> fates(const Recording& recording, SamplerJob job, const SimulationOptions& options) {
-  job.policy = posthoc_policy();
-  job.accept.reset();
-  job.accept_per_mask.reset();
-  std::vector<bool> passes(recording.chains.size());
-  SamplerHooks hooks;
-  hooks.on_record = [&](const SampleRecord& record) { passes[size_t(record.index)] = record.kept(); };
-  simulate(recording, job, options, hooks);
-  return passes;
-}
 
 SimulationOptions judges_of(const SampleSettings& settings) {
   return {settings.judges.empty() ? "" : settings.judges[0], settings.final_judge};
@@ -47,7 +34,7 @@ int simulate_policy(const SampleSettings& settings, const Common& common) {
   // Only its being there counts: a recording holds no tail.
   if (settings.tail_steps > 0) job.tail = [](int64_t) { return SamplingPlan(); };
   if (settings.policy == "oracle")
-    job.policy = oracle_policy(fates(recording, job, options), settings.discard_at);
+    job.policy = oracle_policy(fates_of(recording, job, options).kept, settings.discard_at);
   else
     job.policy = make_policy(settings, facts.seed);
   require_rule_fits(settings, job);
@@ -65,7 +52,7 @@ int simulate_policy(const SampleSettings& settings, const Common& common) {
   summary.final_judge = options.final_judge.empty() ? options.judge : options.final_judge;
   summary.simulated = true;
   summary.sampler = facts.sampler;
-  summary.score_on = job.score_on == ScoreOn::xt ? "xt" : "x0hat";
+  summary.score_on = name_of(job.score_on);
   summary.keep = settings.keep;
   summary.schedule = facts.schedule;
   summary.prediction = facts.prediction;

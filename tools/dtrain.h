@@ -7,5 +7,7 @@ namespace echodiff {
 
 void add_diffusion(Options& program);
 void add_scorer(Options& program);
+void add_value(Options& program);
+void add_segmenter(Options& program);
 
 }  // namespace echodiff

@@ -1,4 +1,4 @@
-// dtrain scorer: ResNet-18 with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
+// dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
 // The loop is in train_scorer(), readable from top to bottom.
 #include <chrono>
 #include <cmath>
@@ -14,6 +14,7 @@
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/draws.h"
+#include "train/image.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
@@ -22,18 +23,11 @@ namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string labels, out, fill, init;
-  std::optional<int64_t> image_size;
+  std::string labels, out, fill, init, architecture = "resnet18";
+  std::optional<int64_t> image_size, split_seed;
   int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
-
-GrayImage mirrored(const GrayImage& image) {
-  GrayImage out = image;
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width; ++x) out.at(y, x) = image.at(y, image.width - 1 - x);
-  return out;
-}
 
 // Samples first .. first+count-1 of the run: shuffled each epoch, mirrored by a coin, both functions of (seed, sample).
 struct ScorerBatch {
@@ -120,8 +114,8 @@ ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
         load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
     fill_classes(examples, data, labels.thresholds, settings.per_class, common.seed);
   }
-  ScorerSplit split =
-      split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, common.seed);
+  const uint64_t split_seed = settings.split_seed ? uint64_t(*settings.split_seed) : common.seed;
+  ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, split_seed);
   for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
     for (bool good : {true, false})
       check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }),
@@ -159,7 +153,7 @@ int train_scorer(const Settings& settings, const Common& common) {
     check_input(!common.given("--width") || settings.width == width, Fault::kUsage, "--width: ", settings.init, " has ",
                 width, " channels in its first stage; leave it out");
   }
-  Scorer scorer({.image_size = split.train[0].image.width, .width = width}, common.seed);
+  Scorer scorer({.image_size = split.train[0].image.width, .width = width, .architecture = settings.architecture}, common.seed);
   if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
 
   const Device device = parse_device(common.device);
@@ -178,7 +172,7 @@ int train_scorer(const Settings& settings, const Common& common) {
 
   for (int64_t step = 0; step < steps; ++step) {
     const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
-    const Tensor loss = bce_with_logits(scorer.network()(images.to(device)), targets.to(device));  // (6)
+    const Tensor loss = bce_with_logits(scorer.logits(images), targets.to(device));  // (6)
     adam.zero_grad();
     loss.backward();
     const double norm = gradient_norm(scorer.network().parameters()).item(), value = loss.item();
@@ -244,17 +238,26 @@ void add_scorer(Options& program) {
       "FILE");
   options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels",
               "as they are");
+  options.add_choice("--arch", settings.architecture,
+                     "resnet18: the paper's judge | cnn: plain, for a second judge that checks the first",
+                     {"resnet18", "cnn"});
   options.add("--width", settings.width, "channels of the first stage", {1, 256}, "channels");
   options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000},
               "pictures");
   options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9},
               "fraction");
+  options.add("--split-seed", settings.split_seed, "draws which groups are held out: a second judge takes another",
+              {0, 1000000000}, "number", "the seed");
   options.add("--epochs", settings.epochs, "passes over the training pictures", {1, 100000}, "epochs");
   options.add("--batch", settings.batch, "pictures per step", {2, 4096}, "pictures");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
               "per step");
   options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
   options.runs_on_cuda();
+  options.rule([] {
+    check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,
+                "--init: expected --arch resnet18, found ", settings.architecture, "; leave one out");
+  });
   options.body([](const Common& common) { return train_scorer(settings, common); });
 }
 

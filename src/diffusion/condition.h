@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -13,6 +14,9 @@ namespace echodiff {
 
 // condition (N, P, H, W) -> the same with planes 0..P-2 zero.
 Tensor without_organs(const Tensor& condition);
+
+// Those of `numbers`, in that order: (1, P, H, W) each -> (n, P, H, W).
+Tensor stack_conditions(const std::vector<Tensor>& conditions, const std::vector<int64_t>& numbers);
 
 // For training: each sample loses its organs with `probability`, decided by (seed, stream, n). Probability 0 returns
 // `condition` itself.

@@ -1,6 +1,8 @@
 #include "quality/cost.h"
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
 
 #include "kernels/error.h"
 #include "kernels/philox.h"
@@ -9,19 +11,24 @@ namespace echodiff {
 
 std::optional<CostInterval> bootstrap_ratio(const std::vector<double>& numerators,
                                             const std::vector<double>& denominators) {
-  constexpr int64_t kResamplings = 2000;
+  constexpr int64_t kResamplings = 2000, kBlocks = 5000;
   check(numerators.size() == denominators.size(), "bootstrap_ratio: ", numerators.size(), " numerators for ",
         denominators.size(), " denominators");
-  const int64_t n = int64_t(numerators.size());
+  const int64_t units = int64_t(numerators.size()), n = std::min(units, kBlocks);
   if (n < 2) return {};
+  std::vector<double> upper(static_cast<size_t>(n)), lower(static_cast<size_t>(n));
+  for (int64_t i = 0; i < units; ++i) {
+    upper[size_t(i * n / units)] += numerators[size_t(i)];
+    lower[size_t(i * n / units)] += denominators[size_t(i)];
+  }
   std::vector<double> ratios;
   for (int64_t round = 0; round < kResamplings; ++round) {
     Random random(0, uint64_t(round));
     double above = 0, below = 0;
     for (int64_t i = 0; i < n; ++i) {
       const size_t drawn = size_t(random.below(n));
-      above += numerators[drawn];
-      below += denominators[drawn];
+      above += upper[drawn];
+      below += lower[drawn];
     }
     if (below > 0) ratios.push_back(above / below);
   }
@@ -38,7 +45,9 @@ void CostLedger::add(const SampleRecord& record) {
   Reason& reason = reasons_[record.reason];
   ++reason.trajectories;
   reason.unet_calls += record.unet_calls;
-  if (record.kept()) pictures_.emplace(record.image.pixels.begin(), record.image.pixels.end());
+  if (record.kept())
+    pictures_.insert(std::hash<std::string_view>()(
+        {reinterpret_cast<const char*>(record.image.pixels.data()), record.image.pixels.size()}));
 }
 
 std::optional<CostInterval> CostLedger::calls_per_kept() const {

@@ -55,7 +55,7 @@ std::string sector_of(const fs::path& folder, const std::vector<fs::path>& secto
 
 std::vector<ListedPicture> list_pictures(const std::string& directory, const std::string& masks) {
   const fs::path root(directory);
-  check_input(fs::is_directory(root), Fault::kMissingInput, directory, ": no such folder (--images)");
+  check_input(fs::is_directory(root), Fault::kMissingInput, directory, ": no such folder");
   const bool has_images = fs::is_directory(root / "images");
   const std::vector<fs::path> paths = pngs_of(has_images ? root / "images" : root);
   check_input(!paths.empty(), Fault::kBadInput, directory, ": no PNG pictures in it, nor in images/");

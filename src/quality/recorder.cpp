@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <limits>
 
+#include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "quality/policy/none.h"
 #include "quality/threshold_judge.h"
@@ -74,21 +74,17 @@ class ShardRecorder {
     std::vector<double> scores;
     for (int64_t begin = 0; begin < total; begin += job_.sampling.batch) {
       const int64_t n = std::min(job_.sampling.batch, total - begin);
-      Tensor images = empty({n, 1, one.dim(2), one.dim(3)}),
-             conditions = empty({n, one.dim(1), one.dim(2), one.dim(3)});
-      std::vector<int64_t> times;
+      Tensor images = empty({n, 1, one.dim(2), one.dim(3)});
+      std::vector<int64_t> times, numbers;
       for (int64_t i = 0; i < n; ++i) {
         const Scored& picture = pictures[size_t(begin + i)];
-        const Tensor& condition = job_.sampling.conditions[size_t(picture.condition)];
         for (int64_t p = 0; p < pixels; ++p)
           images.mutable_data<float>()[i * pixels + p] = std::clamp(picture.pixels[p], -1.0f, 1.0f);
-        std::copy_n(condition.data<float>(), condition.count(),
-                    conditions.mutable_data<float>() + i * condition.count());
         times.push_back(picture.t);
+        numbers.push_back(picture.condition);
       }
-      const std::vector<double> some = judge(images, from_indices(times), conditions);
-      check(int64_t(some.size()) == n, "recorder: a judge gave ", some.size(), " scores for ", n, " pictures");
-      for (const double value : some) check(std::isfinite(value), "recorder: a judge gave a score that is not finite");
+      const std::vector<double> some =
+          ask(judge, images, from_indices(times), stack_conditions(job_.sampling.conditions, numbers));
       scores.insert(scores.end(), some.begin(), some.end());
     }
     seconds_.scored_images += total;

@@ -4,8 +4,7 @@
 //   REC/conditions.safetensors       planes (M, H, W) u8: bit p is plane p; trajectory i has number i mod M
 //   REC/chains-0000.safetensors ...  `per_shard` trajectories each, n in the last
 //     index, condition  (n) i64
-//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the
-//     last
+//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the last
 //                                     is that of the finished 8-bit picture. NaN at steps that `score_every` leaves out
 //     start/JUDGE       (n) f32       of x_T, before the first call
 //     x0hat             (n, S, H, W) u8  after the steps `thumbnail_steps`
@@ -63,6 +62,9 @@ struct Chain {
   GrayImage final;
   Metrics metrics;
   std::optional<bool> good;
+
+  // Of x_T where step is -1.
+  float score_after(size_t judge, int64_t step) const { return step < 0 ? start[judge] : scores[judge][size_t(step)]; }
 };
 
 struct RecordedSeconds {

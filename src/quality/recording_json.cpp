@@ -16,8 +16,6 @@ constexpr int64_t kVersion = 1;
 
 std::string path_of(const std::string& directory) { return directory + "/recording.json"; }
 
-const char* name_of(ScoreOn on) { return on == ScoreOn::xt ? "xt" : "x0hat"; }
-
 // File names needn't be UTF-8: what isn't becomes U+FFFD.
 std::string dumped(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
@@ -67,7 +65,7 @@ RecordingFacts from_json(const Json& json, const std::string& path) {
   facts.thumbnail_steps = json.at("thumbnail_steps").get<std::vector<int64_t>>();
   for (const Json& judge : json.at("judges"))
     facts.judges.push_back({judge.at("name").get<std::string>(),
-                            judge.at("on").get<std::string>() == "xt" ? ScoreOn::xt : ScoreOn::x0hat,
+                            parse_score_on(judge.at("on").get<std::string>()),
                             judge.at("hash").get<std::string>()});
   if (!json.at("thresholds").is_null()) facts.thresholds = parse_thresholds(json.at("thresholds").dump(), path);
   facts.planes = json.at("planes").get<std::vector<std::string>>();

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "kernels/error.h"
-#include "quality/policy/posthoc.h"
+#include "quality/calibration.h"
 
 namespace echodiff {
 namespace {
@@ -82,26 +82,11 @@ RestartRule fitted(const std::vector<Trial>& trials, const std::vector<int64_t>&
 
 RestartLook fit_calibration(int64_t step, const std::vector<double>& scores, const std::vector<bool>& outcomes) {
   constexpr double kPull = 1;  // as much as four undecided trajectories
-  RestartLook look{step, 0, 1};
-  for (int iteration = 0; iteration < 50; ++iteration) {  // Newton's method; 2x2
-    double g0 = kPull * look.offset, g1 = kPull * (look.slope - 1), h00 = kPull, h01 = 0, h11 = kPull;
-    for (size_t i = 0; i < scores.size(); ++i) {
-      const double s = std::clamp(scores[i], 1e-6, 1 - 1e-6), logit = std::log(s / (1 - s));
-      const double p = calibrated(look, scores[i]), weight = p * (1 - p), error = p - (outcomes[i] ? 1 : 0);
-      g0 += error;
-      g1 += error * logit;
-      h00 += weight;
-      h01 += weight * logit;
-      h11 += weight * logit * logit;
-    }
-    const double determinant = h00 * h11 - h01 * h01;
-    const double d0 = (h11 * g0 - h01 * g1) / determinant, d1 = (h00 * g1 - h01 * g0) / determinant;
-    const double scale = std::min(1.0, 2 / std::max({std::abs(d0), std::abs(d1), 1e-12}));  // no wild first steps
-    look.offset -= scale * d0;
-    look.slope -= scale * d1;
-    if (std::abs(d0) + std::abs(d1) < 1e-10) break;
-  }
-  return look;
+  std::vector<double> logits, targets;
+  for (const double score : scores) logits.push_back(logit_of(score));
+  for (const bool outcome : outcomes) targets.push_back(outcome ? 1 : 0);
+  const Platt platt = fit_logistic(logits, targets, kPull);
+  return {step, platt.offset, platt.slope};
 }
 
 std::vector<int64_t> spread_looks(int64_t steps, int64_t count) {
@@ -125,22 +110,21 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   const int64_t calls_per_step = facts.guidance == 1 ? 1 : 2;
 
   std::vector<Trial> trials(recording.chains.size());
-  SamplerJob posthoc = recorded_job(recording);
-  posthoc.policy = posthoc_policy();
-  posthoc.score_on = rule.on;
-  posthoc.tau = options.tau;
-  SamplerHooks hooks;
-  hooks.on_record = [&](const SampleRecord& record) { trials[size_t(record.index)].accepted = record.kept(); };
-  const SamplerTotals totals = simulate(recording, posthoc, options.judges, hooks);
+  SamplerJob job = recorded_job(recording);
+  job.score_on = rule.on;
+  job.tau = options.tau;
+  const Fates fates = fates_of(recording, job, options.judges);
+  const SamplerTotals& totals = fates.totals;
   std::set<int64_t> masks;
   for (size_t i = 0; i < trials.size(); ++i) {
     const Chain& chain = recording.chains[i];
     trials[i].mask = chain.condition;
+    trials[i].accepted = fates.kept[i];
     masks.insert(chain.condition);
     for (const int64_t step : looks) {
       check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "--looks: expected steps -1 to ",
                   facts.steps() - 2, ", found ", step);
-      const float score = step < 0 ? chain.start[judge] : chain.scores[judge][size_t(step)];
+      const float score = chain.score_after(judge, step);
       check_input(!std::isnan(score), Fault::kUsage, "--looks: step ", step, " was not scored; look every ",
                   facts.score_every, " steps");
       trials[i].scores.push_back(double(score));

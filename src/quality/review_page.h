@@ -7,10 +7,9 @@
 
 namespace echodiff {
 
-// One self-contained HTML file: the pictures inline, no network. Verdicts are kept in the browser and exported as
-// decisions.json (labels.h), which only names what the person decided. Reads every picture: throws Error as read_png.
+// One self-contained HTML file: the pictures inline, no network, worked by keys alone. Verdicts are kept in the browser
+// (localStorage, keyed by the labels' content: a labels file that changes begins anew) and downloaded as decisions.json
+// (labels.h), which only names what was decided on the page. Reads every picture: throws Error as read_png.
 std::string review_page(const Labels& labels);
-
-std::string base64(const std::string& bytes);
 
 }  // namespace echodiff

@@ -30,7 +30,6 @@ class NetworkChains : public Chains {
     for (const Tensor& condition : job.conditions)
       check(condition.shape() == job.conditions[0].shape(), "sampler: conditions of shapes ", condition.shape(),
             " and ", job.conditions[0].shape());
-    planes_ = job.conditions[0].dim(1);
     height_ = job.conditions[0].dim(2);
     width_ = job.conditions[0].dim(3);
     pixels_ = height_ * width_;
@@ -129,42 +128,46 @@ class NetworkChains : public Chains {
   void take_over(Slot& slot, const Slot& other) override { slot.state = other.state; }
 
  private:
-  Tensor gather(const std::vector<Tensor>& conditions, const std::vector<Slot*>& slots) const {  // -> (n, P, H, W)
-    Tensor all = empty({int64_t(slots.size()), planes_, height_, width_});
-    float* out = all.mutable_data<float>();
-    for (const Slot* slot : slots) {
-      const Tensor& one = conditions[size_t(slot->record.condition)];
-      out = std::copy_n(one.data<float>(), one.count(), out);
-    }
-    return all;
+  static Tensor gather(const std::vector<Tensor>& conditions, const std::vector<Slot*>& slots) {  // -> (n, P, H, W)
+    std::vector<int64_t> numbers;
+    for (const Slot* slot : slots) numbers.push_back(slot->record.condition);
+    return stack_conditions(conditions, numbers);
   }
 
   std::vector<double> judged(const Judge& judge, const Tensor& images, const std::vector<int64_t>& times,
                              const std::vector<Slot*>& slots, SamplerTotals& totals) const {
     const Clock::time_point start = Clock::now();
-    std::vector<double> scores = judge(images, from_indices(times), gather(job_.conditions, slots));
+    const std::vector<double> scores = ask(judge, images, from_indices(times), gather(job_.conditions, slots));
     const double seconds = seconds_since(start);
     totals.scorer_seconds += seconds;
     for (Slot* slot : slots) slot->record.seconds += seconds / double(slots.size());
     totals.scored_images += images.dim(0);
-    check(int64_t(scores.size()) == images.dim(0), "sampler: the judge gave ", scores.size(), " scores for ",
-          images.dim(0), " pictures");
-    for (double& score : scores) {
-      check(std::isfinite(score), "sampler: the judge gave a score that is not finite");
-      score = double(float(score));  // as a recording holds it: a replay then decides the same
-    }
     return scores;
   }
 
   const SamplerJob& job_;
   const Network& network_;
   const Judge &judge_, &final_judge_;
-  int64_t planes_ = 0, height_ = 0, width_ = 0, pixels_ = 0;
+  int64_t height_ = 0, width_ = 0, pixels_ = 0;
   std::vector<Tensor> bare_;               // conditions without organs
   std::map<int64_t, SamplingPlan> tails_;  // by the time they start from; slots point into it
 };
 
 }  // namespace
+
+const char* name_of(ScoreOn on) { return on == ScoreOn::xt ? "xt" : "x0hat"; }
+ScoreOn parse_score_on(const std::string& name) { return name == "xt" ? ScoreOn::xt : ScoreOn::x0hat; }
+
+std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& t, const Tensor& condition) {
+  std::vector<double> scores = judge(images, t, condition);
+  check(int64_t(scores.size()) == images.dim(0), "sampler: the judge gave ", scores.size(), " scores for ",
+        images.dim(0), " pictures");
+  for (double& score : scores) {
+    check(std::isfinite(score), "sampler: the judge gave a score that is not finite");
+    score = double(float(score));
+  }
+  return scores;
+}
 
 SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge,
                           const SamplerHooks& hooks) {

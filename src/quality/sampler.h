@@ -23,10 +23,15 @@ using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Ten
 // images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W) -> n scores in
 // 0..1. Must give a picture the same score in any batch.
 using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;
+// The judge's scores, held to be one for each picture and finite, and rounded to float as a recording holds them: a
+// replay then decides the same. Throws Error(kInternal) for others.
+std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& t, const Tensor& condition);
 // The `draw`-th noise of trajectory `index`: 0 is x_T, i + 1 is drawn by step i.
 using NoiseSource = std::function<void(int64_t index, int64_t draw, float* out, int64_t count)>;
 
-enum class ScoreOn { x0hat, xt };       // what the policy's scores look at
+enum class ScoreOn { x0hat, xt };  // what the policy's scores look at
+const char* name_of(ScoreOn on);   // x0hat, xt
+ScoreOn parse_score_on(const std::string& name);
 enum class Keep { finish, x0hat, xt };  // what is kept of a trajectory accepted before its end
 
 struct SamplerJob {

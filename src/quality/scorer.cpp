@@ -12,12 +12,22 @@ namespace {
 
 constexpr const char* kKind = "scorer";
 
+std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint64_t seed) {
+  check_input(options.architecture == "resnet18" || options.architecture == "cnn", Fault::kUsage,
+              "scorer: architecture: expected resnet18 or cnn, found '", options.architecture, "'");
+  if (options.architecture == "cnn") return PlainCnn({.width = options.width}, seed);
+  return ResNet18({.width = options.width}, seed);
+}
+
+std::string architecture_of(const Metadata& metadata) {
+  const Metadata::const_iterator found = metadata.find("architecture");
+  return found == metadata.end() ? "resnet18" : found->second;
+}
+
 int64_t positive_of(const Metadata& metadata, const std::string& key, const std::string& path) {
-  const Metadata::const_iterator found = metadata.find(key);
-  check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key,
-              "'; not a scorer's checkpoint");
+  const std::string& digits = metadata_text(metadata, key, path, "not a scorer's checkpoint");
   try {
-    return parse_integers(found->second, key).at(0);
+    return parse_integers(digits, key).at(0);
   } catch (const Error& error) {
     throw Error(Fault::kBadInput, path + ": " + error.what());
   }
@@ -25,9 +35,20 @@ int64_t positive_of(const Metadata& metadata, const std::string& key, const std:
 
 }  // namespace
 
+Scorer::Scorer(const ScorerOptions& options, uint64_t seed)
+    : options_(options), network_(make_network(options, seed)) {}
+
 void Scorer::to(Device device) {
   device_ = device;
-  network_.to(device);
+  network().to(device);
+}
+
+Module& Scorer::network() {
+  return std::visit([](auto& network) -> Module& { return network; }, network_);
+}
+
+Tensor Scorer::logits(const Tensor& images) const {
+  return std::visit([&](const auto& network) { return network(images.to(device_)); }, network_);
 }
 
 std::vector<double> Scorer::score(const Tensor& images) const {
@@ -36,13 +57,20 @@ std::vector<double> Scorer::score(const Tensor& images) const {
               Fault::kBadInput, "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
               "; train one with dtrain scorer on labels of this size");
   const NoGrad no_grad;
-  std::vector<double> scores = network_(images.to(device_)).to_vector();
+  std::vector<double> scores = logits(images).to_vector();
   for (double& score : scores) score = 1 / (1 + std::exp(-score));
   return scores;
 }
 
 std::string Scorer::save(const std::string& run, int64_t step) {
-  return save_resnet18_run(run, step, {.width = options_.width}, network_.state_dict(), options_.image_size);
+  if (options_.architecture == "resnet18")
+    return save_resnet18_run(run, step, {.width = options_.width}, network().state_dict(), options_.image_size);
+  const Metadata metadata{{"kind", kKind},
+                          {"architecture", options_.architecture},
+                          {"image_size", std::to_string(options_.image_size)},
+                          {"width", std::to_string(options_.width)},
+                          {"step", std::to_string(step)}};
+  return save_checkpoint(run, step, network().state_dict(), metadata, 2);
 }
 
 std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
@@ -56,14 +84,23 @@ std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet
   return save_checkpoint(run, step, weights, metadata, 2);
 }
 
-ResNet18Run load_resnet18_run(const std::string& run) {
+namespace {
+
+SafetensorsFile read_scorer_checkpoint(const std::string& run) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
-  const SafetensorsFile file = read_checkpoint(path);
+  SafetensorsFile file = read_checkpoint(path);
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
               ": not a scorer's checkpoint; expected a run of dtrain scorer, or of dweights import --as resnet18");
+  return file;
+}
+
+ResNet18Run resnet18_run(const SafetensorsFile& file) {
+  const std::string& path = file.path;
+  check_input(architecture_of(file.metadata) == "resnet18", Fault::kBadInput, path, ": expected a ResNet-18, found a ",
+              architecture_of(file.metadata));
   const auto number = [&](const std::string& key, int64_t initial) {
     return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
   };
@@ -79,8 +116,23 @@ ResNet18Run load_resnet18_run(const std::string& run) {
   return loaded;
 }
 
+}  // namespace
+
+ResNet18Run load_resnet18_run(const std::string& run) { return resnet18_run(read_scorer_checkpoint(run)); }
+
 Scorer load_scorer_run(const std::string& run) {
-  ResNet18Run loaded = load_resnet18_run(run);
+  const SafetensorsFile file = read_scorer_checkpoint(run);
+  if (architecture_of(file.metadata) == "cnn") {
+    const int64_t image_size = positive_of(file.metadata, "image_size", file.path);
+    const int64_t width = positive_of(file.metadata, "width", file.path);
+    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size, " and width ",
+                width, ": expected at most 1024");
+    Scorer scorer({.image_size = image_size, .width = width, .architecture = "cnn"}, 0);
+    scorer.network().load_state_dict(file.tensors);
+    scorer.network().eval();
+    return scorer;
+  }
+  ResNet18Run loaded = resnet18_run(file);
   check_input(loaded.options.in_channels == 1 && loaded.options.classes == 1, Fault::kBadInput, run,
               ": expected a network with one channel and one logit, found ", loaded.options.in_channels, " and ",
               loaded.options.classes, "; import it with --image-channels 1 --classes 1");

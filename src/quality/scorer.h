@@ -1,10 +1,13 @@
-// The judge of section 5.3: ResNet-18 with one logit, y_hat = sigmoid(logit) in [0, 1] (equation 5).
+// The judge of section 5.3: ResNet-18 with one logit, y_hat = sigmoid(logit) in [0, 1] (equation 5). A plain CNN in its
+// place is a second judge that selects nothing, to check the first by.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "nn/plain_cnn.h"
 #include "nn/resnet18.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
@@ -14,27 +17,31 @@ namespace echodiff {
 struct ScorerOptions {
   int64_t image_size = 64;  // pixels a side of what it was trained on
   int64_t width = 64;       // channels of the first stage
+  std::string architecture = "resnet18";  // or "cnn" (plain_cnn.h)
 };
 
 class Scorer {
  public:
-  Scorer(const ScorerOptions& options, uint64_t seed) : options_(options), network_({.width = options.width}, seed) {}
+  // Throws Error(kUsage) for another architecture.
+  Scorer(const ScorerOptions& options, uint64_t seed);
 
   void to(Device device);  // computes there from now on
 
-  // images (N, 1, H, W) in [-1, 1], on the CPU -> N scores. A picture's score does not depend on the others. Throws
+  Tensor logits(const Tensor& images) const;  // images (N, 1, H, W) in [-1, 1], on the CPU -> (N, 1), on its device
+
+  // The same -> N scores. A picture's score does not depend on the others. Throws
   // Error(kBadInput) when the size is not the one it was trained on: sharpness and noise mean other things there.
   std::vector<double> score(const Tensor& images) const;
 
-  ResNet18& network() { return network_; }
+  Module& network();
   const ScorerOptions& options() const { return options_; }
 
-  // One checkpoint of the run directory, under torchvision's names. Returns its path.
+  // One checkpoint of the run directory; of a ResNet-18 under torchvision's names. Returns its path.
   std::string save(const std::string& run, int64_t step);
 
  private:
   ScorerOptions options_;
-  ResNet18 network_;
+  std::variant<ResNet18, PlainCnn> network_;
   Device device_ = Device::kCpu;
 };
 

@@ -12,33 +12,6 @@
 namespace echodiff {
 namespace {
 
-uint8_t to_byte(double grey) { return uint8_t(std::lround(std::clamp(grey, 0.0, 255.0))); }
-
-// Gaussian of standard deviation sigma, borders clamped.
-GrayImage blur(const GrayImage& image, double sigma) {
-  const int64_t radius = int64_t(3 * sigma + 1);
-  std::vector<double> kernel;
-  double total = 0;
-  for (int64_t k = -radius; k <= radius; ++k) total += kernel.emplace_back(std::exp(-0.5 * double(k * k) / (sigma * sigma)));
-  std::vector<double> rows(image.pixels.size());
-  GrayImage out = image;
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width; ++x) {
-      double sum = 0;
-      for (int64_t k = -radius; k <= radius; ++k)
-        sum += kernel[size_t(k + radius)] * image.at(y, std::clamp<int64_t>(x + k, 0, image.width - 1));
-      rows[size_t(y * image.width + x)] = sum / total;
-    }
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width; ++x) {
-      double sum = 0;
-      for (int64_t k = -radius; k <= radius; ++k)
-        sum += kernel[size_t(k + radius)] * rows[size_t(std::clamp<int64_t>(y + k, 0, image.height - 1) * image.width + x)];
-      out.at(y, x) = to_byte(sum / total);
-    }
-  return out;
-}
-
 std::array<int64_t, 2> class_counts(const std::vector<ScorerExample>& examples) {
   std::array<int64_t, 2> counts{};
   for (const ScorerExample& example : examples) ++counts[example.good];
@@ -67,7 +40,7 @@ std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>
 
 GrayImage degrade(const GrayImage& image, int64_t kind, int64_t grade, uint64_t seed) {
   const double strength = double(grade + 1);
-  if (kind == 0) return blur(image, 0.45 * strength);
+  if (kind == 0) return gaussian_blur(image, 0.45 * strength);
   GrayImage out = image;
   Random random(seed, uint64_t(kind), uint64_t(grade));
   for (uint8_t& pixel : out.pixels)

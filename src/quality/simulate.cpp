@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
+#include "quality/policy/posthoc.h"
 #include "quality/slots.h"
 
 namespace echodiff {
@@ -50,7 +51,7 @@ class RecordedChains : public Chains {
       count_score(*slot, totals);
       const Chain& chain = chain_of(*slot);
       const int64_t k = slot->state.step - 1;
-      const float value = k < 0 ? chain.start[*judge_] : chain.scores[*judge_][size_t(k)];
+      const float value = chain.score_after(*judge_, k);
       check_input(!std::isnan(value), Fault::kUsage, "trajectory ", chain.index, ": step ", k,
                   " was not scored; look every ", recording_.facts.score_every, " steps or record again");
       scores.push_back(double(value));
@@ -117,6 +118,18 @@ SamplerJob recorded_job(const Recording& recording) {
   job.count = int64_t(recording.chains.size());
   job.guidance = recording.facts.guidance;
   return job;
+}
+
+Fates fates_of(const Recording& recording, SamplerJob job, const SimulationOptions& options) {
+  job.policy = posthoc_policy();
+  job.accept.reset();
+  job.accept_per_mask.reset();
+  Fates fates;
+  fates.kept.resize(recording.chains.size());
+  SamplerHooks hooks;
+  hooks.on_record = [&](const SampleRecord& record) { fates.kept[size_t(record.index)] = record.kept(); };
+  fates.totals = simulate(recording, job, options, hooks);
+  return fates;
 }
 
 SamplerTotals simulate(const Recording& recording, const SamplerJob& job, const SimulationOptions& options,

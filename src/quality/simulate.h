@@ -27,4 +27,11 @@ SamplerJob recorded_job(const Recording& recording);
 SamplerTotals simulate(const Recording& recording, const SamplerJob& job, const SimulationOptions& options,
                        const SamplerHooks& hooks);
 
+// What becomes of each trajectory of the job when all are finished and judged then: what an oracle knows.
+struct Fates {
+  std::vector<bool> kept;  // by index
+  SamplerTotals totals;
+};
+Fates fates_of(const Recording& recording, SamplerJob job, const SimulationOptions& options);
+
 }  // namespace echodiff

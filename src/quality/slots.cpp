@@ -149,7 +149,7 @@ void Loop::watch(const std::vector<Slot*>& slots) {
   }
   for (Slot* slot : watched) {
     if (job_.policy.group > 1)
-      slot->waiting = true;
+      slot->waiting = arrived_ = true;
     else
       apply(*slot, job_.policy.decide(moment_of(*slot)));
   }
@@ -169,7 +169,8 @@ void Loop::apply(Slot& slot, const Ruling& ruling) {
 }
 
 void Loop::rule_groups() {
-  if (job_.policy.group == 1) return;
+  if (!arrived_) return;
+  arrived_ = false;
   std::map<GroupKey, std::vector<Slot*>> groups;
   for (Slot& slot : slots_)
     if (slot.record.decision.empty()) groups[group_of(slot.record.index)].push_back(&slot);
@@ -220,6 +221,7 @@ void Loop::finish(const std::vector<Slot*>& slots) {
   for (Slot* slot : complete) {
     slot->complete = true;
     slot->waiting = job_.policy.ranks_finished;
+    arrived_ = arrived_ || slot->waiting;
     if (job_.policy.ranks_finished)
       slot->record.scores.push_back({-1, slot->record.final_score.value()});
     else

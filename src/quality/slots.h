@@ -85,6 +85,7 @@ class Loop {
   int64_t next_;      // the next trajectory to begin
   int64_t expected_;  // the next record to hand out
   bool enough_ = false;
+  bool arrived_ = false;                     // someone began to wait since the groups were looked at
   std::list<Slot> slots_;                    // in the order they began
   std::map<GroupKey, int64_t> unbegun_;      // of groups under way: members that have not begun
   std::map<int64_t, SampleRecord> decided_;  // waiting for a lower index

@@ -4,16 +4,13 @@
 #include <cmath>
 
 namespace echodiff {
-namespace {
 
-void flip_rows(float* data, int64_t size, int64_t channels) {
+void flip_rows(float* image, int64_t size, int64_t channels) {
   for (int64_t row = 0; row < size; ++row)
     for (int64_t left = 0, right = size - 1; left < right; ++left, --right)
-      std::swap_ranges(data + (row * size + left) * channels, data + (row * size + left + 1) * channels,
-                       data + (row * size + right) * channels);
+      std::swap_ranges(image + (row * size + left) * channels, image + (row * size + left + 1) * channels,
+                       image + (row * size + right) * channels);
 }
-
-}  // namespace
 
 void augment(const AugmentOptions& options, Random random, int64_t size, int64_t plane_count, float* image,
              float* planes) {

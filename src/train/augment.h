@@ -17,6 +17,9 @@ struct AugmentOptions {
   bool any() const { return flip || gamma > 0 || gain > 0; }
 };
 
+// Mirrors an image (size, size, channels) left to right, in place.
+void flip_rows(float* image, int64_t size, int64_t channels);
+
 // Changes one example in place. image: (size, size) in [-1, 1]; planes: (size, size, plane_count), the sector last.
 void augment(const AugmentOptions& options, Random random, int64_t size, int64_t plane_count, float* image,
              float* planes);

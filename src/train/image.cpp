@@ -92,4 +92,37 @@ void from_gray(const GrayImage& image, float* x) {
   for (size_t i = 0; i < image.pixels.size(); ++i) x[i] = float(image.pixels[i]) / 255 * 2 - 1;
 }
 
+GrayImage mirrored(const GrayImage& image) {
+  GrayImage out = image;
+  for (int64_t y = 0; y < image.height; ++y)
+    for (int64_t x = 0; x < image.width; ++x) out.at(y, x) = image.at(y, image.width - 1 - x);
+  return out;
+}
+
+uint8_t to_byte(double grey) { return uint8_t(std::lround(std::clamp(grey, 0.0, 255.0))); }
+
+GrayImage gaussian_blur(const GrayImage& image, double sigma) {
+  const int64_t radius = int64_t(3 * sigma + 1);
+  std::vector<double> kernel;
+  double total = 0;
+  for (int64_t k = -radius; k <= radius; ++k) total += kernel.emplace_back(std::exp(-0.5 * double(k * k) / (sigma * sigma)));
+  std::vector<double> rows(image.pixels.size());
+  GrayImage out = image;
+  for (int64_t y = 0; y < image.height; ++y)
+    for (int64_t x = 0; x < image.width; ++x) {
+      double sum = 0;
+      for (int64_t k = -radius; k <= radius; ++k)
+        sum += kernel[size_t(k + radius)] * image.at(y, std::clamp<int64_t>(x + k, 0, image.width - 1));
+      rows[size_t(y * image.width + x)] = sum / total;
+    }
+  for (int64_t y = 0; y < image.height; ++y)
+    for (int64_t x = 0; x < image.width; ++x) {
+      double sum = 0;
+      for (int64_t k = -radius; k <= radius; ++k)
+        sum += kernel[size_t(k + radius)] * rows[size_t(std::clamp<int64_t>(y + k, 0, image.height - 1) * image.width + x)];
+      out.at(y, x) = to_byte(sum / total);
+    }
+  return out;
+}
+
 }  // namespace echodiff

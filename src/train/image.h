@@ -19,4 +19,13 @@ GrayImage resize_nearest(const GrayImage& image, int64_t width, int64_t height);
 GrayImage to_gray(const float* x, int64_t height, int64_t width);
 void from_gray(const GrayImage& image, float* x);
 
+// The picture seen in a mirror, left for right.
+GrayImage mirrored(const GrayImage& image);
+
+// Rounded, and clamped to 0..255.
+uint8_t to_byte(double grey);
+
+// Blurred with a Gaussian of standard deviation `sigma` pixels, borders clamped.
+GrayImage gaussian_blur(const GrayImage& image, double sigma);
+
 }  // namespace echodiff

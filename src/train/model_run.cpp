@@ -7,13 +7,6 @@
 namespace echodiff {
 namespace {
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) out.push_back(part);
-  return out;
-}
-
 std::string text_of(double value) {
   char buffer[64];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
@@ -33,11 +26,8 @@ class Reader {
  public:
   Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
 
-  std::string text(const std::string& key) const {
-    const auto found = metadata_.find(key);
-    check_input(found != metadata_.end(), Fault::kBadInput, path_, ": its metadata has no ", key,
-                "; it is not a checkpoint of dtrain diffusion");
-    return found->second;
+  const std::string& text(const std::string& key) const {
+    return metadata_text(metadata_, key, path_, "it is not a checkpoint of dtrain diffusion");
   }
   bool has(const std::string& key) const { return metadata_.contains(key); }
   int64_t integer(const std::string& key) const { return parse_number<int64_t>(text(key), key); }
@@ -95,7 +85,7 @@ void read_diffusers(const Reader& read, DenoiserOptions* net) {
 
 std::vector<int64_t> parse_integers(const std::string& text, const std::string& what) {
   std::vector<int64_t> out;
-  for (const std::string& part : split(text)) {
+  for (const std::string& part : split_list(text)) {
     out.push_back(parse_number<int64_t>(part, what));
     check_input(out.back() > 0, Fault::kUsage, what, ": expected positive whole numbers like 1,2,4, got '", text, "'");
   }
@@ -154,7 +144,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     run.prediction = parse_prediction(read.text("predict"));
     run.T = read.integer("timesteps");
     run.image_size = read.integer("image_size");
-    run.planes = split(read.text("planes"));
+    run.planes = split_list(read.text("planes"));
     run.variance = read.text("variance");
     DenoiserOptions& net = run.options;
     net.architecture = read.text("network.architecture");
@@ -196,6 +186,13 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   loaded.network.load_state_dict(weights);
   loaded.network.eval();
   return loaded;
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) out.push_back(part);
+  return out;
 }
 
 }  // namespace echodiff

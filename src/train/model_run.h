@@ -41,5 +41,6 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema);
 std::vector<int64_t> parse_integers(const std::string& text, const std::string& what);
 std::string join(const std::vector<int64_t>& values);
 std::string join(const std::vector<std::string>& values);
+std::vector<std::string> split_list(const std::string& text);  // "a,b" -> {a, b}; "" is the empty list
 
 }  // namespace echodiff

@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "cuda/fake/fake_cuda.h"
 #include "diffusion/diffusion.h"
@@ -136,9 +139,14 @@ TEST(DeviceStep, EachCallMayFail) {
   cuda::close_context();
   const std::vector<std::string> names = fake_cuda::call_names();
   ASSERT_GT(names.size(), 300u);
-  // Every call until the step has begun, then every 13th: they repeat.
+  // Every call until the step has begun, then every 61st, for they repeat; of each kind its first and its last.
+  std::map<std::string, std::pair<size_t, size_t>> ends;
+  for (size_t k = 1; k <= names.size(); ++k) ends.try_emplace(names[k - 1], k, k).first->second.second = k;
+  std::set<size_t> failing;
+  for (size_t k = 1; k <= names.size(); k += k < 60 ? 1 : 61) failing.insert(k);
+  for (const auto& [name, at] : ends) failing.insert({at.first, at.second});
   for (const fake_cuda::Failure how : {fake_cuda::Failure::memory, fake_cuda::Failure::sticky}) {
-    for (size_t k = 1; k <= names.size(); k += k < 60 ? 1 : 13) {
+    for (const size_t k : failing) {
       const std::string& name = names[k - 1];
       const std::optional<Fault> fault = with_failure(int64_t(k), how, run);
       try {

@@ -32,9 +32,10 @@ OpCase joined(const std::string& op, const std::string& name, int64_t B, int64_t
   return op_case;
 }
 
-// The softmax of one key is 1: its gradient is 0, and rounding noise is all there is to compare.
+// The softmax of one key is 1: its gradient is 0, and all there is to compare is the rounding of terms of size 1, which
+// the driver divides by 1e-3.
 OpCase cancelling(OpCase op_case) {
-  op_case.tolerance = 1e-4;
+  op_case.tolerance = 3e-4;
   return op_case;
 }
 
@@ -48,8 +49,8 @@ OpCase large(OpCase op_case) {
 std::vector<OpCase> attention_cases() {
   return {
       soft("two heads", 3, 4, 5, 2, 3),
-      soft("one token", 3, 1, 1, 1, 4),
-      soft("one key", 2, 5, 1, 2, 3),
+      cancelling(soft("one token", 3, 1, 1, 1, 4)),
+      cancelling(soft("one key", 2, 5, 1, 2, 3)),
       soft("odd", 2, 7, 11, 3, 5),
       soft("scale 0.7", 2, 4, 6, 2, 4, 0.7),
       large(soft("256 queries, 260 keys, 4 x 32", 3, 256, 260, 4, 32)),

@@ -28,5 +28,21 @@ TEST(Calibration, HandComputed) {
   EXPECT_NEAR(c.ece, 0.5 * 0.025 + 0.25 * 0.85 + 0.25 * 0.05, 1e-15);
 }
 
+// 3 of 4 good at logit 1, 1 of 4 at -1: by symmetry offset 0; smoothed targets (5/6 and 1/6) then average to
+// 3/4 5/6 + 1/4 1/6 = 2/3 at logit 1, so slope = log(2).
+TEST(Platt, HandComputed) {
+  const Platt platt = fit_platt({1, 1, 1, 1, -1, -1, -1, -1}, {true, true, true, false, true, false, false, false});
+  EXPECT_NEAR(platt.slope, std::log(2.0), 1e-9);
+  EXPECT_NEAR(platt.offset, 0, 1e-9);
+  EXPECT_NEAR(platt.probability(1), 2.0 / 3, 1e-9);
+}
+
+TEST(Platt, NeverTurnsARankingRound) {
+  const Platt platt = fit_platt({2, 1, -1, -2}, {false, false, true, true});
+  EXPECT_EQ(platt.slope, 0);
+  EXPECT_NEAR(platt.probability(7), 0.5, 1e-9);
+  EXPECT_NEAR(fit_platt({}, {}).probability(0), 0.5, 1e-12);
+}
+
 }  // namespace
 }  // namespace echodiff

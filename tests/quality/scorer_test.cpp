@@ -79,23 +79,37 @@ TEST(ScorerData, BalanceKeepsSampledPicturesFirst) {
   EXPECT_EQ(std::count_if(kept.begin(), kept.end(), [](const ScorerExample& e) { return e.origin == "degraded"; }), 0);
 }
 
-TEST(Scorer, APicturesScoreDoesNotDependOnTheBatchAndSurvivesSaving) {
-  const std::string run = testing::TempDir() + "/scorer_run";
+class ScorerOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(ScorerOf, APicturesScoreDoesNotDependOnTheBatchAndSurvivesSaving) {
+  const std::string run = testing::TempDir() + "/scorer_run_" + GetParam();
   std::filesystem::remove_all(run);
   std::filesystem::create_directories(run + "/checkpoints");
-  Scorer scorer({.image_size = 32, .width = 8}, 5);
+  Scorer scorer({.image_size = 32, .width = 8, .architecture = GetParam()}, 5);
   scorer.network().eval();
   std::vector<GrayImage> images;
   for (int64_t i = 0; i < 3; ++i) images.push_back(make_phantom({.size = 32, .seed = 3}, i).image);
   const std::vector<double> together = scorer.score(to_tensor({&images[0], &images[1], &images[2]}));
   scorer.save(run, 7);
   const Scorer loaded = load_scorer_run(run);
+  EXPECT_EQ(loaded.options().architecture, GetParam());
   for (size_t i = 0; i < images.size(); ++i) {
     EXPECT_EQ(scorer.score(to_tensor({&images[i]}))[0], together[i]);
     EXPECT_EQ(loaded.score(to_tensor({&images[i]}))[0], together[i]);
   }
   const GrayImage small{16, 16, std::vector<uint8_t>(256, 0)};
   EXPECT_THROW(scorer.score(to_tensor({&small})), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Architectures, ScorerOf, testing::Values("resnet18", "cnn"));
+
+TEST(Scorer, APlainCnnIsNoResNet18) {
+  const std::string run = testing::TempDir() + "/scorer_cnn_run";
+  std::filesystem::remove_all(run);
+  std::filesystem::create_directories(run + "/checkpoints");
+  Scorer({.image_size = 32, .width = 8, .architecture = "cnn"}, 5).save(run, 1);
+  EXPECT_THROW(load_resnet18_run(run), Error);
+  EXPECT_THROW(Scorer({.image_size = 32, .width = 8, .architecture = "vgg"}, 5), Error);
 }
 
 }  // namespace

@@ -26,12 +26,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kCount = 60;
+constexpr int64_t kCount = 240, kMasks = 8;
 constexpr double kTau = 0.5;
 
 SamplerJob live_job(const Policy& policy) {
   SamplerJob job = fake_job(policy);
-  job.conditions = {full({1, 2, kSize, kSize}, 0), full({1, 2, kSize, kSize}, 1)};
+  job.conditions.clear();
+  for (int64_t mask = 0; mask < kMasks; ++mask)
+    job.conditions.push_back(full({1, 2, kSize, kSize}, mask % 2 == 0 ? 0 : 1));
   job.count = kCount;
   job.tau = kTau;
   return job;
@@ -60,7 +62,7 @@ class Simulate : public ::testing::Test {
     job.facts.size = kSize;
     job.facts.seed = 7;
     job.facts.planes = {"organ", "sector"};
-    job.facts.masks = {"a.png", "b.png"};
+    for (int64_t mask = 0; mask < kMasks; ++mask) job.facts.masks.push_back(std::to_string(mask) + ".png");
     job.facts.thresholds = some_thresholds();
     record_chains(root.string(), job, fake_network, {});
     recording_ = new Recording(read_recording(root.string(), true));
@@ -170,10 +172,10 @@ TEST_F(Simulate, QuotaPerMaskAsALiveRun) {
       job.batch = batch;
       const Outcome live = run(job);
       expect_same(live, simulated(job));
-      int64_t kept[2] = {0, 0};
+      std::vector<int64_t> kept(kMasks);
       for (const SampleRecord& record : live.records) {
-        EXPECT_LT(kept[record.condition], 3);  // nothing of a mask that has enough
-        kept[record.condition] += record.kept();
+        EXPECT_LT(kept[size_t(record.condition)], 3);  // nothing of a mask that has enough
+        kept[size_t(record.condition)] += record.kept();
       }
       if (first.empty()) first = live.records;
       ASSERT_EQ(live.records.size(), first.size());
@@ -216,7 +218,7 @@ TEST_F(Simulate, SaysWhatARecordingCannotAnswer) {
   EXPECT_THROW(simulated(job), Error);
 }
 
-TEST_F(Simulate, RestartFitBeatsPosthoc) {
+TEST_F(Simulate, RestartFitBeatsPosthocOnMasksItHasNotSeen) {
   RestartFitOptions options;
   options.judges.judge = "clean";
   options.tau = kTau;
@@ -224,6 +226,7 @@ TEST_F(Simulate, RestartFitBeatsPosthoc) {
   EXPECT_EQ(rule.steps, kT);
   EXPECT_GT(rule.lambda, 0);
   EXPECT_LT(rule.fit.fitted_cost, 0.9 * rule.fit.posthoc_cost);
+  EXPECT_LT(rule.fit.held_out_cost, rule.fit.posthoc_cost);
   const Outcome outcome = simulated(live_job(restart_policy(rule)));
   EXPECT_DOUBLE_EQ(double(outcome.totals.unet_calls) / double(outcome.totals.kept), rule.fit.fitted_cost);
   options.tau = 1;

@@ -1,11 +1,9 @@
 // dsample as a program: the same seed gives the same bytes whatever the batch, the threads, the shards and the fate of
 // the other trajectories; and every refusal has its exit code.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -14,15 +12,12 @@
 
 #include "quality/recording.h"
 #include "tensor/io/file.h"
+#include "tests/tools/run_program.h"
 
 namespace echodiff {
 namespace {
 
 namespace fs = std::filesystem;
-
-int run(const std::string& command) {
-  return WEXITSTATUS(std::system((std::string(ECHODIFF_BIN_DIR) + "/" + command + " --quiet >/dev/null 2>&1").c_str()));
-}
 
 // One tiny experiment for all tests: phantoms, a diffusion run, a scorer.
 class Dsample : public ::testing::Test {
@@ -92,10 +87,11 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
   EXPECT_EQ(together, pictures("whole"));
 }
 
-TEST_F(Dsample, RecordsWhatItSamples) {
+TEST_F(Dsample, RecordsAndGoesOn) {
   const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 6" +
                              " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") + ":xt --thresholds " +
                              at("thresholds.json") + " --record " + at("rec");
+  ASSERT_EQ(run(record + " --count 4"), 0);
   ASSERT_EQ(run(record + " --count 10"), 0);
   const Recording recording = read_recording(at("rec"), true);
   ASSERT_EQ(recording.chains.size(), 10u);
@@ -145,11 +141,28 @@ TEST_F(Dsample, SimulationLeavesWhatALiveRunLeaves) {
   EXPECT_EQ(pictures("labelled"), pictures("by_file"));
 }
 
+TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {
+  const std::string ceiling = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 4" +
+                              " --count 3 --branches 4 --thresholds " + at("thresholds.json");
+  ASSERT_EQ(run(ceiling + " --branch-after 0,2 --ceiling " + at("ceiling.json")), 0);
+  const nlohmann::json json = nlohmann::json::parse(read_file(at("ceiling.json")));
+  ASSERT_EQ(json.at("rows").size(), 2u);
+  for (const nlohmann::json& row : json.at("rows")) {
+    EXPECT_EQ(row.at("endings"), 12);
+    EXPECT_EQ(row.at("good").get<int64_t>() % 4, 0);  // all branches of a state end alike
+  }
+  EXPECT_EQ(json.at("rows")[0].at("t"), 49);
+  EXPECT_EQ(json.at("rows")[0].at("good"), json.at("rows")[1].at("good"));
+  EXPECT_EQ(run(ceiling + " --branch-after 4 --ceiling " + at("ceiling.json")), 2);
+  EXPECT_EQ(run(ceiling + " --branch-after 1 --policy posthoc --ceiling " + at("ceiling.json")), 2);
+}
+
 TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
   ASSERT_EQ(sample("es", "--policy es-ddpm --start 0.2 --sampler ddim --tau 0 --count 4 --scorer " + at("scorer")), 0);
   const std::string summary = read_file(at("es") + "/summary.json");
   EXPECT_NE(summary.find("\"sample_steps\": 6"), std::string::npos);
-  ASSERT_EQ(sample("smc", "--policy smc --group 2 --smc-lambda 100 --count 80 --tau 0 --scorer " + at("scorer")), 0);
+  ASSERT_EQ(sample("smc", "--policy smc --group 4 --smc-lambda 1000 --warm-up 0 --count 160 --tau 0 --scorer " + at("scorer")), 0);
+  EXPECT_NE(read_file(at("smc") + "/samples.jsonl").find("\"ancestor\""), std::string::npos);
   EXPECT_EQ(sample("x", "--policy es-ddpm --sampler dpmpp --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy screen --shard 0/2 --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy restart --count 4 --scorer " + at("scorer")), 2);

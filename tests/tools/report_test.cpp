@@ -11,6 +11,7 @@
 #include "quality/thresholds.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
+#include "tools/report/paper.h"
 
 namespace echodiff {
 namespace {
@@ -233,8 +234,78 @@ TEST_F(ReportTest, NumbersAsCountedByHand) {
   EXPECT_EQ(report["rule"]["tau_contrast"], 24);
 }
 
+TEST(PaperArithmetic, FollowsFromItsCounts) {
+  EXPECT_EQ(paper::kAcceptable + paper::kPoor, paper::kSampled);
+  EXPECT_NEAR(100 * paper::kPoorShare, 61.5, 0.05);
+  EXPECT_NEAR(paper::kHoursOnPoor, 69.83, 0.005);
+  EXPECT_NEAR(paper::kCallsPerAccepted, 5196, 0.5);
+  EXPECT_NEAR(paper::kCallsPerAccepted, 2000 / 0.385, 2);  // the share it prints
+  EXPECT_NEAR(paper::kMinutesPerAccepted * 60, 311.8, 0.05);
+}
+
+TEST_F(ReportTest, PoliciesArePooledOverSeedsWithIntervals) {
+  make_everything();
+  make_guided("second");
+  std::string summary = read_file(at("second/summary.json"));
+  write("second/summary.json", summary.replace(summary.find("{"), 1, "{\"seed\": 2, "));
+  write_png(at("second/images/000001.png"), picture(50, 40, 0));  // poor, and unlike the other three kept ones
+  const Outcome outcome = dreport(std::string(kAll) + " --runs model unguided scorer guided second");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["comparison"].size(), 2u);
+  const nlohmann::json& pooled = report["comparison"][1];
+  EXPECT_EQ(pooled["runs"], nlohmann::json({"guided", "second"}));
+  EXPECT_EQ(pooled["trajectories"], 6);
+  EXPECT_EQ(pooled["accepted"], 4);
+  EXPECT_EQ(pooled["distinct"], 2);  // three of the four are equal
+  EXPECT_EQ(pooled["unet_calls_per_accepted"]["value"], 24);
+  EXPECT_EQ(pooled["unet_calls_per_good"]["value"], 48);
+  EXPECT_EQ(pooled["seconds_per_accepted"]["value"], 6);
+  EXPECT_EQ(pooled["good_among_accepted"]["k"], 3);
+  EXPECT_EQ(pooled["good_among_accepted"]["n"], 4);
+  // Of 3 + 3 trajectories drawn anew between all and none are distinct and accepted: 60 / 6 = 10 is the least cost.
+  EXPECT_GE(pooled["unet_calls_per_accepted"]["low"], 10);
+  EXPECT_LT(pooled["unet_calls_per_accepted"]["low"], 24);
+  EXPECT_TRUE(pooled["unet_calls_per_accepted"]["high"].is_null() ||
+              pooled["unet_calls_per_accepted"]["high"].get<double>() > 24);
+
+  const nlohmann::json& unguided = report["comparison"][0];
+  EXPECT_EQ(unguided["distinct"], 3);
+  EXPECT_EQ(report["paper"]["sampled"], 3406);
+}
+
+TEST_F(ReportTest, DecisionsAndGalleriesCountWhatHappened) {
+  make_everything();
+  make_directories(at("guided/discarded"));
+  write_png(at("guided/discarded/000002.png"), picture(90, 30, 0));  // good by the rule: wrongly discarded
+  write_png(at("guided/images/000001.png"), picture(50, 40, 0));     // poor: wrongly accepted
+  std::string lines = read_file(at("guided/samples.jsonl"));
+  const std::string from = "\"decision\": \"discarded\", ";
+  write("guided/samples.jsonl", lines.replace(lines.find(from), from.size(), from + "\"halted_t\": 49, "));
+  std::string summary = read_file(at("guided/summary.json"));
+  write("guided/summary.json", summary.replace(summary.find("{"), 1, "{\"T\": 96, "));
+  ASSERT_EQ(dreport(kAll).code, 0);
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& reasons = report["decisions"].at(0)["reasons"];
+  ASSERT_EQ(reasons.size(), 2u);
+  EXPECT_EQ(reasons[0]["reason"], "accepted: x");
+  EXPECT_EQ(reasons[0]["trajectories"], 2);
+  EXPECT_EQ(reasons[0]["before_the_end"], 0);
+  EXPECT_EQ(reasons[1]["before_the_end"], 1);
+  EXPECT_EQ(reasons[1]["by_t"].at(11), 1);  // 24 bins of four from t = 95: t = 51..48 is the twelfth
+  const nlohmann::json& gallery = report["galleries"].at(0);
+  EXPECT_EQ(gallery["accepted_but_poor"], 1);
+  EXPECT_EQ(gallery["discarded_but_good"], 1);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  expect_self_contained(html);
+  EXPECT_NE(html.find("Discarded, but good"), std::string::npos);
+}
+
 TEST_F(ReportTest, PageIsWholeAndSelfContained) {
   make_everything();
+  make_directories(at("guided/discarded"));
+  write_png(at("guided/discarded/000002.png"), picture(50, 40, 0));
   ASSERT_EQ(dreport(kAll).code, 0);
   const std::string html = read_file(at("report.html"));
   expect_balanced(html);

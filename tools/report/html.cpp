@@ -6,6 +6,7 @@
 
 #include "kernels/error.h"
 #include "style.h"
+#include "tensor/io/base64.h"
 
 namespace echodiff {
 
@@ -82,19 +83,7 @@ std::string duration_text(double seconds) {
   return whole < 3600 ? tail : count_text(whole / 3600) + " h " + tail;
 }
 
-std::string data_uri(const GrayImage& image) {
-  static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::string bytes = encode_png(image);
-  std::string out = "data:image/png;base64,";
-  out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < left ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) out += k <= left ? kAlphabet[group >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
+std::string data_uri(const GrayImage& image) { return "data:image/png;base64," + base64(encode_png(image)); }
 
 std::string outline_path(const GrayImage& mask, bool rim) {
   const auto inside = [&](int64_t row, int64_t column) {

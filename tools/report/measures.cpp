@@ -7,19 +7,6 @@
 
 namespace echodiff {
 
-Proportion wilson(int64_t k, int64_t n) {
-  Proportion result{k, n};
-  if (n == 0) return result;
-  constexpr double z = 1.959963984540054, z2 = z * z;
-  const double size = double(n), p = double(k) / size;
-  const double centre = (p + z2 / (2 * size)) / (1 + z2 / size);
-  const double reach = z / (1 + z2 / size) * std::sqrt(p * (1 - p) / size + z2 / (4 * size * size));
-  result.fraction = p;
-  result.low = k == 0 ? 0 : std::max(0.0, centre - reach);
-  result.high = k == n ? 1 : std::min(1.0, centre + reach);
-  return result;
-}
-
 MeanMetrics mean_of(const std::vector<Metrics>& metrics) {
   MeanMetrics mean;
   mean.pictures = int64_t(metrics.size());

@@ -7,18 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "comparison.h"
+#include "intervals.h"
 #include "quality/thresholds.h"
 #include "runs.h"
 #include "train/dataset.h"
 
 namespace echodiff {
-
-// Wilson's score interval for k of n at 95 % (two-sided); [0, 1] for n = 0.
-struct Proportion {
-  int64_t k = 0, n = 0;
-  double fraction = kNotGiven, low = 0, high = 1;
-};
-Proportion wilson(int64_t k, int64_t n);
 
 // Means over pictures.
 struct MeanMetrics {
@@ -48,6 +43,7 @@ struct Material {
   std::optional<PictureSet> real;           // the training data
   std::map<std::string, PictureSet> masks;  // by SamplingRun::masks, where it isn't the training data
   ReportRule rule;
+  std::vector<PolicyResult> policies;  // compare_policies(runs), once the samples are measured
 
   // The masks that `run` was conditioned on, null where they aren't known.
   const PictureSet* masks_of(const SamplingRun& run) const;

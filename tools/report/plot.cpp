@@ -6,22 +6,10 @@
 
 #include "html.h"
 #include "kernels/error.h"
+#include "plot_parts.h"
 
 namespace echodiff {
 namespace {
-
-// Where a value lies on the page: linear or logarithmic, from pixel `start` to pixel `end`.
-class Scale {
- public:
-  Scale(const Axis& axis, double start, double end)
-      : logarithmic_(axis.logarithmic), low_(place(axis.low)), high_(place(axis.high)), start_(start), end_(end) {}
-  double operator()(double value) const { return start_ + (place(value) - low_) / (high_ - low_) * (end_ - start_); }
-
- private:
-  double place(double value) const { return logarithmic_ ? std::log10(value) : value; }
-  bool logarithmic_;
-  double low_, high_, start_, end_;
-};
 
 bool drawable(double value, const Axis& axis) { return std::isfinite(value) && (!axis.logarithmic || value > 0); }
 
@@ -45,37 +33,20 @@ void fit(Axis& axis, const std::vector<double>& values) {
   }
 }
 
-std::string number(double value) {
-  std::string text = fixed(value, 2);
-  if (text.rfind("−", 0) == 0) text = "-" + text.substr(std::string("−").size());
-  while (text.back() == '0') text.pop_back();
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
-std::string tick_text(double value) {
-  if (value == 0) return "0";
-  const double size = std::fabs(value);
-  if (size >= 1e6 && std::fmod(size, 1e5) == 0) return rounded(value / 1e6, 2) + "M";
-  if (size >= 1000) return count_text(std::llround(value));
-  return compact(value);
-}
-
-std::string line(double x1, double y1, double x2, double y2, const std::string& css_class, const char* extra = "") {
-  return concat_message("<line x1=\"", number(x1), "\" y1=\"", number(y1), "\" x2=\"", number(x2), "\" y2=\"",
-                        number(y2), "\" class=\"", css_class, "\"", extra, "/>");
-}
-
-std::string label(double x, double y, const char* anchor, const std::string& text, const char* extra = "") {
-  return concat_message("<text x=\"", number(x), "\" y=\"", number(y), "\" text-anchor=\"", anchor, "\"", extra, ">",
-                        escape_html(text), "</text>");
-}
-
 std::string style_of(const Series& series) {
   std::string style;
   if (!series.colour.empty()) style = "stroke:" + series.colour + ";";
-  if (series.opacity < 1) style += "opacity:" + number(series.opacity) + ";";
+  if (series.opacity < 1) style += "opacity:" + svg_number(series.opacity) + ";";
   return style.empty() ? "" : " style=\"" + style + "\"";
+}
+
+// From `low` to `high` of one axis at pixel `place` of the other; cut where the axis ends.
+std::string whisker(double place, const Scale& scale, double low, double high, const Axis& axis,
+                    const std::string& css_class, bool lies) {
+  const double least = std::min(axis.low, axis.high), most = std::max(axis.low, axis.high);
+  if (std::isnan(low) || std::isnan(high)) return "";
+  const double from = scale(std::clamp(low, least, most)), to = scale(std::clamp(high, least, most));
+  return lies ? svg_line(from, place, to, place, css_class) : svg_line(place, from, place, to, css_class);
 }
 
 std::string draw_series(const Series& series, const LinePlot& plot, const Scale& x, const Scale& y) {
@@ -87,20 +58,22 @@ std::string draw_series(const Series& series, const LinePlot& plot, const Scale&
       continue;
     }
     const double px = x(series.x[i]), py = y(series.y[i]);
-    path += (pen_down ? "L" : "M") + number(px) + " " + number(py);
+    path += (pen_down ? "L" : "M") + svg_number(px) + " " + svg_number(py);
     pen_down = true;
-    if (!series.low.empty()) dots += line(px, y(series.low[i]), px, y(series.high[i]), series.css_class);
+    if (!series.low.empty()) dots += whisker(px, y, series.low[i], series.high[i], plot.y, series.css_class, false);
+    if (!series.left.empty()) dots += whisker(py, x, series.left[i], series.right[i], plot.x, series.css_class, true);
     if (series.dots) {
-      dots += concat_message("<circle cx=\"", number(px), "\" cy=\"", number(py), "\" r=\"",
-                             series.size.empty() ? "3" : number(series.size[i]), "\" class=\"dot ", series.css_class,
-                             "\"", series.colour.empty() ? "" : " style=\"fill:" + series.colour + "\"", "/>");
+      dots +=
+          concat_message("<circle cx=\"", svg_number(px), "\" cy=\"", svg_number(py), "\" r=\"",
+                         series.size.empty() ? "3" : svg_number(series.size[i]), "\" class=\"dot ", series.css_class,
+                         "\"", series.colour.empty() ? "" : " style=\"fill:" + series.colour + "\"", "/>");
     }
   }
   std::string out;
   if (series.width > 0 && !path.empty()) {
     out = concat_message("<path class=\"", series.css_class, "\"", style_of(series), " stroke-width=\"",
-                         number(series.width), "\"", series.dashed ? " stroke-dasharray=\"5 4\"" : "", " d=\"", path,
-                         "\"/>");
+                         svg_number(series.width), "\"", series.dashed ? " stroke-dasharray=\"5 4\"" : "", " d=\"",
+                         path, "\"/>");
   }
   return out + dots;
 }
@@ -120,6 +93,58 @@ std::string legend(const std::vector<Series>& all) {
         mark + "</svg> " + escape_html(series.name) + "</span> ";
   }
   return out.empty() ? "" : "<p class=\"legend\">" + out + "</p>";
+}
+
+// A piece of text on the page, in plot pixels.
+struct TextBox {
+  double left, top, right, bottom;
+  bool meets(const TextBox& other) const {
+    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
+  }
+};
+
+// The name beside each named point, on the first side that is free of points, whiskers and other names, or on the
+// right.
+std::string point_labels(const LinePlot& plot, const Scale& x, const Scale& y, const TextBox& area) {
+  constexpr double kGap = 8, kHeight = 14, kWidthOfLetter = 6.4;
+  std::vector<TextBox> taken;
+  for (const Series& series : plot.series) {
+    if (series.labels.empty()) continue;
+    for (size_t i = 0; i < series.x.size(); ++i) {
+      const double px = x(series.x[i]), py = y(series.y[i]);
+      taken.push_back({px - 5, py - 5, px + 5, py + 5});
+      if (!series.low.empty()) taken.push_back({px - 1, y(series.high[i]), px + 1, y(series.low[i])});
+      if (!series.left.empty()) taken.push_back({x(series.left[i]), py - 1, x(series.right[i]), py + 1});
+    }
+  }
+  std::string out;
+  for (const Series& series : plot.series) {
+    for (size_t i = 0; i < series.labels.size(); ++i) {
+      if (!drawable(series.x[i], plot.x) || !drawable(series.y[i], plot.y)) continue;
+      const double px = x(series.x[i]), py = y(series.y[i]);
+      const double width = kWidthOfLetter * double(series.labels[i].size());
+      const TextBox right{px + kGap, py - 7, px + kGap + width, py + 7};
+      const TextBox left{px - kGap - width, py - 7, px - kGap, py + 7};
+      const auto moved = [&](const TextBox& box, double dx, double dy) {
+        return TextBox{box.left + dx, box.top + dy, box.right + dx, box.bottom + dy};
+      };
+      std::vector<TextBox> places = {right, left};
+      for (const double dy : {-kHeight, kHeight, -2 * kHeight, 2 * kHeight}) {
+        for (const TextBox& box : {right, left}) places.push_back(moved(box, 0, dy));
+      }
+      const auto free = [&](const TextBox& box) {
+        const bool inside =
+            box.left >= area.left && box.right <= area.right && box.top >= area.top && box.bottom <= area.bottom;
+        return inside &&
+               std::none_of(taken.begin(), taken.end(), [&](const TextBox& other) { return box.meets(other); });
+      };
+      const auto found = std::find_if(places.begin(), places.end(), free);
+      const TextBox box = found == places.end() ? right : *found;
+      taken.push_back(box);
+      out += svg_text(box.left, box.top + 11, "start", series.labels[i], " class=\"label\"");
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -168,7 +193,9 @@ std::string line_plot(const LinePlot& wanted) {
   LinePlot plot = wanted;
   std::vector<double> all_x, all_y;
   for (const Series& series : plot.series) {
-    all_x.insert(all_x.end(), series.x.begin(), series.x.end());
+    for (const std::vector<double>* values : {&series.x, &series.left, &series.right}) {
+      all_x.insert(all_x.end(), values->begin(), values->end());
+    }
     for (const std::vector<double>* values : {&series.y, &series.low, &series.high}) {
       all_y.insert(all_y.end(), values->begin(), values->end());
     }
@@ -179,73 +206,29 @@ std::string line_plot(const LinePlot& wanted) {
 
   const double left = 64, right = double(plot.width) - 14, top = 10, bottom = double(plot.height) - 46;
   const Scale x(plot.x, left, right), y(plot.y, bottom, top);
-  std::string out = concat_message("<svg class=\"plot\" role=\"img\" viewBox=\"0 0 ", plot.width, " ", plot.height,
-                                   "\"><title>", escape_html(plot.y.label + " against " + plot.x.label), "</title>");
+  std::string out = svg_open(double(plot.width), double(plot.height), plot.y.label + " against " + plot.x.label);
   const auto ticks = [](const Axis& axis, int64_t count) {
     return axis_ticks(std::min(axis.low, axis.high), std::max(axis.low, axis.high), count, axis.logarithmic);
   };
   for (const double value : ticks(plot.y, 5)) {
-    out += line(left, y(value), right, y(value), "rule") + label(left - 8, y(value) + 4, "end", tick_text(value));
-  }
-  for (const double value : ticks(plot.x, std::max<int64_t>(3, plot.width / 115))) {
     out +=
-        line(x(value), bottom, x(value), bottom + 5, "axis") + label(x(value), bottom + 19, "middle", tick_text(value));
+        svg_line(left, y(value), right, y(value), "rule") + svg_text(left - 8, y(value) + 4, "end", tick_text(value));
   }
-  out += line(left, bottom, right, bottom, "axis");
-  out += label((left + right) / 2, double(plot.height) - 6, "middle", plot.x.label);
-  const double middle = (top + bottom) / 2;
-  out += label(14, middle, "middle", plot.y.label,
-               concat_message(" transform=\"rotate(-90 14 ", number(middle), ")\"").c_str());
+  out += svg_x_ticks(ticks(plot.x, std::max<int64_t>(3, plot.width / 115)), x, bottom);
+  out += svg_line(left, bottom, right, bottom, "axis");
+  out += svg_text((left + right) / 2, double(plot.height) - 6, "middle", plot.x.label);
+  out += svg_y_label((top + bottom) / 2, plot.y.label);
   if (plot.diagonal) {
     const double low = std::max(plot.x.low, plot.y.low), high = std::min(plot.x.high, plot.y.high);
-    out += line(x(low), y(low), x(high), y(high), "axis", " stroke-dasharray=\"2 4\"");
+    out += svg_line(x(low), y(low), x(high), y(high), "axis", " stroke-dasharray=\"2 4\"");
   }
   for (const Series& series : plot.series) out += draw_series(series, plot, x, y);
+  out += point_labels(plot, x, y, {left, top, right, bottom});
   for (const Level& level : plot.levels) {
-    out += line(left, y(level.y), right, y(level.y), "axis", " stroke-dasharray=\"6 4\"") +
-           label(left + 8, y(level.y) - 6, "start", level.label, " class=\"label\"");
+    out += svg_line(left, y(level.y), right, y(level.y), "axis", " stroke-dasharray=\"6 4\"") +
+           svg_text(left + 8, y(level.y) - 6, "start", level.label, " class=\"label\"");
   }
   return legend(plot.series) + out + "</svg>\n";
-}
-
-std::string bar_plot(const std::vector<Bar>& bars, const std::string& axis_label, double full) {
-  constexpr double kWidth = 930, kLeft = 250, kRight = 840, kRow = 46;
-  double high = full;
-  for (const Bar& bar : bars) {
-    for (const double value : {bar.value, bar.high}) {
-      if (std::isfinite(value)) high = std::max(high, value);
-    }
-  }
-  if (high <= 0) high = 1;
-  const double bottom = 8 + kRow * double(bars.size());
-  const Scale x({"", 0, high, false}, kLeft, kRight);
-  std::string out = concat_message("<svg class=\"plot\" role=\"img\" viewBox=\"0 0 ", number(kWidth), " ",
-                                   number(bottom + 46), "\"><title>", escape_html(axis_label), "</title>");
-  for (const double value : axis_ticks(0, high, 5, false)) {
-    out += line(x(value), 4, x(value), bottom, "rule") + label(x(value), bottom + 17, "middle", tick_text(value));
-  }
-  double middle = 8 + kRow / 2;
-  for (const Bar& bar : bars) {
-    const bool noted = !bar.note.empty();
-    out += label(kLeft - 12, middle + (noted ? -2 : 4), "end", bar.label, " class=\"label\"");
-    if (noted) out += label(kLeft - 12, middle + 13, "end", bar.note, " font-size=\"11\"");
-    double end = kLeft;
-    if (std::isfinite(bar.value)) {
-      end = x(bar.value);
-      out +=
-          concat_message("<rect class=\"bar ", bar.css_class, "\" x=\"", number(kLeft), "\" y=\"", number(middle - 12),
-                         "\" width=\"", number(std::max(0.5, end - kLeft)), "\" height=\"24\" rx=\"2\"/>");
-      if (bar.low < bar.high) {
-        out += line(x(bar.low), middle, x(bar.high), middle, "whisker");
-        for (const double edge : {x(bar.low), x(bar.high)}) out += line(edge, middle - 5, edge, middle + 5, "whisker");
-        end = std::max(end, x(bar.high));
-      }
-    }
-    out += label(end + 9, middle + 4, "start", bar.text, " class=\"label\"");
-    middle += kRow;
-  }
-  out += line(kLeft, 4, kLeft, bottom, "axis") + label((kLeft + kRight) / 2, bottom + 40, "middle", axis_label);
-  return out + "</svg>\n";
 }
 
 }  // namespace echodiff

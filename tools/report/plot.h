@@ -9,13 +9,15 @@
 namespace echodiff {
 
 struct Series {
-  std::string name;               // in the legend; empty: not listed
-  std::string css_class = "c1";   // c0 (grey) to c5
-  std::string colour;             // a CSS colour in place of the class's
-  std::vector<double> x, y;       // points that are not finite break the line
-  std::vector<double> low, high;  // whiskers of each point, or empty
-  std::vector<double> size;       // dot radius of each point in plot pixels, or empty: 3
-  double width = 1.8;             // of the line; 0: none
+  std::string name;                 // in the legend; empty: not listed
+  std::string css_class = "c1";     // c0 (grey) to c5
+  std::string colour;               // a CSS colour in place of the class's
+  std::vector<double> x, y;         // points that are not finite break the line
+  std::vector<double> low, high;    // upright whiskers of each point, or empty
+  std::vector<double> left, right;  // lying ones
+  std::vector<std::string> labels;  // a name beside each point, or empty
+  std::vector<double> size;         // dot radius of each point in plot pixels, or empty: 3
+  double width = 1.8;               // of the line; 0: none
   double opacity = 1;
   bool dots = false, dashed = false;
 };
@@ -53,6 +55,21 @@ struct Bar {
 
 // Bars from zero to at least `full` (0: the largest value), with the axis label below.
 std::string bar_plot(const std::vector<Bar>& bars, const std::string& axis_label, double full = 0);
+
+// Counts over a numeric axis, those of each bin stacked by kind: the first kind at the bottom.
+struct Stack {
+  std::string name;           // in the legend
+  std::string css_class;      // c0 to c5
+  std::vector<double> count;  // one per bin, and one more for `last` where it is named
+};
+struct Histogram {
+  std::string x_label, y_label;
+  std::vector<double> edges;  // of the bins, rising or falling
+  std::string last;           // a further bar behind the axis, under this name; empty: none
+  std::vector<Stack> stacks;
+  int64_t width = 930, height = 300;
+};
+std::string histogram_plot(const Histogram& histogram);
 
 // The centred running mean over `window` points (fewer at the ends).
 std::vector<double> running_mean(const std::vector<double>& values, int64_t window);

@@ -2,20 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "intervals.h"
 #include "quality/labels.h"
 #include "quality/metrics.h"
 #include "tensor/io/png.h"
 
 namespace echodiff {
-
-constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
 
 struct RunPlace {
   std::string path;
@@ -60,6 +58,7 @@ struct Sample {
   std::string decision;  // accepted, discarded, finished
   std::string reason;
   double final_score = kNotGiven;
+  std::optional<int64_t> halted_t;                // where the policy decided before the end
   std::vector<std::pair<double, double>> scores;  // (t, score), in the order of the steps
   GrayImage image;                                // empty when the picture was not kept
   std::optional<Metrics> metrics;                 // of pictures that are there
@@ -76,7 +75,9 @@ struct SamplingRun {
   RunPlace place;
   std::string masks;  // the data-set folder its masks came from, as summary.json or config.toml says, or empty
   std::string policy, sampler;  // "none", "paper", ...; "ddim"
+  std::string score_on;         // "x0hat", "xt", or empty
   int64_t sample_steps = 0, timesteps = 0;
+  double eta = kNotGiven, guidance = kNotGiven;
   int64_t trajectories = 0, accepted = 0, unet_calls = 0;
   double seconds = kNotGiven, scorer_seconds = kNotGiven, tau = kNotGiven;
   bool finished = false;  // summary.json is there

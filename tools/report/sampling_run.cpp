@@ -31,6 +31,7 @@ Sample read_sample(const JsonNode& line, const fs::path& folder) {
               sample.decision, "\"; run dsample again");
   sample.reason = line.text("reason", "");
   sample.final_score = line.number("final_score", kNotGiven);
+  if (line.find("halted_t") != nullptr) sample.halted_t = line.count("halted_t");
   for (const JsonNode& pair : line.items("scores")) {
     check_input(pair.list.size() == 2, Fault::kBadInput, line.where,
                 ": key \"scores\": expected pairs [t, score], found a list of ", pair.list.size(),
@@ -50,7 +51,10 @@ void read_summary(const std::string& path, SamplingRun& run) {
   run.finished = true;
   run.policy = json.text("policy", "");
   run.sampler = json.text("sampler", "");
+  run.score_on = json.text("score_on", "");
   run.masks = json.text("masks", "");
+  run.eta = json.number("eta", kNotGiven);
+  run.guidance = json.number("guidance", kNotGiven);
   run.sample_steps = json.count("sample_steps", 0);
   run.timesteps = json.count("T", json.count("timesteps", 0));
   run.trajectories = json.count("trajectories");

@@ -1,6 +1,8 @@
+#include <cmath>
 #include <filesystem>
 
 #include "kernels/error.h"
+#include "paper.h"
 #include "sections.h"
 
 namespace echodiff {
@@ -67,6 +69,16 @@ std::string interval_text(const Proportion& share) {
   return share.n == 0 ? "–" : fixed(100 * share.low, 1) + "–" + percent(share.high);
 }
 
+std::string interval_text(const Estimate& estimate) {
+  if (std::isnan(estimate.low) || std::isnan(estimate.high)) return "–";
+  return rounded(estimate.low) + "–" + (std::isinf(estimate.high) ? "∞" : rounded(estimate.high));
+}
+
+void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
+  json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
+  json.number("high", estimate.high).end_object();
+}
+
 void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share) {
   json.begin_object(key).count("k", share.k).count("n", share.n).number("fraction", share.fraction);
   json.number("low", share.low).number("high", share.high).end_object();
@@ -94,19 +106,23 @@ void summary_section(const Material& material, Report& report) {
   };
   if (ruled && unguided != nullptr) {
     const Yield yield = yield_of(*unguided);
-    add_share("Good pictures without a judge", "good_without_judge", yield.good, "1,311 of 3,406 (38.5 %)");
+    add_share("Good pictures without a judge", "good_without_judge", yield.good,
+              share_text(wilson(paper::kAcceptable, paper::kSampled)));
   }
-  for (const SamplingRun& run : material.runs.sampling) {
-    if (!ruled || !run.guided()) continue;
-    add_share("Good among the kept with the judge<small>" + escape_html(policy_text(run)) + "</small>",
-              "good_with_" + run.place.name, yield_of(run).good, "not stated");
+  for (const PolicyResult& policy : material.policies) {
+    if (!ruled || !policy.guided()) continue;
+    add_share("Good among the kept with the judge<small>" + escape_html(policy.name) + "</small>",
+              "good_with_" + policy.runs.front()->place.name, policy.precision, "not stated");
   }
-  for (const SamplingRun& run : material.runs.sampling) {
-    const Yield yield = yield_of(run);
-    if (!ruled || yield.good.n == 0) continue;
-    add_number("U-Net calls per good kept picture<small>" + escape_html(policy_text(run)) + "</small>",
-               "calls_per_good_" + run.place.name, yield.calls_per_good, rounded(yield.calls_per_good),
-               &run == unguided ? "5,196<small>from its counts, T = 2000</small>" : "not stated");
+  for (const PolicyResult& policy : material.policies) {
+    const Estimate& cost = policy.calls_per_good;
+    if (!ruled || std::isnan(cost.value)) continue;
+    const bool first = policy.runs.front() == unguided;
+    const std::string papers = count_text(std::llround(paper::kCallsPerAccepted));
+    table.rows.push_back({"U-Net calls per good kept picture<small>" + escape_html(policy.name) + "</small>",
+                          rounded(cost.value), interval_text(cost),
+                          first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
+    write_estimate(report.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
   }
   const PictureSet* masks = unguided != nullptr ? material.masks_of(*unguided) : nullptr;
   if (masks != nullptr && material.real) {
@@ -137,7 +153,8 @@ void summary_section(const Material& material, Report& report) {
   if (!table.rows.empty()) page.table(table);
   if (ruled) {
     page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
-                   escape_html(material.rule.origin) + ". Intervals are Wilson’s.");
+                   escape_html(material.rule.origin) +
+                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over trajectories.");
   }
 }
 

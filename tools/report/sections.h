@@ -27,7 +27,9 @@ void judge_section(const Material& material, Report& report);       // Fig. 6
 void scores_section(const Material& material, Report& report);      // Fig. 7
 void metrics_section(const Material& material, Report& report);     // Table 1
 void accounting_section(const Material& material, Report& report);  // section 2.1 of the paper
-void cost_section(const Material& material, Report& report);        // calls, seconds and precision by policy
+void cost_section(const Material& material, Report& report);        // calls, seconds, precision by policy
+void decisions_section(const Material& material, Report& report);   // when and why, by policy
+void galleries_section(const Material& material, Report& report);   // accepted, discarded, wrongly judged
 void anatomy_section(const Material& material, Report& report);     // mask adherence
 void inputs_section(const Material& material, Report& report);      // what the report was made from
 
@@ -45,6 +47,8 @@ std::string rule_text(const Thresholds& thresholds);
 std::string share_text(const Proportion& share);
 // "31.6–46.5 %".
 std::string interval_text(const Proportion& share);
+std::string interval_text(const Estimate& estimate);  // "52–130"
+void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate);
 void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share);
 
 // How to make what is missing.

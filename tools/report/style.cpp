@@ -35,7 +35,7 @@ th, td { text-align: right; padding: 6px 0 6px 20px; border-bottom: 1px solid va
 th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 11em; }
 th { font-weight: 600; color: var(--soft); font-size: .84rem; line-height: 1.35; vertical-align: bottom; }
 td { white-space: nowrap; }
-td small { display: block; color: var(--soft); font-size: .8rem; line-height: 1.3; }
+td small { display: block; color: var(--soft); font-size: .87em; line-height: 1.3; }
 tr.quiet td { color: var(--soft); }
 .note, figcaption { color: var(--soft); font-size: .89rem; line-height: 1.5; max-width: 84ch; }
 .note { margin: 0 0 22px; }
@@ -76,8 +76,20 @@ svg.plot .c4 { stroke: var(--c4); } svg.plot .c5 { stroke: var(--c5); } svg.plot
 svg.plot .dot.c1, svg.plot .bar.c1 { fill: var(--c1); } svg.plot .dot.c2, svg.plot .bar.c2 { fill: var(--c2); }
 svg.plot .dot.c3, svg.plot .bar.c3 { fill: var(--c3); } svg.plot .dot.c4, svg.plot .bar.c4 { fill: var(--c4); }
 svg.plot .dot.c5, svg.plot .bar.c5 { fill: var(--c5); } svg.plot .dot.c0, svg.plot .bar.c0 { fill: var(--soft); }
+svg.plot.key { display: inline-block; width: 24px; height: 12px; margin: 0; border: 0; vertical-align: -1px; }
 svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-width: 1; } svg.plot .whisker { stroke: var(--ink); stroke-width: 1.4; }
-@media print { section { break-inside: avoid-page; } nav { display: none; } }
+@page { margin: 14mm 12mm; }
+@media print {
+  :root { color-scheme: light; --paper: #fff; --ink: #111; --soft: #444; --line: #ccc; --fill: #f4f4f4; --accent: #111;
+    --c1: #0b62a4; --c2: #c4521b; --c3: #2b8a63; --c4: #8650a6; --c5: #937000; --bad: #a01c14; --good: #17633d; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { font-size: 10.5pt; } header { padding-top: 0; } header, main, nav { max-width: none; padding: 0; } main { padding-bottom: 0; }
+  nav { display: none; } section { margin-top: 26px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; } h3 { margin-top: 18px; }
+  h2, h3, .legend { break-after: avoid; } figure, tr, .missing, .cell { break-inside: avoid; } thead { display: table-header-group; }
+  .scroll { overflow: visible; } table { font-size: 8.5pt; } th { font-size: 8pt; } td { white-space: normal; }
+  td small { white-space: nowrap; } td:first-child small { white-space: normal; } .note, figcaption { font-size: 9pt; }
+  th, td { padding: 4px 0 4px 10px; } th:first-child, td:first-child { min-width: 7em; } figure { margin: 12px 0 18px; }
+}
 )css";
 
 }  // namespace echodiff

@@ -1,9 +1,8 @@
 // Rules that rank trajectories of one mask against each other and keep the best share of those that are left:
 //
 //   best-of-n (B2)  n trajectories are finished, the best stays
-//   halving (B7)    n begin; at each rung the top 1 / eta of those left goes on (successive halving, Jamieson &
-//   Talwalkar
-//                   2016, arXiv:1502.07943)
+//   halving (B7)    n begin; at each rung the top 1 / eta of those left goes on (successive halving,
+//                   Jamieson & Talwalkar 2016, arXiv:1502.07943)
 //   screen          one rung before the first call: x_T and the mask are all there is to score
 //   probe           one rung after call k
 #pragma once

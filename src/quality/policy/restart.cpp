@@ -1,17 +1,14 @@
 #include "quality/policy/restart.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "kernels/error.h"
+#include "quality/calibration.h"
 #include "quality/json_fields.h"
 #include "tensor/io/file.h"
 
 namespace echodiff {
 
 double calibrated(const RestartLook& look, double score) {
-  const double s = std::clamp(score, 1e-6, 1 - 1e-6);
-  return 1 / (1 + std::exp(-(look.offset + look.slope * std::log(s / (1 - s)))));
+  return Platt{look.slope, look.offset}.probability(logit_of(score));
 }
 
 Policy restart_policy(const RestartRule& rule) {
@@ -40,7 +37,7 @@ RestartRule read_restart_rule(const std::string& path) {
   rule.judge = fields.text("judge");
   const std::string on = fields.text("on");
   check_input(on == "x0hat" || on == "xt", Fault::kBadInput, path, ": on: expected x0hat or xt, found \"", on, "\"");
-  rule.on = on == "xt" ? ScoreOn::xt : ScoreOn::x0hat;
+  rule.on = parse_score_on(on);
   rule.steps = fields.count("steps");
   rule.lambda = fields.number("lambda");
   check_input(rule.lambda >= 0, Fault::kBadInput, path, ": lambda: expected 0 or more, found ", rule.lambda);
@@ -67,7 +64,7 @@ RestartRule read_restart_rule(const std::string& path) {
 
 void write_restart_rule(const std::string& path, const RestartRule& rule) {
   nlohmann::ordered_json json{{"kind", "restart"}, {"judge", rule.judge}};
-  json["on"] = rule.on == ScoreOn::xt ? "xt" : "x0hat";
+  json["on"] = name_of(rule.on);
   json["steps"] = rule.steps;
   json["lambda"] = rule.lambda;
   json["fit"] = {{"trajectories", rule.fit.trajectories},

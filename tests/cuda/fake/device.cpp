@@ -64,6 +64,8 @@ Device* start() {
   const Device& d = device();
   if (d.report.empty()) return;
   std::ofstream out(d.report);
+  if (d.failing_call > 0 && d.failing_call <= d.call_count)
+    out << "failed " << d.names[size_t(d.failing_call - 1)] << "\n";
   out << "calls " << d.call_count << "\nlive_allocations " << d.allocations.size() << "\nlive_objects "
       << d.objects.size() << "\n";
   for (const std::string& each : d.misuses) out << "misuse " << each << "\n";

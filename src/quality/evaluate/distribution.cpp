@@ -1,0 +1,151 @@
+#include "quality/evaluate/distribution.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/error.h"
+#include "quality/evaluate/eigen_rows.h"
+
+namespace echodiff {
+namespace {
+
+constexpr int64_t kLeastRows = 3;
+constexpr int64_t kFolds = 10;  // of the grouped jackknife
+
+void check_sets(const Rows& samples, const Rows& real, int64_t least) {
+  check(samples.width == real.width, "evaluation: samples have ", samples.width, " features, real pictures ",
+        real.width);
+  check_input(samples.count >= least && real.count >= least, Fault::kBadInput, "evaluation: at least ", least,
+              " samples and real pictures are needed, found ", samples.count, " and ", real.count);
+}
+
+// (n - 1) / n * sum of squared deviations of n estimates, each made without one part (Efron & Stein 1981).
+double jackknife_variance(const std::vector<double>& without) {
+  const double n = double(without.size());
+  double mean = 0, squares = 0;
+  for (double value : without) mean += value / n;
+  for (double value : without) squares += (value - mean) * (value - mean);
+  return (n - 1) / n * squares;
+}
+
+RowMatrix kernel(const Rows& a, const Rows& b) {
+  const RowMatrix products = as_matrix(a) * as_matrix(b).transpose() / double(a.width);
+  return (products.array() + 1).cube();
+}
+
+struct Gaussian {
+  Eigen::VectorXd mean;
+  Eigen::MatrixXd covariance;
+};
+
+// Of the rows whose fold (row number mod kFolds) isn't `left_out`; -1 leaves out none.
+Gaussian gaussian_of(const Rows& rows, int64_t left_out) {
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < rows.count; ++i)
+    if (i % kFolds != left_out) kept.push_back(i);
+  const Rows part = take_rows(rows, kept);
+  Gaussian gaussian;
+  gaussian.mean = as_matrix(part).colwise().mean();
+  const RowMatrix centred = as_matrix(part).rowwise() - gaussian.mean.transpose();
+  gaussian.covariance = centred.transpose() * centred / double(part.count - 1);
+  return gaussian;
+}
+
+Eigen::MatrixXd square_root(const Eigen::MatrixXd& covariance) {
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
+  const Eigen::VectorXd roots = solver.eigenvalues().cwiseMax(0).cwiseSqrt();
+  return solver.eigenvectors() * roots.asDiagonal() * solver.eigenvectors().transpose();
+}
+
+// `root_a` is the square root of a's covariance: tr (Sa Sb)^(1/2) = tr (root_a Sb root_a)^(1/2), which is symmetric.
+double frechet(const Gaussian& a, const Eigen::MatrixXd& root_a, const Gaussian& b) {
+  const Eigen::MatrixXd product = root_a * b.covariance * root_a;
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(product, Eigen::EigenvaluesOnly);
+  const double root_trace = solver.eigenvalues().cwiseMax(0).cwiseSqrt().sum();
+  return (a.mean - b.mean).squaredNorm() + a.covariance.trace() + b.covariance.trace() - 2 * root_trace;
+}
+
+// The distance of each row to its k-th nearest other row.
+std::vector<double> radii(const Rows& rows, int64_t k) {
+  const Rows apart = distances(rows, rows);
+  std::vector<double> out;
+  for (int64_t i = 0; i < rows.count; ++i) {
+    std::vector<double> others(apart.row(i), apart.row(i) + rows.count);
+    others.erase(others.begin() + i);
+    std::nth_element(others.begin(), others.begin() + (k - 1), others.end());
+    out.push_back(others[size_t(k - 1)]);
+  }
+  return out;
+}
+
+}  // namespace
+
+Measure kernel_distance(const Rows& samples, const Rows& real) {
+  check_sets(samples, real, kLeastRows);
+  const double n = double(samples.count), m = double(real.count);
+  RowMatrix within_samples = kernel(samples, samples), within_real = kernel(real, real);
+  within_samples.diagonal().setZero();
+  within_real.diagonal().setZero();
+  const RowMatrix across = kernel(samples, real);
+  const double a = within_samples.sum(), b = within_real.sum(), c = across.sum();
+  const Eigen::VectorXd a_rows = within_samples.rowwise().sum(), b_rows = within_real.rowwise().sum();
+  const Eigen::VectorXd c_rows = across.rowwise().sum(), c_columns = across.colwise().sum();
+  std::vector<double> without_sample, without_real;
+  for (int64_t i = 0; i < samples.count; ++i)
+    without_sample.push_back((a - 2 * a_rows(i)) / ((n - 1) * (n - 2)) + b / (m * (m - 1)) -
+                             2 * (c - c_rows(i)) / ((n - 1) * m));
+  for (int64_t j = 0; j < real.count; ++j)
+    without_real.push_back(a / (n * (n - 1)) + (b - 2 * b_rows(j)) / ((m - 1) * (m - 2)) -
+                           2 * (c - c_columns(j)) / (n * (m - 1)));
+  return {a / (n * (n - 1)) + b / (m * (m - 1)) - 2 * c / (n * m),
+          std::sqrt(jackknife_variance(without_sample) + jackknife_variance(without_real))};
+}
+
+Measure frechet_distance(const Rows& samples, const Rows& real) {
+  check_sets(samples, real, kLeastRows);
+  const Gaussian a = gaussian_of(samples, -1), b = gaussian_of(real, -1);
+  const Eigen::MatrixXd root_a = square_root(a.covariance), root_b = square_root(b.covariance);
+  std::vector<double> without_samples, without_real;
+  for (int64_t fold = 0; fold < std::min(kFolds, samples.count); ++fold)
+    without_samples.push_back(frechet(b, root_b, gaussian_of(samples, fold)));
+  for (int64_t fold = 0; fold < std::min(kFolds, real.count); ++fold)
+    without_real.push_back(frechet(a, root_a, gaussian_of(real, fold)));
+  return {frechet(a, root_a, b), std::sqrt(jackknife_variance(without_samples) + jackknife_variance(without_real))};
+}
+
+Neighbourhood neighbourhood(const Rows& samples, const Rows& real, int64_t k) {
+  check(k >= 1, "neighbourhood: k is ", k, ", expected at least 1");
+  check_sets(samples, real, k + 1);
+  const std::vector<double> sample_radii = radii(samples, k), real_radii = radii(real, k);
+  const Rows apart = distances(samples, real);
+  std::vector<bool> recalled(size_t(real.count)), covered(size_t(real.count));
+  std::vector<double> densities;
+  Neighbourhood result;
+  for (int64_t i = 0; i < samples.count; ++i) {
+    int64_t balls = 0;
+    for (int64_t j = 0; j < real.count; ++j) {
+      const double distance = apart.row(i)[j];
+      if (distance < sample_radii[size_t(i)]) recalled[size_t(j)] = true;
+      if (distance < real_radii[size_t(j)]) covered[size_t(j)] = true, ++balls;
+    }
+    result.precise += balls > 0;
+    densities.push_back(double(balls) / double(k));
+  }
+  result.recalled = std::count(recalled.begin(), recalled.end(), true);
+  result.covered = std::count(covered.begin(), covered.end(), true);
+  result.density = mean_of(densities);
+  return result;
+}
+
+Measure mean_of(const std::vector<double>& values) {
+  check(!values.empty(), "mean_of: no numbers");
+  const double n = double(values.size());
+  double mean = 0, squares = 0;
+  for (double value : values) mean += value / n;
+  for (double value : values) squares += (value - mean) * (value - mean);
+  return {mean, n > 1 ? std::sqrt(squares / (n - 1) / n) : 0};
+}
+
+}  // namespace echodiff

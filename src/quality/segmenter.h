@@ -1,0 +1,56 @@
+// Where the classes of the masks are in a picture: the U-Net of unet.h, its time held at 0, with one logit per class
+// and pixel. Trained on real pairs, it says how well a sample shows the mask it was drawn from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/unet.h"
+#include "tensor/io/png.h"
+#include "tensor/tensor.h"
+
+namespace echodiff {
+
+struct SegmenterOptions {
+  int64_t image_size = 64;           // pixels a side
+  std::vector<std::string> classes;  // names of the planes, without the sector
+  int64_t dim = 16;
+  std::vector<int64_t> mults{1, 2, 4};
+};
+
+class Segmenter {
+ public:
+  // Throws Error(kUsage) without classes, or when the size can't be halved as often as there are levels.
+  Segmenter(const SegmenterOptions& options, uint64_t seed);
+
+  // images (N, 1, H, W) in [-1, 1] -> logits (N, classes, H, W)
+  Tensor operator()(const Tensor& images) const;
+  // For each picture one plane of 0 and 1 a class: where the logit is above 0. Throws Error(kBadInput) for another
+  // size.
+  std::vector<std::vector<GrayImage>> segment(const std::vector<GrayImage>& images) const;
+
+  Unet& network() { return network_; }
+  const SegmenterOptions& options() const { return options_; }
+  // One checkpoint of the run directory. Returns its path.
+  std::string save(const std::string& run, int64_t step);
+
+ private:
+  SegmenterOptions options_;
+  Unet network_;
+};
+
+// The newest checkpoint of a run of dtrain segmenter, in evaluation mode. Throws Error: kMissingInput, kBadInput.
+Segmenter load_segmenter_run(const std::string& run);
+
+// 2 |A and B| / (|A| + |B|) of two planes of one size, non-zero pixels in them (Dice 1945); nothing when both are
+// empty.
+std::optional<double> dice(const GrayImage& a, const GrayImage& b);
+
+// Dice of each class, over the pictures where either plane has a pixel: one list a class. planes[i]: the masks of
+// images[i], the segmenter's classes first.
+std::vector<std::vector<double>> dice_by_class(const Segmenter& segmenter, const std::vector<GrayImage>& images,
+                                               const std::vector<const std::vector<GrayImage>*>& planes);
+
+}  // namespace echodiff

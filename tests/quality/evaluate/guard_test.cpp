@@ -1,0 +1,76 @@
+// Each attack does what it says, and the guard, which has seen none of them, flags most and few real pictures.
+#include "quality/evaluate/guard.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernels/error.h"
+#include "quality/evaluate/attacks.h"
+#include "quality/metrics.h"
+#include "train/phantom.h"
+
+namespace echodiff {
+namespace {
+
+Guard::Pictures phantoms(int64_t first, int64_t count) {
+  Guard::Pictures pictures;
+  for (int64_t i = first; i < first + count; ++i) {
+    const Phantom phantom = make_phantom({.size = 64, .seed = 8}, i);
+    pictures.images.push_back(phantom.image);
+    pictures.sectors.push_back(phantom.sector);
+  }
+  return pictures;
+}
+
+TEST(Attacks, DoWhatTheySay) {
+  const GrayImage image{4, 2, {0, 10, 20, 30, 40, 50, 60, 255}}, sector{4, 2, {0, 255, 255, 255, 255, 255, 255, 255}};
+  const GrayImage classes{4, 2, {0, 0, 1, 2, 0, 0, 0, 0}}, training{4, 2, {9, 90, 90, 90, 9, 90, 90, 90}};
+  const AttackSource source{image, sector, classes, training};
+  EXPECT_EQ(attack("empty_sector", source, 1).pixels,
+            (std::vector<uint8_t>{0, 66, 66, 66, 66, 66, 66, 66}));  // 465 / 7
+  EXPECT_EQ(attack("painted_mask", source, 1).pixels, (std::vector<uint8_t>{0, 60, 120, 180, 60, 60, 60, 60}));
+  EXPECT_EQ(attack("gamma", source, 1).at(0, 1), 50);  // 255 sqrt(10 / 255)
+  EXPECT_EQ(attack("gamma", source, 1).at(1, 3), 255);
+  EXPECT_EQ(attack("median", source, 1).at(0, 1), 20);  // of 0 10 20 twice (the border repeats) and 40 50 60
+  const GrayImage copy = attack("near_copy", source, 1);
+  for (size_t x = 2; x < 4; ++x) EXPECT_NEAR(copy.pixels[x], 90, 10);
+  EXPECT_NEAR(copy.at(0, 1), 9, 9);
+  EXPECT_THROW(attack("no such", source, 1), Error);
+}
+
+TEST(Attacks, BlurMedianAndStretchChangeTheMetricsTheyTarget) {
+  const Guard::Pictures real = phantoms(0, 1);
+  const AttackSource source{real.images[0], real.sectors[0], real.sectors[0], real.images[0]};
+  const Metrics before = measure(real.images[0]), once = measure(attack("blur_1", source, 1)),
+                twice = measure(attack("blur_2", source, 1));
+  EXPECT_LT(once.sharpness, before.sharpness / 4);
+  EXPECT_LT(twice.sharpness, once.sharpness / 2);
+  EXPECT_LT(measure(attack("median", source, 1)).sharpness, before.sharpness);
+  EXPECT_GT(measure(attack("contrast_stretch", source, 1)).contrast, before.contrast);
+  EXPECT_GT(measure(attack("salt", source, 1)).sharpness, before.sharpness);
+  const Metrics speckle = measure(attack("constant_speckle", source, 1), {}, &real.sectors[0]);
+  EXPECT_NEAR(speckle.contrast / measure(real.images[0], {}, &real.sectors[0]).contrast, 1, 0.3);
+}
+
+TEST(Guard, FlagsAttacksAndPassesHeldOutPictures) {
+  const Guard::Pictures training = phantoms(0, 150), validation = phantoms(150, 60), held_out = phantoms(210, 60);
+  const Guard guard(training, validation, 0.95);
+  const std::vector<std::string> real = guard.flags(held_out);
+  EXPECT_GE(std::count(real.begin(), real.end(), ""), 51);  // 85 %
+  for (const char* name : {"empty_sector", "blur_2", "painted_mask", "salt", "near_copy"}) {
+    Guard::Pictures attacked{{}, held_out.sectors};
+    for (size_t i = 0; i < held_out.images.size(); ++i)
+      attacked.images.push_back(
+          attack(name, {held_out.images[i], held_out.sectors[i], held_out.sectors[i], training.images[i]}, i));
+    const std::vector<std::string> flags = guard.flags(attacked);
+    EXPECT_LE(std::count(flags.begin(), flags.end(), ""), 6) << name;  // 90 % flagged
+  }
+  const std::vector<std::string> copies = guard.flags(training);
+  EXPECT_EQ(std::count(copies.begin(), copies.end(), ""), 0);
+}
+
+TEST(Guard, NeedsPicturesToLearnFrom) { EXPECT_THROW(Guard(phantoms(0, 5), phantoms(5, 10), 0.95), Error); }
+
+}  // namespace
+}  // namespace echodiff

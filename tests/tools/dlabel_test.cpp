@@ -1,0 +1,89 @@
+// dlabel evaluate and attack as programs: what they write, and that copies of the training set show as copies.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tensor/io/file.h"
+#include "tests/tools/run_program.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Phantoms with a test split, a scorer of them, two folders of "samples": training pictures, and other phantoms.
+class Dlabel : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = fs::temp_directory_path() / ("echodiff_dlabel_" + std::to_string(::getpid()));
+    fs::remove_all(dir_);
+    fs::create_directories(dir_ / "copies");
+    ASSERT_EQ(run("dphantom --count 150 --size 32 --seed 1 --out " + at("data")), 0);
+    ASSERT_EQ(run("dphantom --count 30 --size 32 --seed 2 --out " + at("others")), 0);
+    ASSERT_EQ(run("dlabel calibrate --images " + at("data") + " --out " + at("thresholds.json")), 0);
+    ASSERT_EQ(run("dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") + " --out " +
+                  at("labels.jsonl")),
+              0);
+    ASSERT_EQ(run("dtrain scorer --width 4 --epochs 1 --per-class 20 --labels " + at("labels.jsonl") + " --fill " +
+                  at("data") + " --out " + at("scorer")),
+              0);
+    for (int64_t i = 0; i < 30; ++i) {
+      const std::string digits = std::to_string(i),
+                        name = "0000" + std::string(digits.size() < 2 ? "0" : "") + digits + ".png";
+      fs::copy(dir_ / "data/images" / name, dir_ / "copies" / name);
+    }
+  }
+  static void TearDownTestSuite() { fs::remove_all(dir_); }
+
+  static std::string at(const std::string& name) { return (dir_ / name).string(); }
+  static fs::path dir_;
+};
+fs::path Dlabel::dir_;
+
+TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
+  ASSERT_EQ(run("dlabel evaluate --samples " + at("copies") + " " + at("others") + " --data " + at("data") +
+                " --features " + at("scorer") + " --out " + at("evaluation.json")),
+            0);
+  const nlohmann::json json = nlohmann::json::parse(read_file(at("evaluation.json")));
+  EXPECT_EQ(json["kind"], "evaluation");
+  ASSERT_EQ(json["runs"].size(), 2u);
+  const nlohmann::json &copies = json["runs"][0], &others = json["runs"][1];
+  EXPECT_EQ(copies["n"], 30);
+  // All but those that the split holds out are copies; a picture is at distance 0 from itself.
+  EXPECT_GE(copies["copies"]["k"].get<int64_t>(), 20);
+  EXPECT_LT(copies["pairs"][0]["distance"].get<double>(), 1e-6);
+  const std::string file = copies["pairs"][0]["file"], training = copies["pairs"][0]["training"];
+  EXPECT_EQ(fs::path(file).filename(), training);
+  EXPECT_LE(others["copies"]["k"].get<int64_t>(), 3);
+  EXPECT_GE(others["distinct"]["k"].get<int64_t>(), 27);
+  for (const nlohmann::json& part : {copies, others, json["real"]}) {
+    for (const char* key : {"kid", "fid", "density"}) {
+      EXPECT_LE(part[key]["low"], part[key]["value"]) << key;
+      EXPECT_LE(part[key]["value"], part[key]["high"]) << key;
+    }
+    for (const char* key : {"precision", "recall", "coverage"}) EXPECT_LE(part[key]["k"], part[key]["n"]) << key;
+  }
+  EXPECT_EQ(others["outside_energy"]["value"], 0);
+  EXPECT_EQ(json["real"]["outside_energy"]["value"], 0);
+  EXPECT_TRUE(copies["outside_energy"].is_null());  // a plain folder: no sectors
+  EXPECT_EQ(run("dlabel evaluate --samples " + at("nothing") + " --data " + at("data") + " --features " + at("scorer") +
+                " --out " + at("no.json")),
+            66);
+}
+
+TEST_F(Dlabel, AttackWritesADataSetFolder) {
+  ASSERT_EQ(run("dlabel attack --images " + at("data") + " --out " + at("attacks") +
+                " --count 3 --image-size 32 --scorer " + at("scorer")),
+            0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_ / "attacks/images"), fs::directory_iterator()), 30);
+  EXPECT_EQ(run("dlabel score --images " + at("attacks") + " --thresholds " + at("thresholds.json") + " --out " +
+                at("attacks.jsonl")),
+            0);
+  EXPECT_NE(read_file(at("attacks.jsonl")).find("near_copy"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace echodiff

@@ -1,0 +1,161 @@
+// dlabel attack: pictures that a judge must not take for good ones, and whether it does.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "dlabel.h"
+#include "quality/evaluate/attacks.h"
+#include "quality/evaluate/guard.h"
+#include "quality/scorer.h"
+#include "report/intervals.h"
+#include "tensor/io/file.h"
+#include "train/dataset.h"
+
+namespace echodiff {
+namespace {
+
+struct Settings {
+  std::string images, out, scorer;
+  int64_t image_size = 64, count = 50;
+  double tau = 0.95, quantile = 0.95;
+};
+
+using Pictures = Guard::Pictures;
+
+std::vector<const Example*> of_split(const Dataset& data, const std::string& split) {
+  std::vector<const Example*> examples;
+  for (const Example& example : data.examples)
+    if (example.split == split) examples.push_back(&example);
+  return examples;
+}
+
+Pictures pictures_of(const std::vector<const Example*>& examples) {
+  Pictures pictures;
+  for (const Example* example : examples) {
+    pictures.images.push_back(example->image);
+    pictures.sectors.push_back(example->planes.back());
+  }
+  return pictures;
+}
+
+// Class index by pixel, from the planes but the sector.
+GrayImage classes_of(const Example& example) {
+  GrayImage classes{example.image.width, example.image.height, std::vector<uint8_t>(example.image.pixels.size())};
+  for (size_t p = 0; p + 1 < example.planes.size(); ++p)
+    for (size_t i = 0; i < classes.pixels.size(); ++i)
+      if (example.planes[p].pixels[i] != 0) classes.pixels[i] = uint8_t(p + 1);
+  return classes;
+}
+
+Pictures attacked(const std::string& name, const Settings& settings, const std::vector<const Example*>& held_out,
+                  const std::vector<const Example*>& training, uint64_t seed) {
+  Pictures pictures;
+  for (int64_t i = 0; i < settings.count; ++i) {
+    const Example& source = *held_out[size_t(i) % held_out.size()];
+    const Example& copied = *training[size_t(i * int64_t(training.size()) / settings.count) % training.size()];
+    const GrayImage classes = classes_of(source);
+    const AttackSource parts{source.image, source.planes.back(), classes, copied.image};
+    pictures.images.push_back(attack(name, parts, seed + uint64_t(i)));
+    pictures.sectors.push_back(name == "near_copy" ? copied.planes.back() : source.planes.back());
+  }
+  return pictures;
+}
+
+// A data-set folder: images/, sector/ and index.csv, whose column `group` names the attack.
+void write_pictures(const std::string& out, const std::string& name, const Pictures& pictures, std::string& index) {
+  for (size_t i = 0; i < pictures.images.size(); ++i) {
+    char file[64];
+    std::snprintf(file, sizeof file, "%s_%06zu.png", name.c_str(), i);
+    write_png(out + "/images/" + file, pictures.images[i]);
+    GrayImage sector = pictures.sectors[i];
+    for (uint8_t& pixel : sector.pixels) pixel = pixel != 0 ? 255 : 0;
+    write_png(out + "/sector/" + file, sector);
+    index += std::string(file) + ",test," + name + "\n";
+  }
+}
+
+std::vector<double> scores_of(const Scorer& scorer, const std::vector<GrayImage>& images) {
+  std::vector<double> scores;
+  for (const GrayImage& image : images) scores.push_back(scorer.score(to_tensor({&image}))[0]);
+  return scores;
+}
+
+std::string share_text(int64_t k, size_t n) {
+  const Proportion share = wilson(k, int64_t(n));
+  char text[64];
+  std::snprintf(text, sizeof text, "%5.1f %% [%5.1f, %5.1f]", 100 * share.fraction, 100 * share.low, 100 * share.high);
+  return text;
+}
+
+// One line: how many the scorer rejects, the guard flags, and either; for real pictures either's complement is the pass
+// rate.
+void print_verdicts(const std::string& name, const Pictures& pictures, const Guard& guard, const Scorer& scorer,
+                    double tau) {
+  const std::vector<std::string> flags = guard.flags(pictures);
+  const std::vector<double> scores = scores_of(scorer, pictures.images);
+  int64_t rejected = 0, flagged = 0, either = 0;
+  for (size_t i = 0; i < flags.size(); ++i) {
+    rejected += scores[i] < tau;
+    flagged += !flags[i].empty();
+    either += scores[i] < tau || !flags[i].empty();
+  }
+  std::printf("%-17s %5zu  %-24s  %-24s  %-24s\n", name.c_str(), flags.size(),
+              share_text(rejected, flags.size()).c_str(), share_text(flagged, flags.size()).c_str(),
+              share_text(either, flags.size()).c_str());
+}
+
+int run_attack(const Settings& settings, const Common& common) {
+  const Dataset data =
+      load_dataset({.directory = settings.images, .image_size = settings.image_size, .seed = common.seed});
+  const std::vector<const Example*> training = of_split(data, "train"), validation = of_split(data, "val");
+  std::vector<const Example*> held_out = of_split(data, "test");
+  check_input(!held_out.empty() && !training.empty(), Fault::kBadInput, settings.images, ": no ",
+              held_out.empty() ? "test" : "train", " pictures; index.csv must name some");
+  make_directories(settings.out + "/images");
+  make_directories(settings.out + "/sector");
+  std::string index = "file,split,group\n";
+  std::vector<Pictures> sets;
+  for (const std::string& name : attack_names()) {
+    if (interrupted()) return interrupt_exit_code();
+    sets.push_back(attacked(name, settings, held_out, training, common.seed));
+    write_pictures(settings.out, name, sets.back(), index);
+  }
+  write_file_atomic(settings.out + "/index.csv", index);
+  std::printf("%zu attacks, %lld pictures each, in %s\n", sets.size(), static_cast<long long>(settings.count),
+              settings.out.c_str());
+  if (settings.scorer.empty()) return 0;
+
+  const Scorer scorer = load_scorer_run(settings.scorer);
+  const Guard guard(pictures_of(training), pictures_of(validation), settings.quantile);
+  std::printf("%-17s %5s  %-24s  %-24s  %-24s\n", "attack", "n", "rejected [95 %]", "flagged", "either");
+  for (size_t i = 0; i < sets.size(); ++i) print_verdicts(attack_names()[i], sets[i], guard, scorer, settings.tau);
+  print_verdicts("held-out real", pictures_of(held_out), guard, scorer, settings.tau);
+  return 0;
+}
+
+}  // namespace
+
+void add_attack(Options& root) {
+  static Settings settings;
+  Options& options =
+      root.subcommand("attack", "Writes pictures that a judge must reject, and measures whether it does.",
+                      "dlabel attack --images data --out attacks --scorer scorer");
+  options
+      .add("--images", settings.images, "data-set folder; its test pictures are attacked, its training pictures copied",
+           "DIR")
+      .required();
+  options.add("--out", settings.out, "folder to write: images/, sector/, index.csv with the attack as group", "DIR")
+      .required();
+  options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
+  options.add("--count", settings.count, "pictures of each attack", {1, 100000}, "pictures");
+  options.add("--scorer", settings.scorer,
+              "print the share that this judge rejects, and that the guard flags (fitted on the "
+              "training pictures, its limits set on val)",
+              "RUN");
+  options.add("--tau", settings.tau, "the scorer rejects below it", {0, 1}, "score");
+  options.add("--guard-quantile", settings.quantile,
+              "share of validation pictures that the guard's statistics let pass", {0.5, 1}, "fraction");
+  options.body([](const Common& common) { return run_attack(settings, common); });
+}
+
+}  // namespace echodiff

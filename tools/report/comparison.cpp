@@ -1,0 +1,85 @@
+#include "comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "kernels/error.h"
+#include "sections.h"
+
+namespace echodiff {
+namespace {
+
+// What makes two runs the same experiment but for the seed.
+std::string key_of(const SamplingRun& run) {
+  return concat_message(run.policy, "|", run.sampler, "|", run.sample_steps, "|", run.eta, "|", run.guidance, "|",
+                        run.score_on, "|", run.tau);
+}
+
+// The runs' policy, and of eta, guidance, tau and what is scored the ones that tell it from others of the same policy.
+std::string name_of(const SamplingRun& run, const RunSet& runs) {
+  std::string name = policy_text(run);
+  const auto differs = [&](auto member) {
+    return std::any_of(runs.sampling.begin(), runs.sampling.end(), [&](const SamplingRun& other) {
+      const bool both_absent = other.*member != other.*member && run.*member != run.*member;  // NaN
+      return policy_text(other) == policy_text(run) && !both_absent && other.*member != run.*member;
+    });
+  };
+  if (differs(&SamplingRun::eta)) name += ", η " + compact(run.eta);
+  if (differs(&SamplingRun::guidance)) name += ", guidance " + compact(run.guidance);
+  if (differs(&SamplingRun::tau)) name += ", τ " + compact(run.tau);
+  if (differs(&SamplingRun::score_on)) name += run.score_on == "xt" ? ", on x_t" : ", on " + run.score_on;
+  return name;
+}
+
+void sum_up(PolicyResult& result) {
+  std::vector<std::vector<RatioTerm>> per_accepted, per_good;
+  int64_t good = 0, measured = 0, missed = 0, seen = 0;
+  double calls = 0, seconds = 0;
+  std::set<std::vector<uint8_t>> pictures;
+  for (const SamplingRun* run : result.runs) {
+    std::vector<RatioTerm>& accepted = per_accepted.emplace_back();
+    std::vector<RatioTerm>& fine = per_good.emplace_back();
+    for (const Sample& sample : run->samples) {
+      ++result.trajectories;
+      const bool kept = sample.kept(), is_new = kept && pictures.insert(sample.image.pixels).second;
+      const bool looks_good = sample.metrics && sample.looks_good();
+      result.accepted += kept;
+      result.distinct += is_new;
+      if (sample.good && kept) ++measured, good += looks_good;
+      if (sample.good && !kept) ++seen, missed += looks_good;
+      accepted.push_back({double(sample.unet_calls), is_new ? 1.0 : 0.0});
+      fine.push_back({double(sample.unet_calls), is_new && looks_good ? 1.0 : 0.0});
+      calls += double(sample.unet_calls);
+    }
+    seconds += run->seconds;
+  }
+  result.acceptance = wilson(result.accepted, result.trajectories);
+  result.precision = wilson(good, measured);
+  result.missed = wilson(missed, seen);
+  result.calls_per_accepted = ratio_of_sums(per_accepted);
+  if (measured > 0) result.calls_per_good = ratio_of_sums(per_good);
+  const Estimate& cost = result.calls_per_accepted;
+  const double pace = seconds / calls;
+  result.seconds_per_accepted = {cost.value * pace, cost.low * pace, cost.high * pace};
+}
+
+}  // namespace
+
+std::vector<PolicyResult> compare_policies(const RunSet& runs) {
+  std::vector<PolicyResult> results;
+  std::vector<std::string> keys;
+  for (const SamplingRun& run : runs.sampling) {
+    if (run.samples.empty()) continue;
+    const size_t place = size_t(std::find(keys.begin(), keys.end(), key_of(run)) - keys.begin());
+    if (place == keys.size()) {
+      keys.push_back(key_of(run));
+      results.emplace_back().name = name_of(run, runs);
+    }
+    results[place].runs.push_back(&run);
+  }
+  for (PolicyResult& result : results) sum_up(result);
+  return results;
+}
+
+}  // namespace echodiff
