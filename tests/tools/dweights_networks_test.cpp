@@ -167,6 +167,12 @@ TEST_F(ImportedGolden, ATrainersPartsAndOurExport) {
     ASSERT_EQ(programs_.run("dweights export " + part + " --as lucidrains --out " + part + ".safetensors"), 0);
     ASSERT_EQ(programs_.run("dweights import " + part + ".safetensors --as lucidrains --out again" + part), 0);
     EXPECT_EQ(programs_.run("dweights verify again" + part + " --tolerance 1e-5 --against io.safetensors"), 0);
+    ASSERT_EQ(programs_.run("dweights export " + part + " --dtype f16 --out " + part + ".f16.safetensors"), 0);
+    EXPECT_LT(double(read_file(programs_.at(part + ".f16.safetensors")).size()),
+              0.6 * double(read_file(programs_.at(part + ".safetensors")).size()));
+    ASSERT_EQ(programs_.run("dweights import " + part + ".f16.safetensors --as lucidrains --out half" + part), 0);
+    EXPECT_EQ(programs_.run("dweights verify half" + part + " --tolerance 5e-3 --against io.safetensors"), 0) << programs_.said;
+    EXPECT_NE(programs_.run("dweights verify half" + part + " --tolerance 1e-6 --against io.safetensors"), 0);
   }
 }
 

@@ -4,7 +4,7 @@
 # train, calibrate, judge, second judge, segmenter, sweep (the honest baseline: the cheapest posthoc over steps and eta),
 # value model, record, fit and tune (every policy's settings, by the simulator on the recording), live, report. Without --data
 # the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each stage that ended: remove it to do the
-# stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/cheapest.txt, OUT/rule.json, OUT/settings.
+# stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule.json, OUT/settings.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -20,7 +20,8 @@ masks=20 batch=16                 # masks sampled in turn; trajectories under wa
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
-thumbnails=4
+thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
+value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
 policies="posthoc screen probe halving restart best-of-n random"  # tuned and simulated
 live_policies="posthoc screen probe halving restart"
@@ -112,17 +113,25 @@ sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose ac
   done; done
   for name in "$out"/sweep/*/; do
     printf '%s %s %s\n' "$(field "$name/summary.json" unet_calls_per_accepted)" "$(field "$name/summary.json" accepted_rate)" "$(basename "$name")"
-  done | tee "$out/sweep/costs.txt" | awk '$1 != "null" && $2 >= 0.2 && $2 <= 0.6' | sort -g | head -n 1 > "$out/sweep/cheapest.txt"
-  [ -s "$out/sweep/cheapest.txt" ] || {
-    echo "experiment: no setting of the sweep accepts .2 to .6 of its pictures ($out/sweep/costs.txt); choose another quantile" >&2; exit 65; }
+  done | tee "$out/sweep/costs.txt" | awk '$1 != "null" && $2 >= 0.2 && $2 <= 0.6' | sort -g > "$out/sweep/usable.txt"
+  head -n 1 "$out/sweep/usable.txt" > "$out/sweep/cheapest.txt"
+  grep -- '-0$' "$out/sweep/usable.txt" | head -n 1 > "$out/sweep/deterministic.txt" || {
+    echo "experiment: no deterministic setting of the sweep accepts .2 to .6 of its pictures ($out/sweep/costs.txt); choose another" \
+      "quantile" >&2; exit 65; }
 }
-few=() # the cheapest sampler's flags
-record_chains() {  # MASKS SEED dsample's arguments
+sampler_of() {  # a line of the sweep -> dsample's flags
+  local steps eta
+  IFS=- read -r _ steps eta <<< "${1##* }"
+  echo "--sampler ddim --sample-steps $steps --eta $eta"
+}
+few=() # flags of the cheapest sampler without fresh noise, which the policies run on
+honest=() # and of the cheapest of all, which posthoc runs on
+record_chains() {  # MASKS SEED THUMBNAILS dsample's arguments
   "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
-    --thumbnails "$thumbnails" "${@:3}"
+    --thumbnails "$3" "${@:4}"
 }
 value() {  # on other masks than those the policies are compared on
-  record_chains "$out/masks-train" $((seed + 60)) "${few[@]}" --count "$value_count" --record "$out/recording-train"
+  record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --record "$out/recording-train"
   "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
 }
 fit() {
@@ -165,10 +174,11 @@ simulate() {
   done
 }
 live() {  # an equal quota of every mask
-  local policy live_seed
+  local policy live_seed sampler
   for live_seed in $live_seeds; do for policy in $live_policies; do
+    sampler=("${few[@]}"); [ "$policy" != posthoc ] || sampler=("${honest[@]}")
     # shellcheck disable=SC2046
-    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${few[@]}" \
+    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
       --thresholds "$out/thresholds.json" --tau 0.95 --policy "$policy" $(cat "$out/settings/$policy")
   done; done
@@ -205,9 +215,8 @@ stage second second_judge
 stage segmenter segmenter
 stage attack attack
 stage sweep sweep
-read -r _ _ cheapest < "$out/sweep/cheapest.txt"
-IFS=- read -r _ steps eta <<< "$cheapest"
-few=(--sampler ddim --sample-steps "$steps" --eta "$eta")
+read -r -a few <<< "$(sampler_of "$(cat "$out/sweep/deterministic.txt")")"
+read -r -a honest <<< "$(sampler_of "$(cat "$out/sweep/cheapest.txt")")"
 declare -A judges=([clean]=$out/scorer)
 judge=clean
 if [ "$value_steps" != 0 ]; then
@@ -217,8 +226,8 @@ if [ "$value_steps" != 0 ]; then
 fi
 watched=()
 for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
-stage record record_chains "$out/masks" $((seed + 70)) "${few[@]}" --count "$record_count" --judge "${watched[@]}" --record "$out/recording"
-[ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) --sampler ddpm --count "$chains_count" --score-every 20 \
+stage record record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${few[@]}" --count "$record_count" --judge "${watched[@]}" --record "$out/recording"
+[ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$chains_count" --score-every 20 \
   --judge "${watched[@]}" --record "$out/chains"
 stage fit fit
 stage tune tune
