@@ -74,12 +74,6 @@ void write_pictures(const std::string& out, const std::string& name, const Pictu
   }
 }
 
-std::vector<double> scores_of(const Scorer& scorer, const std::vector<GrayImage>& images) {
-  std::vector<double> scores;
-  for (const GrayImage& image : images) scores.push_back(scorer.score(to_tensor({&image}))[0]);
-  return scores;
-}
-
 std::string share_text(int64_t k, size_t n) {
   const Proportion share = wilson(k, int64_t(n));
   char text[64];
@@ -92,7 +86,7 @@ std::string share_text(int64_t k, size_t n) {
 void print_verdicts(const std::string& name, const Pictures& pictures, const Guard& guard, const Scorer& scorer,
                     double tau) {
   const std::vector<std::string> flags = guard.flags(pictures);
-  const std::vector<double> scores = scores_of(scorer, pictures.images);
+  const std::vector<double> scores = scorer.score(pointers_to(pictures.images));
   int64_t rejected = 0, flagged = 0, either = 0;
   for (size_t i = 0; i < flags.size(); ++i) {
     rejected += scores[i] < tau;

@@ -59,8 +59,10 @@ TEST(Segmenter, LearnsAndSurvivesSaving) {
   }
   std::vector<const std::vector<GrayImage>*> planes;
   for (const std::vector<GrayImage>& one : masks) planes.push_back(&one);
-  const std::vector<double> values = dice_by_class(loaded, images, planes)[0];
+  const DiceScores scores = dice_scores(loaded, images, planes);
+  const std::vector<double>& values = scores.by_class[0];
   ASSERT_EQ(values.size(), 40u);
+  EXPECT_EQ(scores.mean, values);  // of one class
   for (double value : values) EXPECT_GT(value, 0.9);
   EXPECT_EQ(loaded.segment(images)[5][0].pixels, segmenter.segment({images[5]})[0][0].pixels);
   EXPECT_THROW(loaded.segment({GrayImage{8, 8, std::vector<uint8_t>(64, 0)}}), Error);
