@@ -9,6 +9,7 @@
 #include "kernels/philox.h"
 #include "quality/scorer.h"
 #include "tensor/ops.h"
+#include "tests/scratch_folder.h"
 #include "train/optimizer.h"
 
 namespace echodiff {
@@ -45,9 +46,9 @@ TEST(Segmenter, LearnsAndSurvivesSaving) {
     ASSERT_TRUE(adam.step(3e-3));
   }
   segmenter.network().eval();
-  const std::string run = testing::TempDir() + "/segmenter_run";
-  std::filesystem::remove_all(run);
-  std::filesystem::create_directories(run + "/checkpoints");
+  const ScratchFolder folder;
+  const std::string run = folder.string();
+  std::filesystem::create_directory(run + "/checkpoints");
   segmenter.save(run, 60);
   const Segmenter loaded = load_segmenter_run(run);
   std::vector<GrayImage> images;

@@ -13,6 +13,7 @@
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/ops.h"
+#include "tests/scratch_folder.h"
 #include "tools/report/paper.h"
 
 namespace echodiff {
@@ -41,15 +42,7 @@ GrayImage picture(uint8_t liver, uint8_t vein, uint8_t outside) {
 
 class ReportTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("echodiff_report_" + std::string(info->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   void write(const std::string& name, const std::string& text) const {
     make_directories(fs::path(at(name)).parent_path().string());
     write_file_atomic(at(name), text);
@@ -237,7 +230,7 @@ class ReportTest : public ::testing::Test {
     make_thresholds();
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 constexpr char kAll[] =
