@@ -121,5 +121,16 @@ TEST_F(Dlabel, AttackWritesADataSetFolder) {
   EXPECT_NE(read_file(at("attacks.jsonl")).find("near_copy"), std::string::npos);
 }
 
+TEST_F(Dlabel, AttackAsksANetworkWhereThereIsOne) {
+  ASSERT_EQ(run("dtrain diffusion --steps 1 --batch 1 --image-size 32 --timesteps 10 --dim 8 --mults 1,2 --data " +
+                at("data") + " --out " + at("diffusion")),
+            0);
+  const std::string rest = " --images " + at("data") + " --count 3 --diffusion " + at("diffusion");
+  ASSERT_EQ(run("dlabel attack --image-size 32 --out " + at("with_network") + rest), 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_ / "with_network/images"), fs::directory_iterator()), 33);
+  EXPECT_TRUE(fs::exists(at("with_network/images/x0hat_half_000002.png")));
+  EXPECT_EQ(run("dlabel attack --image-size 16 --out " + at("other_size") + rest), 65);
+}
+
 }  // namespace
 }  // namespace echodiff
