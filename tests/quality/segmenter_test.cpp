@@ -33,6 +33,22 @@ std::pair<GrayImage, GrayImage> square(uint64_t seed) {
   return {image, mask};
 }
 
+TEST(Dice, MeanIsOfEachPictureOverItsClasses) {
+  const Segmenter segmenter({.image_size = 16, .classes = {"a", "b"}, .dim = 8, .mults = {1, 2}}, 3);
+  std::vector<GrayImage> images;
+  std::vector<std::vector<GrayImage>> masks;
+  for (uint64_t i = 0; i < 3; ++i) {
+    const auto [image, mask] = square(i);
+    images.push_back(image);
+    masks.push_back({mask, square(i + 10).second});
+  }
+  std::vector<const std::vector<GrayImage>*> planes;
+  for (const std::vector<GrayImage>& one : masks) planes.push_back(&one);
+  const DiceScores scores = dice_scores(segmenter, images, planes);
+  ASSERT_EQ(scores.mean.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(scores.mean[i], (scores.by_class[0][i] + scores.by_class[1][i]) / 2);
+}
+
 TEST(Segmenter, LearnsAndSurvivesSaving) {
   Segmenter segmenter({.image_size = 16, .classes = {"square"}, .dim = 8, .mults = {1, 2}}, 3);
   Adam adam(segmenter.network().parameters(), {});
