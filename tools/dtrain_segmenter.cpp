@@ -36,7 +36,7 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   std::vector<const std::vector<GrayImage>*> planes;
   for (const Example& example : data.examples)
     if (example.split == split) images.push_back(example.image), planes.push_back(&example.planes);
-  const std::vector<std::vector<double>> values = dice_by_class(segmenter, images, planes);
+  const std::vector<std::vector<double>> values = dice_scores(segmenter, images, planes).by_class;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (size_t c = 0; c < values.size(); ++c) {
     if (values[c].empty()) continue;

@@ -1,5 +1,6 @@
 #include "quality/scorer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/ops.h"
@@ -11,6 +12,7 @@ namespace echodiff {
 namespace {
 
 constexpr const char* kKind = "scorer";
+constexpr size_t kBatch = 64;
 
 std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint64_t seed) {
   check_input(options.architecture == "resnet18" || options.architecture == "cnn", Fault::kUsage,
@@ -35,7 +37,8 @@ int64_t positive_of(const Metadata& metadata, const std::string& key, const std:
 
 }  // namespace
 
-Scorer::Scorer(const ScorerOptions& options, uint64_t seed) : options_(options), network_(make_network(options, seed)) {}
+Scorer::Scorer(const ScorerOptions& options, uint64_t seed)
+    : options_(options), network_(make_network(options, seed)) {}
 
 Module& Scorer::network() {
   return std::visit([](auto& network) -> Module& { return network; }, network_);
@@ -47,12 +50,22 @@ Tensor Scorer::logits(const Tensor& images) const {
 
 std::vector<double> Scorer::score(const Tensor& images) const {
   const int64_t size = options_.image_size;
-  check_input(images.rank() == 4 && images.dim(1) == 1 && images.dim(2) == size && images.dim(3) == size, Fault::kBadInput,
-              "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
+  check_input(images.rank() == 4 && images.dim(1) == 1 && images.dim(2) == size && images.dim(3) == size,
+              Fault::kBadInput, "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
               "; train one with dtrain scorer on labels of this size");
   const NoGrad no_grad;
   std::vector<double> scores = logits(images).to_vector();
   for (double& score : scores) score = 1 / (1 + std::exp(-score));
+  return scores;
+}
+
+std::vector<double> Scorer::score(const std::vector<const GrayImage*>& images) const {
+  std::vector<double> scores;
+  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
+    const std::vector<const GrayImage*> some(images.begin() + int64_t(begin),
+                                             images.begin() + int64_t(std::min(images.size(), begin + kBatch)));
+    for (const double one : score(to_tensor(some))) scores.push_back(one);
+  }
   return scores;
 }
 
@@ -82,8 +95,8 @@ namespace {
 
 SafetensorsFile read_scorer_checkpoint(const std::string& run) {
   const std::string path = run_checkpoint(run);
-  check_input(!path.empty(), Fault::kMissingInput, run, ": no scorer checkpoint there; train one with dtrain scorer --out ",
-              run);
+  check_input(!path.empty(), Fault::kMissingInput, run,
+              ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
   SafetensorsFile file = read_checkpoint(path);
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
@@ -98,7 +111,8 @@ ResNet18Run resnet18_run(const SafetensorsFile& file) {
   const auto number = [&](const std::string& key, int64_t initial) {
     return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
   };
-  ResNet18Options options{.in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
+  ResNet18Options options{
+      .in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
   const int64_t image_size = number("image_size", 0);
   check_input(image_size <= 1024 && options.width <= 1024 && options.in_channels <= 1024 && options.classes <= 1000000,
               Fault::kBadInput, path, ": image_size ", image_size, ", width ", options.width, ", channels ",
@@ -118,8 +132,8 @@ Scorer load_scorer_run(const std::string& run) {
   if (architecture_of(file.metadata) == "cnn") {
     const int64_t image_size = positive_of(file.metadata, "image_size", file.path);
     const int64_t width = positive_of(file.metadata, "width", file.path);
-    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size, " and width ",
-                width, ": expected at most 1024");
+    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size,
+                " and width ", width, ": expected at most 1024");
     Scorer scorer({.image_size = image_size, .width = width, .architecture = "cnn"}, 0);
     scorer.network().load_state_dict(file.tensors);
     scorer.network().eval();
@@ -133,6 +147,12 @@ Scorer load_scorer_run(const std::string& run) {
   scorer.network().load_state_dict(loaded.network.state_dict());
   scorer.network().eval();
   return scorer;
+}
+
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images) {
+  std::vector<const GrayImage*> pointers;
+  for (const GrayImage& image : images) pointers.push_back(&image);
+  return pointers;
 }
 
 Tensor to_tensor(const std::vector<const GrayImage*>& images) {
