@@ -6,16 +6,18 @@
 #include "dlabel.h"
 #include "quality/evaluate/attacks.h"
 #include "quality/evaluate/guard.h"
+#include "quality/evaluate/predicted_attack.h"
 #include "quality/scorer.h"
 #include "report/intervals.h"
 #include "tensor/io/file.h"
 #include "train/dataset.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string images, out, scorer;
+  std::string images, out, scorer, diffusion;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.95;
 };
@@ -61,6 +63,26 @@ Pictures attacked(const std::string& name, const Settings& settings, const std::
   return pictures;
 }
 
+// Of the last attack, which needs a network (predicted_attack.h).
+constexpr const char* kPredicted = "x0hat_half";
+
+Pictures predicted(const Settings& settings, const Dataset& data, const std::vector<const Example*>& held_out,
+                   uint64_t seed) {
+  const LoadedDenoiser run = load_denoiser_run(settings.diffusion, true);
+  check_input(run.options.image_channels == 1 && run.image_size == settings.image_size, Fault::kBadInput,
+              settings.diffusion, ": expected a network of grey pictures of ", settings.image_size, " pixels, found ",
+              run.options.image_channels, " channels of ", run.image_size, "; change --image-size");
+  check_input(run.options.planes == 0 || run.options.planes == int64_t(data.plane_names.size()), Fault::kBadInput,
+              settings.images, ": expected ", run.options.planes, " planes as the network has (", join(run.planes),
+              "), found ", join(data.plane_names));
+  std::vector<const Example*> sources;
+  for (int64_t i = 0; i < settings.count; ++i) sources.push_back(held_out[size_t(i) % held_out.size()]);
+  Pictures pictures = pictures_of(sources);
+  pictures.images =
+      predicted_attack(network_of(run), make_schedule(run.schedule, run.T), run.prediction, sources, seed);
+  return pictures;
+}
+
 // A data-set folder: images/, sector/ and index.csv, whose column `group` names the attack.
 void write_pictures(const std::string& out, const std::string& name, const Pictures& pictures, std::string& index) {
   for (size_t i = 0; i < pictures.images.size(); ++i) {
@@ -72,12 +94,6 @@ void write_pictures(const std::string& out, const std::string& name, const Pictu
     write_png(out + "/sector/" + file, sector);
     index += std::string(file) + ",test," + name + "\n";
   }
-}
-
-std::vector<double> scores_of(const Scorer& scorer, const std::vector<GrayImage>& images) {
-  std::vector<double> scores;
-  for (const GrayImage& image : images) scores.push_back(scorer.score(to_tensor({&image}))[0]);
-  return scores;
 }
 
 std::string share_text(int64_t k, size_t n) {
@@ -92,7 +108,7 @@ std::string share_text(int64_t k, size_t n) {
 void print_verdicts(const std::string& name, const Pictures& pictures, const Guard& guard, const Scorer& scorer,
                     double tau) {
   const std::vector<std::string> flags = guard.flags(pictures);
-  const std::vector<double> scores = scores_of(scorer, pictures.images);
+  const std::vector<double> scores = scorer.score(pointers_to(pictures.images));
   int64_t rejected = 0, flagged = 0, either = 0;
   for (size_t i = 0; i < flags.size(); ++i) {
     rejected += scores[i] < tau;
@@ -114,21 +130,25 @@ int run_attack(const Settings& settings, const Common& common) {
   make_directories(settings.out + "/images");
   make_directories(settings.out + "/sector");
   std::string index = "file,split,group\n";
+  std::vector<std::string> names = attack_names();
+  if (!settings.diffusion.empty()) names.push_back(kPredicted);
   std::vector<Pictures> sets;
-  for (const std::string& name : attack_names()) {
+  for (const std::string& name : names) {
     if (interrupted()) return interrupt_exit_code();
-    sets.push_back(attacked(name, settings, held_out, training, common.seed));
+    sets.push_back(name == kPredicted ? predicted(settings, data, held_out, common.seed)
+                                      : attacked(name, settings, held_out, training, common.seed));
     write_pictures(settings.out, name, sets.back(), index);
   }
   write_file_atomic(settings.out + "/index.csv", index);
   std::printf("%zu attacks, %lld pictures each, in %s\n", sets.size(), static_cast<long long>(settings.count),
               settings.out.c_str());
+  if (settings.diffusion.empty()) std::printf("left out: %s, which needs --diffusion RUN\n", kPredicted);
   if (settings.scorer.empty()) return 0;
 
   const Scorer scorer = load_scorer_run(settings.scorer);
   const Guard guard(pictures_of(training), pictures_of(validation), settings.quantile);
   std::printf("%-17s %5s  %-24s  %-24s  %-24s\n", "attack", "n", "rejected [95 %]", "flagged", "either");
-  for (size_t i = 0; i < sets.size(); ++i) print_verdicts(attack_names()[i], sets[i], guard, scorer, settings.tau);
+  for (size_t i = 0; i < sets.size(); ++i) print_verdicts(names[i], sets[i], guard, scorer, settings.tau);
   print_verdicts("held-out real", pictures_of(held_out), guard, scorer, settings.tau);
   return 0;
 }
@@ -152,6 +172,9 @@ void add_attack(Options& root) {
               "print the share that this judge rejects, and that the guard flags (fitted on the "
               "training pictures, its limits set on val)",
               "RUN");
+  options.add("--diffusion", settings.diffusion,
+              "one attack more: what this network takes for the finished picture at T/2 (x0hat_half)", "RUN",
+              "left out");
   options.add("--tau", settings.tau, "the scorer rejects below it", {0, 1}, "score");
   options.add("--guard-quantile", settings.quantile,
               "share of validation pictures that the guard's statistics let pass", {0.5, 1}, "fraction");

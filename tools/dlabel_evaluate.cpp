@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -13,10 +13,12 @@
 #include "quality/evaluate/features.h"
 #include "quality/evaluate/memorisation.h"
 #include "quality/evaluate/sector_energy.h"
+#include "quality/labels.h"
 #include "quality/picture_list.h"
 #include "quality/segmenter.h"
 #include "report/intervals.h"
 #include "tensor/io/file.h"
+#include "train/config.h"
 #include "train/dataset.h"
 #include "train/image.h"
 #include "train/model_run.h"
@@ -29,32 +31,51 @@ constexpr size_t kPairs = 8;
 
 struct Settings {
   std::vector<std::string> samples;
-  std::string data, features, segmenter, out;
-  std::optional<int64_t> image_size;
+  std::string data, masks, features, segmenter, judge, out;
+  std::optional<int64_t> image_size, count;
   int64_t neighbours = 5;
+  double tau = 0.5;
 };
 
 struct Pictures {
   std::vector<std::string> files;
   std::vector<std::string> masks;  // of the data set, that each was drawn from
   std::vector<GrayImage> images;
-  std::vector<double> outside;  // energy outside of the sector; empty where there is no sector
+  std::vector<std::optional<double>> outside;  // energy outside of the sector, where that is known
 
-  void add(const std::string& file, const std::string& mask, const GrayImage& image) {
+  void add(const std::string& file, const std::string& mask, const GrayImage& image, std::optional<double> energy) {
     files.push_back(file);
     masks.push_back(mask);
     images.push_back(image);
+    outside.push_back(energy);
   }
 };
 
-Pictures read_run(const std::string& run, const std::string& data, int64_t size) {
+// A run that says which masks it was drawn for must have been drawn for these: other masks may have the same names.
+void require_masks(const std::string& run, const std::string& masks) {
+  const std::filesystem::path config = std::filesystem::path(run) / "config.toml";
+  if (!std::filesystem::exists(config)) return;
+  const std::map<std::string, std::string> values = read_flat_toml(config.string());
+  const std::map<std::string, std::string>::const_iterator named = values.find("masks");
+  if (named == values.end() || !std::filesystem::is_directory(named->second)) return;
+  check_input(std::filesystem::equivalent(named->second, masks), Fault::kBadInput, run, ": was drawn for the masks of ",
+              named->second, ", not of ", masks, "; give --masks ", named->second);
+}
+
+// Of all folders, as one run.
+Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size) {
   Pictures pictures;
-  const bool own_sectors = std::filesystem::is_directory(run + "/sector");
-  for (const ListedPicture& listed : list_pictures(run, own_sectors ? "" : data)) {
-    pictures.add(listed.path, listed.group, resize_area(read_png(listed.path), size, size));
-    // Of a plain folder nobody knows which sector a picture has, whatever its name.
-    if (!listed.sector_path.empty() && !listed.group.empty())
-      pictures.outside.push_back(outside_energy(pictures.images.back(), read_sector(listed, size, size)));
+  for (const std::string& folder : folders) {
+    require_masks(folder, masks);
+    const bool own_sectors = std::filesystem::is_directory(folder + "/sector");
+    for (const ListedPicture& listed : list_pictures(folder, own_sectors ? "" : masks)) {
+      const GrayImage image = resize_area(read_png(listed.path), size, size);
+      std::optional<double> energy;
+      // Of a plain folder nobody knows which sector a picture has, whatever its name.
+      if (!listed.sector_path.empty() && !listed.group.empty())
+        energy = outside_energy(image, read_sector(listed, size, size));
+      pictures.add(listed.path, listed.group, image, energy);
+    }
   }
   return pictures;
 }
@@ -63,8 +84,9 @@ Pictures take_split(const Dataset& data, const std::vector<std::string>& splits,
   Pictures pictures;
   for (const Example& example : data.examples) {
     if (std::find(splits.begin(), splits.end(), example.split) == splits.end()) continue;
-    pictures.add(example.file, example.file, example.image);
-    if (has_sector) pictures.outside.push_back(outside_energy(example.image, example.planes.back()));
+    std::optional<double> energy;
+    if (has_sector) energy = outside_energy(example.image, example.planes.back());
+    pictures.add(example.file, example.file, example.image, energy);
   }
   return pictures;
 }
@@ -74,8 +96,7 @@ Pictures evenly_spaced(const Pictures& all, int64_t count) {
   const int64_t n = int64_t(all.images.size());
   for (int64_t i = 0; i < std::min(count, n); ++i) {
     const size_t from = size_t(count >= n ? i : i * n / count);
-    some.add(all.files[from], all.masks[from], all.images[from]);
-    if (!all.outside.empty()) some.outside.push_back(all.outside[from]);
+    some.add(all.files[from], all.masks[from], all.images[from], all.outside[from]);
   }
   return some;
 }
@@ -93,6 +114,9 @@ Json share_json(int64_t k, int64_t n) {
 // PART of dlabel_evaluate.h.
 Json distribution_json(const Pictures& pictures, const Rows& features, const Rows& real, int64_t k) {
   const Neighbourhood near = neighbourhood(features, real, k);
+  std::vector<double> outside;
+  for (const std::optional<double>& one : pictures.outside)
+    if (one) outside.push_back(*one);
   Json part;
   part["n"] = features.count;
   part["kid"] = estimate_json(kernel_distance(features, real));
@@ -101,18 +125,17 @@ Json distribution_json(const Pictures& pictures, const Rows& features, const Row
   part["density"] = estimate_json(near.density);
   part["recall"] = share_json(near.recalled, real.count);
   part["coverage"] = share_json(near.covered, real.count);
-  part["outside_energy"] = pictures.outside.empty() ? Json() : estimate_json(mean_of(pictures.outside));
+  part["outside_energy"] = outside.empty() ? Json() : estimate_json(mean_of(outside));
   return part;
 }
 
-// What RUN has besides PART.
 void add_memorisation(Json& run, const Pictures& pictures, const std::vector<Nearest>& nearest,
-                      const std::vector<Nearest>& held_out, const Pictures& training) {
+                      const std::vector<Nearest>& held_out, const Pictures& training, const std::string& out) {
   const Memorisation result = memorisation(nearest, held_out);
   const int64_t n = int64_t(pictures.images.size());
   run["copies"] = share_json(result.copies, n);
   run["median_nearest"] = result.median;
-  run["closer_than_held_out"] = result.closer;
+  run["closer_than_held_out"] = estimate_json(result.closer);
   std::vector<size_t> order(nearest.size());
   std::iota(order.begin(), order.end(), size_t(0));
   std::stable_sort(order.begin(), order.end(),
@@ -120,27 +143,50 @@ void add_memorisation(Json& run, const Pictures& pictures, const std::vector<Nea
   order.resize(std::min(order.size(), kPairs));
   run["pairs"] = Json::array();
   for (size_t i : order)
-    run["pairs"].push_back({{"file", pictures.files[i]},
+    run["pairs"].push_back({{"file", file_in_labels(pictures.files[i], out)},
                             {"training", training.files[size_t(nearest[i].index)]},
                             {"distance", nearest[i].distance}});
   run["distinct"] = share_json(distinct_count(thumbnails(pictures.images), copy_distance(held_out)), n);
 }
 
-// {"liver": ESTIMATE, ..}: where the segmenter sees each class, against the mask that the picture was drawn from.
-Json adherence_json(const Segmenter& segmenter, const Pictures& pictures, const Dataset& data) {
+// DICE: where the segmenter sees each class, against the mask that the picture was drawn from.
+Json adherence_json(const Segmenter& segmenter, const Pictures& pictures, const Dataset& masks) {
   std::vector<GrayImage> images;
   std::vector<const std::vector<GrayImage>*> planes;
   for (size_t i = 0; i < pictures.images.size(); ++i)
-    for (const Example& example : data.examples)
+    for (const Example& example : masks.examples)
       if (example.file == pictures.masks[i]) {
         images.push_back(pictures.images[i]);
         planes.push_back(&example.planes);
       }
-  const std::vector<std::vector<double>> values = dice_by_class(segmenter, images, planes);
-  Json json = Json::object();
-  for (size_t c = 0; c < values.size(); ++c)
-    if (!values[c].empty()) json[segmenter.options().classes[c]] = estimate_json(mean_of(values[c]));
+  const DiceScores scores = dice_scores(segmenter, images, planes);
+  if (scores.mean.empty()) return Json();
+  Json json{{"mean", estimate_json(mean_of(scores.mean))}, {"classes", Json::object()}};
+  for (size_t c = 0; c < scores.by_class.size(); ++c)
+    if (!scores.by_class[c].empty())
+      json["classes"][segmenter.options().classes[c]] = estimate_json(mean_of(scores.by_class[c]));
   return json;
+}
+
+Json judged_json(const std::optional<Scorer>& judge, const Pictures& pictures, double tau) {
+  if (!judge) return Json();
+  const std::vector<double> scores = judge->score(pointers_to(pictures.images));
+  return share_json(std::count_if(scores.begin(), scores.end(), [&](double score) { return score >= tau; }),
+                    int64_t(scores.size()));
+}
+
+std::optional<Scorer> load_judge(const Settings& settings, int64_t size) {
+  if (settings.judge.empty()) return std::nullopt;
+  std::optional<Scorer> judge(load_scorer_run(settings.judge));
+  check_input(judge->options().image_size == size, Fault::kBadInput, settings.judge, ": was trained on pictures of ",
+              judge->options().image_size, " pixels a side, these have ", size, "; train one on this size");
+  return judge;
+}
+
+// "posthoc-101 and 2 more"
+std::string name_of(const std::vector<std::string>& folders) {
+  const std::string first = std::filesystem::path(folders[0]).filename().string();
+  return folders.size() == 1 ? first : concat_message(first, " and ", folders.size() - 1, " more");
 }
 
 void print_row(const std::string& name, const Json& run) {
@@ -154,19 +200,52 @@ void print_row(const std::string& name, const Json& run) {
   std::printf("\n");
 }
 
+// What judge and segmenter say, where there are any.
+void print_marks(const std::string& name, const Json& judged, const Json& dice) {
+  if (!judged.is_null())
+    std::printf("%s: %lld of %lld are good by the judge [%.3f, %.3f]\n", name.c_str(),
+                static_cast<long long>(judged["k"].get<int64_t>()), static_cast<long long>(judged["n"].get<int64_t>()),
+                judged["low"].get<double>(), judged["high"].get<double>());
+  if (dice.is_null()) return;
+  const auto print = [&](const std::string& label, const Json& one) {
+    std::printf("%s: Dice of %s %.3f [%.3f, %.3f]\n", name.c_str(), label.c_str(), one["value"].get<double>(),
+                one["low"].get<double>(), one["high"].get<double>());
+  };
+  for (const auto& [label, one] : dice["classes"].items()) print(label, one);
+  print("all classes", dice["mean"]);
+}
+
+// The folders of each run.
+std::vector<std::vector<std::string>> parse_samples(const std::vector<std::string>& samples) {
+  std::vector<std::vector<std::string>> groups;
+  for (const std::string& names : samples) {
+    groups.push_back(split_list(names));
+    check_input(!groups.back().empty(), Fault::kUsage, "--samples: expected folders joined by commas, found nothing");
+  }
+  return groups;
+}
+
 int evaluate(const Settings& settings, const Common& common) {
   const ResNet18Run network = load_resnet18_run(settings.features);
-  const int64_t size =
-      settings.image_size.value_or(read_png(list_pictures(settings.samples[0], settings.data)[0].path).width);
+  const std::vector<std::vector<std::string>> groups = parse_samples(settings.samples);
+  const int64_t size = settings.image_size.value_or(read_png(list_pictures(groups[0][0])[0].path).width);
   const Dataset data = load_dataset(
       {.directory = settings.data, .image_size = size, .seed = common.seed, .need_masks = !settings.segmenter.empty()});
+  const std::string mask_folder = settings.masks.empty() ? settings.data : settings.masks;
+  std::optional<Dataset> masks;  // where they are not those of the data
   std::optional<Segmenter> segmenter;
   if (!settings.segmenter.empty()) {
+    if (!settings.masks.empty())
+      masks = load_dataset({.directory = settings.masks, .image_size = size, .need_images = false});
     segmenter.emplace(load_segmenter_run(settings.segmenter));
-    const std::vector<std::string> classes(data.plane_names.begin(), data.plane_names.end() - 1);
-    check_input(classes == segmenter->options().classes, Fault::kBadInput, settings.segmenter, ": finds ",
-                join(segmenter->options().classes), ", the masks of ", settings.data, " show ", join(classes));
+    for (const Dataset* set : {&data, masks ? &*masks : &data}) {
+      const std::vector<std::string> classes(set->plane_names.begin(), set->plane_names.end() - 1);
+      check_input(classes == segmenter->options().classes, Fault::kBadInput, settings.segmenter, ": finds ",
+                  join(segmenter->options().classes), ", the masks of ", set == &data ? settings.data : settings.masks,
+                  " show ", join(classes));
+    }
   }
+  const std::optional<Scorer> judge = load_judge(settings, size);
   const bool has_sector = std::filesystem::is_directory(settings.data + "/sector");
   const bool has_test =
       std::any_of(data.examples.begin(), data.examples.end(), [](const Example& e) { return e.split == "test"; });
@@ -189,7 +268,8 @@ int evaluate(const Settings& settings, const Common& common) {
                       {"count", real.width},
                       {"channels", network.options.in_channels},
                       {"size", network.image_size}};
-  json["data"] = settings.data;
+  json["judge"] = judge ? Json{{"run", settings.judge}, {"tau", settings.tau}} : Json();
+  json["data"] = file_in_labels(settings.data, settings.out);
   json["image_size"] = size;
   json["k"] = settings.neighbours;
   json["training"] = training.images.size();
@@ -198,16 +278,25 @@ int evaluate(const Settings& settings, const Common& common) {
   json["copy_distance"] = copy_distance(nearest_held_out);
   json["median_held_out"] = memorisation(nearest_held_out, nearest_held_out).median;
   json["held_out_dice"] = segmenter ? adherence_json(*segmenter, held_out, data) : Json();
+  json["held_out_judged_good"] = judged_json(judge, held_out, settings.tau);
   json["runs"] = Json::array();
-  for (const std::string& name : settings.samples) {
+  Rows first;
+  for (const std::vector<std::string>& folders : groups) {
     if (interrupted()) return interrupt_exit_code();
-    const Pictures pictures = read_run(name, settings.data, size);
-    check_input(int64_t(pictures.images.size()) >= needed, Fault::kBadInput, name, ": ", pictures.images.size(),
-                " pictures, expected at least ", needed);
-    Json run = distribution_json(pictures, features_of(network, pictures.images), real, settings.neighbours);
-    run["samples"] = name;
-    add_memorisation(run, pictures, set.nearest_to(pictures.images), nearest_held_out, training);
-    run["dice"] = segmenter ? adherence_json(*segmenter, pictures, data) : Json();
+    Pictures pictures = read_run(folders, mask_folder, size);
+    const int64_t least = std::max(needed, settings.count.value_or(needed));
+    check_input(int64_t(pictures.images.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.images.size(),
+                " pictures, expected at least ", least);
+    if (settings.count) pictures = evenly_spaced(pictures, *settings.count);
+    const Rows features = features_of(network, pictures.images);
+    if (json["runs"].empty()) first = features;
+    Json run = distribution_json(pictures, features, real, settings.neighbours);
+    run["samples"] = Json::array();
+    for (const std::string& folder : folders) run["samples"].push_back(file_in_labels(folder, settings.out));
+    run["kid_minus_first"] = json["runs"].empty() ? Json() : estimate_json(kernel_difference(features, first, real));
+    run["judged_good"] = judged_json(judge, pictures, settings.tau);
+    add_memorisation(run, pictures, set.nearest_to(pictures.images), nearest_held_out, training, settings.out);
+    run["dice"] = segmenter ? adherence_json(*segmenter, pictures, masks ? *masks : data) : Json();
     json["runs"].push_back(run);
     progress.update(int64_t(json["runs"].size()));
   }
@@ -220,16 +309,11 @@ int evaluate(const Settings& settings, const Common& common) {
               settings.data.c_str(), settings.features.c_str());
   std::printf("%-24s %6s  %-25s  %8s  %5s %5s %5s %5s  %5s  %5s\n", "run", "n", "KID [95 %]", "FID", "prec", "rec",
               "dens", "cov", "copy", "dist");
-  for (const Json& run : json["runs"])
-    print_row(std::filesystem::path(run["samples"].get<std::string>()).filename().string(), run);
+  for (size_t i = 0; i < groups.size(); ++i) print_row(name_of(groups[i]), json["runs"][i]);
   print_row("training pictures", json["real"]);
-  const auto print_dice = [](const std::string& name, const Json& dice) {
-    for (const auto& [label, one] : dice.items())
-      std::printf("%s: Dice of %s %.3f [%.3f, %.3f]\n", name.c_str(), label.c_str(), one["value"].get<double>(),
-                  one["low"].get<double>(), one["high"].get<double>());
-  };
-  for (const Json& run : json["runs"]) print_dice(run["samples"].get<std::string>(), run["dice"]);
-  print_dice("held-out pictures", json["held_out_dice"]);
+  for (size_t i = 0; i < groups.size(); ++i)
+    print_marks(name_of(groups[i]), json["runs"][i]["judged_good"], json["runs"][i]["dice"]);
+  print_marks("held-out pictures", json["held_out_judged_good"], json["held_out_dice"]);
   return 0;
 }
 
@@ -240,7 +324,12 @@ void add_evaluate(Options& root) {
   Options& options =
       root.subcommand("evaluate", "Measures sampling runs against held-out real pictures.",
                       "dlabel evaluate --samples a b --data data --features scorer --out evaluation.json");
-  options.add_list("--samples", settings.samples, "outputs of dsample, or folders of PNG pictures", "DIR").required();
+  options
+      .add_list("--samples", settings.samples,
+                "outputs of dsample, or folders of PNG pictures; joined by commas, folders are one run: seeds of one "
+                "policy. The KID of each is compared with the first's",
+                "DIR[,DIR...]")
+      .required();
   options
       .add("--data", settings.data,
            "data-set folder the model was trained on; its test pictures are the real ones (val "
@@ -254,8 +343,16 @@ void add_evaluate(Options& root) {
            "RUN")
       .required();
   options.add("--out", settings.out, "evaluation.json to write", "FILE").required();
+  options.add("--masks", settings.masks, "data-set folder whose masks the samples were drawn for", "DIR", "as --data");
   options.add("--segmenter", settings.segmenter,
               "run of dtrain segmenter: how well a sample shows the mask it was drawn from", "RUN");
+  options.add(
+      "--judge", settings.judge,
+      "run of dtrain scorer that has selected nothing (--arch cnn, another --split-seed): which share it calls good",
+      "RUN");
+  options.add("--tau", settings.tau, "score from which the judge calls a picture good", {0, 1}, "score");
+  options.add("--count", settings.count, "pictures taken of each run, spread evenly over it: equal numbers for FID",
+              {3, 1000000}, "pictures", "all");
   options.add("--image-size", settings.image_size, "pictures are resized (by area) to this side", {16, 1024}, "pixels",
               "that of the first sample");
   options.add("--neighbours", settings.neighbours, "k of precision, recall, density and coverage", {1, 100},

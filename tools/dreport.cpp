@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct ReportOptions {
-  std::vector<std::string> runs;
+  std::vector<std::string> runs, ceilings;
   std::string out, data, masks, thresholds, planes, title = "echodiff report";
 };
 
@@ -66,6 +66,7 @@ Material gather(const ReportOptions& options, uint64_t seed) {
               ": expected a threshold file, found nothing there; make one with dlabel calibrate");
   Material material;
   material.runs = read_runs(options.runs);
+  for (const std::string& path : options.ceilings) material.runs.ceilings.push_back(read_ceiling(path));
   if (!options.data.empty()) material.runs.data = options.data;
   for (const DiffusionRun& run : material.runs.diffusion) {
     const std::map<std::string, std::string>::const_iterator named = run.config.find("data");
@@ -95,9 +96,11 @@ int make_report(const ReportOptions& options, const Common& common) {
   Report report;
   report.json.text("program", "dreport").text("version", version_string()).text("title", options.title);
   summary_section(material, report);
+  table_section(material, report);
   training_section(material, report);
   samples_section(material, report);
   scorer_section(material, report);
+  timed_judges_section(material, report);
   judge_section(material, report);
   scores_section(material, report);
   metrics_section(material, report);
@@ -105,6 +108,7 @@ int make_report(const ReportOptions& options, const Common& common) {
   cost_section(material, report);
   decisions_section(material, report);
   galleries_section(material, report);
+  memorisation_section(material, report);
   anatomy_section(material, report);
   inputs_section(material, report);
 
@@ -132,7 +136,9 @@ int main(int argc, char** argv) {
       [&](Options& options) {
         options
             .add_list("--runs", values.runs,
-                      "folders of dtrain, dsample, dlabel's data sets, or a folder that holds them", "DIR")
+                      "folders of dtrain, dsample, dlabel's data sets, of an evaluation.json (dlabel evaluate), or a "
+                      "folder that holds them",
+                      "DIR")
             .required();
         options.add("--out", values.out, "page to write; the numbers go beside it as .json", "FILE.html").required();
         options.add("--data", values.data, "data set that trained the model: real pictures and masks", "DIR",
@@ -142,6 +148,7 @@ int main(int argc, char** argv) {
         options.add("--thresholds", values.thresholds, "which pictures are good (dlabel calibrate)", "FILE",
                     "a run's labels.jsonl, else from --data");
         options.add("--planes", values.planes, "planes of the data set's masks", "NAME=VALUE,...", "its dataset.json");
+        options.add_list("--ceiling", values.ceilings, "what no judge can exceed (dsample --ceiling)", "FILE");
         options.add("--title", values.title, "heading of the page", "TEXT");
         options.rule([&] {
           check_input(fs::path(values.out).extension() != ".json", Fault::kUsage,

@@ -56,7 +56,6 @@ int sample(const SampleSettings& settings, const Common& common) {
 
   SamplerJob job;
   job.plan = make_plan(model.schedule, model.options);
-  job.policy = make_policy(settings, common.seed);
   job.batch = settings.batch;
   job.shard = shard.index;
   job.shards = shard.of;
@@ -84,6 +83,7 @@ int sample(const SampleSettings& settings, const Common& common) {
                 given.conditions[0].dim(1));
   }
   job.conditions = conditions.masks;
+  job.policy = make_policy(settings, common.seed, conditions.files);
   if (settings.policy == "es-ddpm") start_from_pictures(settings, model, conditions, job);
   const int64_t height = job.conditions[0].dim(2), width = job.conditions[0].dim(3);
 

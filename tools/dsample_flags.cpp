@@ -44,7 +44,9 @@ void declare_recording(Options& options, SampleSettings& settings) {
               "REC");
   options.add("--final-judge", settings.final_judge,
               "simulate: judges finished pictures; label: by the recording's thresholds", "NAME", "as --judge");
-  options.add("--fit", settings.fit, "simulate: write the restart rule that fits the recording, in place of --out",
+  options.add("--fit", settings.fit,
+              "simulate: write the restart rule that fits the recording, in place of --out; with --accept-per-mask "
+              "one that fits an equal quota of each mask",
               "FILE");
   options.add(
       "--ceiling", settings.ceiling,
@@ -154,7 +156,7 @@ void check_flags(const SampleSettings& settings) {
     check_live(settings);
   if (!settings.record.empty()) check_recording(settings);
   // The constants of a policy, but for those in a file that may not be there.
-  if (settings.policy != "restart" && settings.policy != "oracle") make_policy(settings, 0);
+  if (settings.policy != "restart" && settings.policy != "oracle") make_policy(settings, 0, {});
 }
 
 void declare_flags(Options& options, SampleSettings& settings) {

@@ -95,7 +95,7 @@ bool ranks_groups(const SampleSettings& settings) {
          settings.policy == "probe" || settings.policy == "smc";
 }
 
-Policy make_policy(const SampleSettings& settings, uint64_t seed) {
+Policy make_policy(const SampleSettings& settings, uint64_t seed, const std::vector<std::string>& masks) {
   const std::string& name = settings.policy;
   if (name == "none") return none_policy();
   if (name == "posthoc") return posthoc_policy();
@@ -108,7 +108,7 @@ Policy make_policy(const SampleSettings& settings, uint64_t seed) {
     return halving_policy({settings.group, settings.keep_share, parse_reals("--rungs", settings.rungs)});
   if (name == "smc")
     return smc_policy({settings.group, settings.smc.lambda, settings.paper.warm_up, settings.paper.every, seed});
-  if (name == "restart") return restart_policy(read_restart_rule(settings.rule));
+  if (name == "restart") return restart_policy(read_restart_rule(settings.rule), masks);
   check(name == "paper", "dsample: policy ", name, " is made elsewhere");
   PaperOptions options = settings.paper;
   options.tau = settings.tau;

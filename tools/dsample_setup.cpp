@@ -9,6 +9,7 @@
 #include "quality/scorer.h"
 #include "train/dataset.h"
 #include "train/image.h"
+#include "train/loader.h"
 
 namespace echodiff {
 namespace {
@@ -46,12 +47,7 @@ void check_present(const std::string& path, const char* what) {
               ", found nothing there; check the path");
 }
 
-Network SampledModel::network() const {
-  return [this](const Tensor& x, const Tensor& t, const Tensor& condition) {
-    const Tensor masks = run.options.planes > 0 ? condition.to(device) : Tensor();
-    return run.network(x.to(device), t, masks).to(Device::kCpu);
-  };
-}
+Network SampledModel::network() const { return network_of(run, device); }
 
 SampledModel load_model(const SampleSettings& settings, Device device) {
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
@@ -73,7 +69,7 @@ Conditions read_masks(const SampleSettings& settings, const Common& common, cons
   options.need_images = false;
   options.need_masks = run.options.planes != 1;
   const Dataset data = load_dataset(options);
-  const int64_t planes = int64_t(data.plane_names.size()), size = run.image_size;
+  const int64_t planes = int64_t(data.plane_names.size());
   check_input(run.options.planes == 0 || planes == run.options.planes, Fault::kBadInput, settings.masks, ": expected ",
               run.options.planes, " planes as the model has (", join(run.planes), "), found ", join(data.plane_names),
               "; use its data set or --planes");
@@ -85,11 +81,7 @@ Conditions read_masks(const SampleSettings& settings, const Common& common, cons
   const size_t used = std::min(data.examples.size(), size_t(count));
   for (size_t i = 0; i < used; ++i) {
     const Example& example = data.examples[i];
-    Tensor masks = empty({1, planes, size, size});
-    float* out = masks.mutable_data<float>();
-    for (int64_t pixel = 0; pixel < size * size; ++pixel)
-      for (const GrayImage& plane : example.planes) *out++ = float(plane.pixels[size_t(pixel)]);
-    conditions.masks.push_back(masks);
+    conditions.masks.push_back(condition_of(example));
     conditions.files.push_back(example.file);
   }
   return conditions;

@@ -36,7 +36,7 @@ int simulate_policy(const SampleSettings& settings, const Common& common) {
   if (settings.policy == "oracle")
     job.policy = oracle_policy(fates_of(recording, job, options).kept, settings.discard_at);
   else
-    job.policy = make_policy(settings, facts.seed);
+    job.policy = make_policy(settings, facts.seed, facts.masks);
   require_rule_fits(settings, job);
 
   SampleFolder folder(settings.out, settings.keep_discarded, job);
@@ -78,12 +78,14 @@ int fit_rule(const SampleSettings& settings, const Common& common) {
   RestartFitOptions options;
   options.judges = judges_of(settings);
   options.tau = settings.tau;
+  options.equal_quota = settings.accept_per_mask.has_value();
   for (const double look : parse_reals("--looks", settings.looks)) options.looks.push_back(int64_t(look));
   const RestartRule rule = fit_restart(recording, options);
   write_restart_rule(settings.fit, rule);
   note(common, concat_message(settings.fit, ": lambda ", rule.lambda,
                               "; network calls per accepted picture: ", rule.fit.posthoc_cost, " without, ",
-                              rule.fit.fitted_cost, " with it, ", rule.fit.held_out_cost, " on held-out masks"));
+                              rule.fit.fitted_cost, " with it, ", rule.fit.held_out_cost, " on held-out ",
+                              options.equal_quota ? "trajectories, the mean over masks" : "masks"));
   return 0;
 }
 

@@ -49,13 +49,9 @@ ScorerBatch draw_batch(const std::vector<ScorerExample>& examples, uint64_t seed
 }
 
 std::vector<double> scores_of(const Scorer& scorer, const std::vector<ScorerExample>& examples) {
-  std::vector<double> scores;
-  for (size_t begin = 0; begin < examples.size(); begin += 64) {
-    std::vector<const GrayImage*> images;
-    for (size_t i = begin; i < std::min(examples.size(), begin + 64); ++i) images.push_back(&examples[i].image);
-    for (double score : scorer.score(to_tensor(images))) scores.push_back(score);
-  }
-  return scores;
+  std::vector<const GrayImage*> images;
+  for (const ScorerExample& example : examples) images.push_back(&example.image);
+  return scorer.score(images);
 }
 
 double cross_entropy_of(const std::vector<double>& scores, const std::vector<ScorerExample>& examples) {

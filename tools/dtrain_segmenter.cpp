@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "dtrain.h"
 #include "quality/evaluate/distribution.h"
+#include "quality/picture_list.h"
 #include "quality/segmenter.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
+#include "train/image.h"
 #include "train/loader.h"
 #include "train/model_run.h"
 #include "train/optimizer.h"
@@ -21,6 +24,7 @@ namespace {
 
 struct Settings {
   std::string data, out, mults = "1,2,4";
+  std::vector<std::string> samples;
   int64_t image_size = 64, dim = 16, steps = 800, batch = 16;
   double rate = 1e-3;
   bool flip = false;
@@ -32,7 +36,7 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   std::vector<const std::vector<GrayImage>*> planes;
   for (const Example& example : data.examples)
     if (example.split == split) images.push_back(example.image), planes.push_back(&example.planes);
-  const std::vector<std::vector<double>> values = dice_by_class(segmenter, images, planes);
+  const std::vector<std::vector<double>> values = dice_scores(segmenter, images, planes).by_class;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (size_t c = 0; c < values.size(); ++c) {
     if (values[c].empty()) continue;
@@ -42,9 +46,27 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   return json;
 }
 
+// Sampled pictures join the training ones, each with the mask of the data that it was drawn from.
+void add_samples(const std::string& folder, Dataset& data) {
+  std::map<std::string, const Example*> masks;
+  for (const Example& example : data.examples) masks[example.file] = &example;
+  std::vector<Example> added;
+  for (const ListedPicture& picture : list_pictures(folder)) {
+    const auto found = masks.find(picture.group);
+    check_input(found != masks.end(), Fault::kBadInput, picture.path, ": expected a mask of --data, found '",
+                picture.group, "'; give the data set that the samples were drawn from");
+    Example example = *found->second;
+    check_input(example.split == "train", Fault::kBadInput, picture.path, ": was drawn from ", example.file,
+                " of the split ", example.split, "; sample masks of the training split, or the measure is of no worth");
+    example.image = resize_area(read_png(picture.path), data.image_size, data.image_size);
+    added.push_back(std::move(example));
+  }
+  data.examples.insert(data.examples.end(), added.begin(), added.end());
+}
+
 int train_segmenter(const Settings& settings, const Common& common) {
-  const Dataset data =
-      load_dataset({.directory = settings.data, .image_size = settings.image_size, .seed = common.seed});
+  Dataset data = load_dataset({.directory = settings.data, .image_size = settings.image_size, .seed = common.seed});
+  for (const std::string& folder : settings.samples) add_samples(folder, data);
   std::vector<std::string> classes = data.plane_names;
   classes.pop_back();  // the sector
   Segmenter segmenter({.image_size = settings.image_size,
@@ -101,9 +123,11 @@ int train_segmenter(const Settings& settings, const Common& common) {
 void add_segmenter(Options& program) {
   static Settings settings;
   Options& options =
-      program.subcommand("segmenter", "Trains a U-Net that finds the masks in a picture, on the data's real pairs.",
+      program.subcommand("segmenter", "Trains a U-Net that finds the masks in a picture, on the data's real pairs and on samples if given.",
                          "dtrain segmenter --data data --out runs/segmenter");
   options.add("--data", settings.data, "data-set folder with masks", "DIR").required();
+  options.add_list("--samples", settings.samples,
+                   "outputs of dsample, drawn from training masks of --data: more pictures to train on", "DIR");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
   options.add("--dim", settings.dim, "channels at full resolution", {8, 256}, "channels");

@@ -24,7 +24,7 @@ struct ImportCommand {
 
 // export: a run's weights under PyTorch's names (dweights_export.cpp).
 struct ExportCommand {
-  std::string run, out, as, part;
+  std::string run, out, as, part, dtype = "f32";
   void declare(Options& root);
 };
 

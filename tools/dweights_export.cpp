@@ -47,7 +47,14 @@ int export_run(const ExportCommand& flags, const Common& common) {
       target = flags.out + "/diffusion_pytorch_model.safetensors";
     }
   }
-  write_safetensors(target, weights, kFormat);
+  std::vector<StoredType> types;
+  for (NamedTensor& weight : weights) {
+    types.push_back(stored_as(weight.tensor.dtype()));
+    if (flags.dtype == "f32" || weight.tensor.dtype() != DType::f32) continue;
+    types.back() = flags.dtype == "f16" ? StoredType::f16 : StoredType::bf16;
+    weight.tensor = nearest_stored(weight.tensor, types.back(), path + ": " + weight.name);
+  }
+  write_safetensors(target, weights, types, kFormat);
   note(common, concat_message(target, ": ", weights.size(), " tensors"));
   return 0;
 }
@@ -65,6 +72,8 @@ void ExportCommand::declare(Options& root) {
       .required();
   options.add_choice("--as", as, "whose names: there is one for each network",
                      {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"}, "the network's own");
+  options.add_choice("--dtype", dtype, "type of the elements; f16, bf16: rounded to the nearest",
+                     {"f32", "f16", "bf16"});
   options.add_choice("--part", part, "weights to write", {"model", "ema"}, "ema where the run has it");
   options.body([this](const Common& common) { return export_run(*this, common); });
 }

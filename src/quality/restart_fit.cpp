@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "kernels/error.h"
@@ -10,7 +11,7 @@
 namespace echodiff {
 namespace {
 
-constexpr double kMultiples[] = {0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25};
+constexpr double kMultiples[] = {0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25};
 
 struct Trial {
   int64_t mask = 0;
@@ -18,61 +19,103 @@ struct Trial {
   std::vector<double> scores;  // of each look
 };
 
-struct Cost {
-  double calls = 0, accepted = 0;
-  double per_accepted() const { return accepted > 0 ? calls / accepted : INFINITY; }
+struct Task {
+  std::vector<std::string> masks;
+  std::vector<int64_t> looks;
+  int64_t calls_per_step = 1;
+  bool equal_quota = false;
+};
+
+// Calls and accepted pictures of each mask.
+struct Costs {
+  std::vector<double> calls, accepted;
+
+  explicit Costs(const Task& task) : calls(task.masks.size()), accepted(task.masks.size()) {}
+
+  double pooled() const {
+    const double all = std::accumulate(accepted.begin(), accepted.end(), 0.0);
+    return all > 0 ? std::accumulate(calls.begin(), calls.end(), 0.0) / all : INFINITY;
+  }
+  double mean_of_masks() const {
+    double sum = 0, masks = 0;
+    for (size_t mask = 0; mask < calls.size(); ++mask) {
+      if (calls[mask] == 0) continue;
+      sum += calls[mask] / (accepted[mask] + 0.5);
+      ++masks;
+    }
+    return sum / masks;
+  }
+  double per_accepted(const Task& task) const { return task.equal_quota ? mean_of_masks() : pooled(); }
 };
 
 // Whole trajectories that the rule goes on with, and parts of those it drops.
-void add_costs(const std::vector<Trial>& trials, const RestartRule& rule, int64_t calls_per_step, Cost& cost) {
-  const Policy policy = restart_policy(rule);
+void add_costs(const Task& task, const std::vector<Trial>& trials, const RestartRule& rule, Costs& costs) {
+  const Policy policy = restart_policy(rule, task.masks);
   for (const Trial& trial : trials) {
     int64_t taken = rule.steps;
     std::vector<Score> scores(1);
     for (size_t i = 0; i < rule.looks.size(); ++i) {
       const int64_t step = rule.looks[i].step;
       scores[0].value = trial.scores[i];
-      const Moment moment{scores, 0, step, rule.steps, (rule.steps - step - 1) * calls_per_step};
+      const Moment moment{scores, 0, trial.mask, step, rule.steps, (rule.steps - step - 1) * task.calls_per_step};
       if (policy.decide(moment).verdict == Verdict::kContinue) continue;
       taken = step + 1;
       break;
     }
-    cost.calls += double(taken * calls_per_step);
-    cost.accepted += taken == rule.steps && trial.accepted ? 1 : 0;
+    costs.calls[size_t(trial.mask)] += double(taken * task.calls_per_step);
+    costs.accepted[size_t(trial.mask)] += taken == rule.steps && trial.accepted ? 1 : 0;
   }
 }
 
-Cost cost_of(const std::vector<Trial>& trials, const RestartRule& rule, int64_t calls_per_step) {
-  Cost cost;
-  add_costs(trials, rule, calls_per_step, cost);
-  return cost;
+Costs costs_of(const Task& task, const std::vector<Trial>& trials, const RestartRule& rule) {
+  Costs costs(task);
+  add_costs(task, trials, rule, costs);
+  return costs;
 }
 
-RestartRule fitted(const std::vector<Trial>& trials, const std::vector<int64_t>& looks, RestartRule rule,
-                   int64_t calls_per_step) {
+// Share of accepted pictures by mask, over that of all. Each mask's is drawn to the share of all, by four trajectories.
+std::vector<double> relative_shares(const Task& task, const std::vector<Trial>& trials) {
+  std::vector<double> accepted(task.masks.size()), finished(task.masks.size());
+  double all = 0;
+  for (const Trial& trial : trials) {
+    accepted[size_t(trial.mask)] += trial.accepted ? 1 : 0;
+    ++finished[size_t(trial.mask)];
+    all += trial.accepted ? 1 : 0;
+  }
+  const double share = all / double(trials.size());
+  std::vector<double> relative;
+  for (size_t mask = 0; mask < accepted.size(); ++mask)
+    relative.push_back((accepted[mask] + 4 * share) / (finished[mask] + 4) / share);
+  return relative;
+}
+
+RestartRule fitted(const Task& task, const std::vector<Trial>& trials, RestartRule rule) {
   std::vector<bool> outcomes;
   for (const Trial& trial : trials) outcomes.push_back(trial.accepted);
   rule.looks.clear();
-  for (size_t i = 0; i < looks.size(); ++i) {
+  for (size_t i = 0; i < task.looks.size(); ++i) {
     std::vector<double> scores;
     for (const Trial& trial : trials) scores.push_back(trial.scores[i]);
-    rule.looks.push_back(fit_calibration(looks[i], scores, outcomes));
+    rule.looks.push_back(fit_calibration(task.looks[i], scores, outcomes));
   }
   rule.lambda = 0;
   for (int iteration = 0; iteration < 30; ++iteration) {
-    const double price = 1 / cost_of(trials, rule, calls_per_step).per_accepted();
+    const double price = 1 / costs_of(task, trials, rule).pooled();
     if (price <= rule.lambda) break;
     rule.lambda = price;
   }
   const double price = rule.lambda;
-  double best = cost_of(trials, rule, calls_per_step).per_accepted();
+  const std::vector<double> relative = task.equal_quota ? relative_shares(task, trials) : std::vector<double>();
+  double best = INFINITY;
   for (const double multiple : kMultiples) {
     RestartRule other = rule;
     other.lambda = multiple * price;
-    const double cost = cost_of(trials, other, calls_per_step).per_accepted();
+    for (size_t mask = 0; mask < relative.size(); ++mask)
+      other.lambda_of_mask[task.masks[mask]] = other.lambda * relative[mask];
+    const double cost = costs_of(task, trials, other).per_accepted(task);
     if (cost < best) {
       best = cost;
-      rule.lambda = other.lambda;
+      rule = other;
     }
   }
   return rule;
@@ -106,8 +149,11 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   rule.judge = options.judges.judge;
   rule.on = facts.judges[judge].on;
   rule.steps = facts.steps();
-  const std::vector<int64_t> looks = options.looks.empty() ? spread_looks(facts.steps(), 8) : options.looks;
-  const int64_t calls_per_step = facts.guidance == 1 ? 1 : 2;
+  Task task;
+  task.masks = facts.masks;
+  task.looks = options.looks.empty() ? spread_looks(facts.steps(), 8) : options.looks;
+  task.calls_per_step = facts.guidance == 1 ? 1 : 2;
+  task.equal_quota = options.equal_quota;
 
   std::vector<Trial> trials(recording.chains.size());
   SamplerJob job = recorded_job(recording);
@@ -121,7 +167,7 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
     trials[i].mask = chain.condition;
     trials[i].accepted = fates.kept[i];
     masks.insert(chain.condition);
-    for (const int64_t step : looks) {
+    for (const int64_t step : task.looks) {
       check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "--looks: expected steps -1 to ",
                   facts.steps() - 2, ", found ", step);
       const float score = chain.score_after(judge, step);
@@ -133,26 +179,35 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   check_input(totals.kept > 0 && totals.kept < totals.trajectories, Fault::kUsage, "--fit: expected some of the ",
               totals.trajectories, " finished pictures to reach tau ", options.tau, ", found ", totals.kept,
               "; choose another tau");
-  const int64_t folds = std::min(options.folds, int64_t(masks.size()));
-  check_input(folds >= 2, Fault::kUsage, "--fit: expected at least 2 masks and folds, found ", masks.size(), " and ",
-              options.folds);
+  const int64_t wanted =
+      options.equal_quota ? int64_t(trials.size() / std::max<size_t>(1, task.masks.size())) : int64_t(masks.size());
+  const int64_t folds = std::min(options.folds, wanted);
+  check_input(folds >= 2, Fault::kUsage, "--fit: expected at least 2 ",
+              options.equal_quota ? "trajectories of each mask" : "masks", ", found ", wanted);
 
   const RestartRule empty_rule = rule;
-  rule = fitted(trials, looks, empty_rule, calls_per_step);
-  Cost held_out;
+  rule = fitted(task, trials, empty_rule);
+  Costs held_out(task);
   for (int64_t fold = 0; fold < folds; ++fold) {
     std::vector<Trial> inside, outside;
-    for (const Trial& trial : trials) (trial.mask % folds == fold ? outside : inside).push_back(trial);
-    add_costs(outside, fitted(inside, looks, empty_rule, calls_per_step), calls_per_step, held_out);
+    for (size_t i = 0; i < trials.size(); ++i) {
+      const int64_t part = options.equal_quota ? int64_t(i / task.masks.size()) : trials[i].mask;
+      (part % folds == fold ? outside : inside).push_back(trials[i]);
+    }
+    add_costs(task, outside, fitted(task, inside, empty_rule), held_out);
   }
-  check_input(held_out.accepted > 0, Fault::kUsage, "--fit: no held-out picture is accepted; record more trajectories");
+  check_input(std::isfinite(held_out.pooled()), Fault::kUsage,
+              "--fit: no held-out picture is accepted; record more trajectories");
   rule.fit.trajectories = totals.trajectories;
   rule.fit.masks = int64_t(masks.size());
   rule.fit.tau = options.tau;
   rule.fit.accepted_share = double(totals.kept) / double(totals.trajectories);
-  rule.fit.posthoc_cost = double(totals.unet_calls) / double(totals.kept);
-  rule.fit.fitted_cost = cost_of(trials, rule, calls_per_step).per_accepted();
-  rule.fit.held_out_cost = held_out.per_accepted();
+  RestartRule none = rule;
+  none.lambda = 0;
+  none.lambda_of_mask.clear();
+  rule.fit.posthoc_cost = costs_of(task, trials, none).per_accepted(task);
+  rule.fit.fitted_cost = costs_of(task, trials, rule).per_accepted(task);
+  rule.fit.held_out_cost = held_out.per_accepted(task);
   return rule;
 }
 

@@ -12,6 +12,7 @@
 #include "quality/slots.h"
 #include "tensor/ops.h"
 #include "train/image.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
@@ -174,6 +175,13 @@ SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const J
   const NoGrad no_grad;
   NetworkChains chains(job, network, judge);
   return Loop(job, chains, hooks).run();
+}
+
+Network network_of(const LoadedDenoiser& run, Device device) {
+  return [&run, device](const Tensor& x, const Tensor& t, const Tensor& condition) {
+    const Tensor masks = run.options.planes > 0 ? condition.to(device) : Tensor();
+    return run.network(x.to(device), t, masks).to(Device::kCpu);
+  };
 }
 
 NoiseSource default_noise(uint64_t seed) {

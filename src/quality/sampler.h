@@ -18,8 +18,12 @@
 
 namespace echodiff {
 
+struct LoadedDenoiser;
+
 // x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance.
 using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition)>;
+// Of a run on `device`, which must outlive it. Pictures come from the CPU and go back there.
+Network network_of(const LoadedDenoiser& run, Device device = Device::kCpu);
 // images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W) -> n scores in
 // 0..1. Must give a picture the same score in any batch.
 using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;

@@ -1,5 +1,6 @@
 #include "quality/scorer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/ops.h"
@@ -11,6 +12,7 @@ namespace echodiff {
 namespace {
 
 constexpr const char* kKind = "scorer";
+constexpr size_t kBatch = 64;
 
 std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint64_t seed) {
   check_input(options.architecture == "resnet18" || options.architecture == "cnn", Fault::kUsage,
@@ -59,6 +61,16 @@ std::vector<double> Scorer::score(const Tensor& images) const {
   const NoGrad no_grad;
   std::vector<double> scores = logits(images).to_vector();
   for (double& score : scores) score = 1 / (1 + std::exp(-score));
+  return scores;
+}
+
+std::vector<double> Scorer::score(const std::vector<const GrayImage*>& images) const {
+  std::vector<double> scores;
+  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
+    const std::vector<const GrayImage*> some(images.begin() + int64_t(begin),
+                                             images.begin() + int64_t(std::min(images.size(), begin + kBatch)));
+    for (const double one : score(to_tensor(some))) scores.push_back(one);
+  }
   return scores;
 }
 
@@ -125,8 +137,8 @@ Scorer load_scorer_run(const std::string& run) {
   if (architecture_of(file.metadata) == "cnn") {
     const int64_t image_size = positive_of(file.metadata, "image_size", file.path);
     const int64_t width = positive_of(file.metadata, "width", file.path);
-    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size, " and width ",
-                width, ": expected at most 1024");
+    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size,
+                " and width ", width, ": expected at most 1024");
     Scorer scorer({.image_size = image_size, .width = width, .architecture = "cnn"}, 0);
     scorer.network().load_state_dict(file.tensors);
     scorer.network().eval();
@@ -140,6 +152,12 @@ Scorer load_scorer_run(const std::string& run) {
   scorer.network().load_state_dict(loaded.network.state_dict());
   scorer.network().eval();
   return scorer;
+}
+
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images) {
+  std::vector<const GrayImage*> pointers;
+  for (const GrayImage& image : images) pointers.push_back(&image);
+  return pointers;
 }
 
 Tensor to_tensor(const std::vector<const GrayImage*>& images) {

@@ -15,8 +15,8 @@
 namespace echodiff {
 
 struct ScorerOptions {
-  int64_t image_size = 64;  // pixels a side of what it was trained on
-  int64_t width = 64;       // channels of the first stage
+  int64_t image_size = 64;                // pixels a side of what it was trained on
+  int64_t width = 64;                     // channels of the first stage
   std::string architecture = "resnet18";  // or "cnn" (plain_cnn.h)
 };
 
@@ -32,6 +32,7 @@ class Scorer {
   // The same -> N scores. A picture's score does not depend on the others. Throws
   // Error(kBadInput) when the size is not the one it was trained on: sharpness and noise mean other things there.
   std::vector<double> score(const Tensor& images) const;
+  std::vector<double> score(const std::vector<const GrayImage*>& images) const;
 
   Module& network();
   const ScorerOptions& options() const { return options_; }
@@ -62,5 +63,6 @@ Scorer load_scorer_run(const std::string& run);
 
 // 8-bit grey pictures of one size as (N, 1, H, W) in [-1, 1].
 Tensor to_tensor(const std::vector<const GrayImage*>& images);
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images);
 
 }  // namespace echodiff

@@ -110,14 +110,23 @@ std::optional<double> dice(const GrayImage& a, const GrayImage& b) {
   return 2 * double(both) / double(sum);
 }
 
-std::vector<std::vector<double>> dice_by_class(const Segmenter& segmenter, const std::vector<GrayImage>& images,
-                                               const std::vector<const std::vector<GrayImage>*>& planes) {
+DiceScores dice_scores(const Segmenter& segmenter, const std::vector<GrayImage>& images,
+                       const std::vector<const std::vector<GrayImage>*>& planes) {
   const std::vector<std::vector<GrayImage>> found = segmenter.segment(images);
-  std::vector<std::vector<double>> values(segmenter.options().classes.size());
-  for (size_t c = 0; c < values.size(); ++c)
-    for (size_t i = 0; i < found.size(); ++i)
-      if (const std::optional<double> one = dice(found[i][c], planes[i]->at(c))) values[c].push_back(*one);
-  return values;
+  DiceScores scores;
+  scores.by_class.resize(segmenter.options().classes.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    double sum = 0, count = 0;
+    for (size_t c = 0; c < scores.by_class.size(); ++c) {
+      const std::optional<double> one = dice(found[i][c], planes[i]->at(c));
+      if (!one) continue;
+      scores.by_class[c].push_back(*one);
+      sum += *one;
+      count += 1;
+    }
+    if (count > 0) scores.mean.push_back(sum / count);
+  }
+  return scores;
 }
 
 }  // namespace echodiff

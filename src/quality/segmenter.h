@@ -48,9 +48,12 @@ Segmenter load_segmenter_run(const std::string& run);
 // empty.
 std::optional<double> dice(const GrayImage& a, const GrayImage& b);
 
-// Dice of each class, over the pictures where either plane has a pixel: one list a class. planes[i]: the masks of
-// images[i], the segmenter's classes first.
-std::vector<std::vector<double>> dice_by_class(const Segmenter& segmenter, const std::vector<GrayImage>& images,
-                                               const std::vector<const std::vector<GrayImage>*>& planes);
+struct DiceScores {
+  std::vector<std::vector<double>> by_class;  // of each class, over the pictures where either plane has a pixel
+  std::vector<double> mean;                   // of a picture over its classes, where it has any
+};
+// planes[i]: the masks of images[i], the segmenter's classes first.
+DiceScores dice_scores(const Segmenter& segmenter, const std::vector<GrayImage>& images,
+                       const std::vector<const std::vector<GrayImage>*>& planes);
 
 }  // namespace echodiff

@@ -125,6 +125,7 @@ Moment Loop::moment_of(const Slot& slot) const {
   const int64_t taken = slot.state.step, steps = slot.plan->count();
   return {slot.record.scores,
           slot.record.index,
+          slot.record.condition,
           slot.complete ? steps : taken - 1,
           steps,
           (steps - taken) * calls_per_step_,

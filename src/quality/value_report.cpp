@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "quality/calibration.h"
-#include "quality/judge_metrics.h"
 #include "train/draws.h"
 
 namespace echodiff {
@@ -17,17 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // NaN becomes null
 
-constexpr int64_t kBatch = 64, kResamples = 1000;
-
-std::vector<Judged> judged_of(const std::vector<JudgedFrame>& frames) {
-  std::vector<Judged> judged;
-  for (const JudgedFrame& frame : frames) judged.push_back({frame.logit, frame.good, frame.mask});
-  return judged;
-}
-
-int64_t good_ones(const std::vector<JudgedFrame>& frames) {
-  return std::count_if(frames.begin(), frames.end(), [](const JudgedFrame& frame) { return frame.good; });
-}
+constexpr int64_t kBatch = 64;
 
 std::string text_of(const MaskInterval& interval) {
   if (!std::isfinite(interval.value)) return "-";
@@ -41,65 +28,38 @@ std::string text_of(const MaskInterval& interval) {
 
 // One row for each time that frames have.
 void auroc_rows(const std::vector<JudgedFrame>& frames, uint64_t seed, Json& rows, std::string& text) {
-  std::map<int64_t, std::vector<JudgedFrame>, std::greater<>> by_time;
-  for (const JudgedFrame& frame : frames) by_time[frame.t].push_back(frame);
   text += "     t   good  poor  masks  AUROC                 within masks (pairs)\n";
-  for (const auto& [t, members] : by_time) {
-    const std::vector<Judged> judged = judged_of(members);
-    std::set<int64_t> masks;
-    for (const Judged& one : judged) masks.insert(one.mask);
-    const int64_t good = good_ones(members), pairs = auroc_within_masks(judged).pairs;
-    const MaskInterval all = bootstrap_over_masks(judged, auroc_of, kResamples, seed);
-    const MaskInterval within = bootstrap_over_masks(
-        judged, [](const std::vector<Judged>& drawn) { return auroc_within_masks(drawn).auroc; }, kResamples, seed);
-    rows.push_back({{"t", t},
-                    {"good", good},
-                    {"poor", int64_t(members.size()) - good},
-                    {"masks", masks.size()},
-                    {"auroc", all.value},
-                    {"low", all.low},
-                    {"high", all.high},
-                    {"within_masks", within.value},
-                    {"within_low", within.low},
-                    {"within_high", within.high},
-                    {"within_pairs", pairs}});
+  for (const AurocAtTime& at : auroc_over_t(frames, seed)) {
+    rows.push_back({{"t", at.t},
+                    {"good", at.good},
+                    {"poor", at.poor},
+                    {"masks", at.masks},
+                    {"auroc", at.all.value},
+                    {"low", at.all.low},
+                    {"high", at.all.high},
+                    {"within_masks", at.within.value},
+                    {"within_low", at.within.low},
+                    {"within_high", at.within.high},
+                    {"within_pairs", at.pairs}});
     char line[200];
-    std::snprintf(line, sizeof line, "%6lld %6lld %5lld %6zu  %-20s  %s (%lld)\n", static_cast<long long>(t),
-                  static_cast<long long>(good), static_cast<long long>(int64_t(members.size()) - good), masks.size(),
-                  text_of(all).c_str(), text_of(within).c_str(), static_cast<long long>(pairs));
+    std::snprintf(line, sizeof line, "%6lld %6lld %5lld %6lld  %-20s  %s (%lld)\n", static_cast<long long>(at.t),
+                  static_cast<long long>(at.good), static_cast<long long>(at.poor), static_cast<long long>(at.masks),
+                  text_of(at.all).c_str(), text_of(at.within).c_str(), static_cast<long long>(at.pairs));
     text += line;
   }
 }
 
-Json reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances, uint64_t seed) {
-  std::vector<bool> good;
-  for (const JudgedFrame& frame : frames) good.push_back(frame.good);
-  const Calibration calibration = calibration_of(chances, good);
-  Json json{{"brier", calibration.brier}, {"ece", calibration.ece}, {"reliability", Json::array()}};
-  const int64_t bins = int64_t(calibration.bins.size());
-  for (int64_t place = 0; place < bins; ++place) {
-    const ReliabilityBin& bin = calibration.bins[size_t(place)];
-    if (bin.count == 0) continue;
-    std::vector<Judged> members;
-    for (size_t i = 0; i < frames.size(); ++i)
-      if (std::min(int64_t(chances[i] * double(bins)), bins - 1) == place)
-        members.push_back({chances[i], frames[i].good, frames[i].mask});
-    const MaskInterval share = bootstrap_over_masks(
-        members,
-        [](const std::vector<Judged>& drawn) {
-          double sum = 0;
-          for (const Judged& one : drawn) sum += one.good ? 1 : 0;
-          return sum / double(drawn.size());
-        },
-        kResamples, seed);
+Json reliability_json(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances, uint64_t seed) {
+  const Reliability reliability = reliability_of(frames, chances, seed);
+  Json json{{"brier", reliability.brier}, {"ece", reliability.ece}, {"reliability", Json::array()}};
+  for (const ReliabilityShare& bin : reliability.bins)
     json["reliability"].push_back({{"lo", bin.low},
                                    {"hi", bin.high},
                                    {"n", bin.count},
                                    {"mean_score", bin.mean_score},
                                    {"fraction_good", bin.fraction_good},
-                                   {"low", share.low},
-                                   {"high", share.high}});
-  }
+                                   {"low", bin.share.low},
+                                   {"high", bin.share.high}});
   return json;
 }
 
@@ -124,7 +84,7 @@ void calibration_rows(ValueModel& model, const std::vector<JudgedFrame>& frames,
     const int64_t low = finished ? -1 : (bin * T + bins - 1) / bins, high = finished ? -1 : ((bin + 1) * T - 1) / bins;
     Json row{{"t_low", low},        {"t_high", high},       {"frames", members.size()},
              {"fitted_on", fitted}, {"slope", platt.slope}, {"offset", platt.offset}};
-    row.update(reliability_of(members, chances, seed));
+    row.update(reliability_json(members, chances, seed));
     rows.push_back(row);
     char line[200];
     std::snprintf(line, sizeof line, "%6lld..%-6lld %7zu %10lld  %6.3f %7.3f  %.4f  %.4f\n",

@@ -5,16 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "quality/judge_over_t.h"
 #include "quality/value_data.h"
 #include "quality/value_model.h"
 
 namespace echodiff {
-
-struct JudgedFrame {
-  double logit = 0;
-  bool good = false;
-  int64_t mask = 0, t = 0;
-};
 
 // Every frame of the chains. `seed` draws x_t of a model on x_t.
 std::vector<JudgedFrame> judge_frames(const ValueModel& model, const ValueData& data,

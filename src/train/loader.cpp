@@ -11,15 +11,22 @@
 namespace echodiff {
 namespace {
 
-void fill_example(const Example& example, int64_t pixels, int64_t planes, float* image, float* condition) {
-  from_gray(example.image, image);
-  for (int64_t p = 0; p < planes; ++p) {
-    const std::vector<uint8_t>& plane = example.planes[size_t(p)].pixels;
-    for (int64_t i = 0; i < pixels; ++i) condition[i * planes + p] = float(plane[size_t(i)]);
+void fill_condition(const Example& example, float* condition) {
+  const size_t planes = example.planes.size();
+  for (size_t p = 0; p < planes; ++p) {
+    const std::vector<uint8_t>& plane = example.planes[p].pixels;
+    for (size_t i = 0; i < plane.size(); ++i) condition[i * planes + p] = float(plane[i]);
   }
 }
 
 }  // namespace
+
+Tensor condition_of(const Example& example) {
+  Tensor condition =
+      empty({1, int64_t(example.planes.size()), example.planes[0].height, example.planes[0].width});
+  fill_condition(example, condition.mutable_data<float>());
+  return condition;
+}
 
 Loader::Loader(const Dataset& dataset, const std::string& split, uint64_t seed, const AugmentOptions& options)
     : size_(dataset.image_size), planes_(int64_t(dataset.plane_names.size())), seed_(seed), options_(options) {
@@ -33,8 +40,9 @@ Batch Loader::gather(const std::vector<int64_t>& indices) const {
   float* x_0 = batch.x_0.mutable_data<float>();
   float* condition = batch.condition.mutable_data<float>();
   parallel_for(N, [&](int64_t n) {
-    fill_example(*examples_[size_t(indices[size_t(n)])], pixels, planes_, x_0 + n * pixels,
-                 condition + n * pixels * planes_);
+    const Example& example = *examples_[size_t(indices[size_t(n)])];
+    from_gray(example.image, x_0 + n * pixels);
+    fill_condition(example, condition + n * pixels * planes_);
   });
   return batch;
 }

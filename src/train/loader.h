@@ -16,6 +16,9 @@ struct Batch {
   Tensor condition;  // (N, P, H, W) in {0, 1}, the sector last
 };
 
+// An example's masks as a network takes them: (1, P, H, W) in {0, 1}.
+Tensor condition_of(const Example& example);
+
 // A pure function of (seed, number of the sample): samples first .. first+count-1 of the run. Holds a reference to the
 // data set's examples of one split.
 class Loader {

@@ -1,6 +1,5 @@
 // Rules over the trajectories of one mask, the restart rule and its file, and what an accepted picture costs.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "quality/restart_fit.h"
 #include "tensor/io/file.h"
 #include "tests/quality/fake_sampling.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -158,20 +158,22 @@ TEST(Restart, LooksAreEarlyAndSpread) {
 }
 
 TEST(Restart, FileKeepsTheRule) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("echodiff_restart_" + std::to_string(::getpid()) + ".json")).string();
+  const ScratchFolder folder;
+  const std::string path = folder.at("rule.json");
   RestartRule rule;
   rule.judge = "value";
   rule.on = ScoreOn::xt;
   rule.steps = 20;
   rule.lambda = 1.0 / 3;
   rule.looks = {{-1, 0.1, 1}, {3, -0.25, 2}};
+  rule.lambda_of_mask = {{"a.png", 0.5}, {"b.png", 0.125}};
   rule.fit = {1000, 20, 0.95, 0.385, 52, 30.5, 31};
   write_restart_rule(path, rule);
   const RestartRule back = read_restart_rule(path);
   EXPECT_EQ(back.judge, "value");
   EXPECT_EQ(back.on, ScoreOn::xt);
   EXPECT_EQ(back.lambda, rule.lambda);
+  EXPECT_EQ(back.lambda_of_mask, rule.lambda_of_mask);
   ASSERT_EQ(back.looks.size(), 2u);
   EXPECT_EQ(back.looks[1].slope, 2);
   EXPECT_EQ(back.looks[0].step, -1);
@@ -180,7 +182,22 @@ TEST(Restart, FileKeepsTheRule) {
   text.replace(text.find("\"lambda\""), 8, "\"lamda\"");
   write_file_atomic(path, text);
   EXPECT_THROW(read_restart_rule(path), Error);
-  std::filesystem::remove(path);
+}
+
+TEST(Restart, EachMaskHasItsPrice) {
+  RestartRule rule;
+  rule.steps = 20;
+  rule.lambda = 0.02;
+  rule.looks = {{3, 0, 1}};
+  rule.lambda_of_mask = {{"easy.png", 0.04}, {"hard.png", 0.01}};
+  const Policy policy = restart_policy(rule, {"hard.png", "easy.png", "new.png"});
+  const auto goes_on = [&](int64_t mask, double score) {
+    const std::vector<Score> scores{{0, score}};
+    return policy.decide({scores, 0, mask, 3, 20, 16}).verdict == Verdict::kContinue;
+  };
+  EXPECT_TRUE(goes_on(0, 0.17) && !goes_on(0, 0.15));  // 16 calls at 0.01
+  EXPECT_TRUE(goes_on(1, 0.65) && !goes_on(1, 0.63));
+  EXPECT_TRUE(goes_on(2, 0.33) && !goes_on(2, 0.31));
 }
 
 TEST(Cost, BootstrapCoversTheRatio) {

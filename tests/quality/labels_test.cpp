@@ -11,6 +11,7 @@
 #include "quality/review_page.h"
 #include "tensor/io/base64.h"
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -19,15 +20,9 @@ namespace fs = std::filesystem;
 
 class LabelsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("echodiff_labels_" + std::string(info->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "images");
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  LabelsTest() { fs::create_directory(folder_ / "images"); }
 
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
 
   static LabelledImage image(const std::string& file, bool good) {
     LabelledImage one;
@@ -49,7 +44,7 @@ class LabelsTest : public ::testing::Test {
     return "";
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 TEST_F(LabelsTest, ReadsBackWhatWasWritten) {

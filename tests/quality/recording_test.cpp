@@ -2,7 +2,6 @@
 #include "quality/recording.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "quality/recorder.h"
 #include "tensor/io/file.h"
 #include "tests/quality/fake_sampling.h"
+#include "tests/scratch_folder.h"
 #include "train/image.h"
 
 namespace echodiff {
@@ -21,14 +21,9 @@ namespace fs = std::filesystem;
 
 class RecordingTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::temp_directory_path() / ("echodiff_recording_" + std::to_string(::getpid()));
-    fs::remove_all(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-  std::string at(const std::string& name) const { return (root_ / name).string(); }
+  std::string at(const std::string& name) const { return root_.at(name); }
 
-  fs::path root_;
+  ScratchFolder root_;
 };
 
 RecorderJob recorder_job(int64_t count) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "quality/scorer_data.h"
+#include "tests/scratch_folder.h"
 #include "train/phantom.h"
 
 namespace echodiff {
@@ -82,9 +83,9 @@ TEST(ScorerData, BalanceKeepsSampledPicturesFirst) {
 class ScorerOf : public testing::TestWithParam<const char*> {};
 
 TEST_P(ScorerOf, APicturesScoreDoesNotDependOnTheBatchAndSurvivesSaving) {
-  const std::string run = testing::TempDir() + "/scorer_run_" + GetParam();
-  std::filesystem::remove_all(run);
-  std::filesystem::create_directories(run + "/checkpoints");
+  const ScratchFolder folder;
+  const std::string run = folder.string();
+  std::filesystem::create_directory(run + "/checkpoints");
   Scorer scorer({.image_size = 32, .width = 8, .architecture = GetParam()}, 5);
   scorer.network().eval();
   std::vector<GrayImage> images;
@@ -104,9 +105,9 @@ TEST_P(ScorerOf, APicturesScoreDoesNotDependOnTheBatchAndSurvivesSaving) {
 INSTANTIATE_TEST_SUITE_P(Architectures, ScorerOf, testing::Values("resnet18", "cnn"));
 
 TEST(Scorer, APlainCnnIsNoResNet18) {
-  const std::string run = testing::TempDir() + "/scorer_cnn_run";
-  std::filesystem::remove_all(run);
-  std::filesystem::create_directories(run + "/checkpoints");
+  const ScratchFolder folder;
+  const std::string run = folder.string();
+  std::filesystem::create_directory(run + "/checkpoints");
   Scorer({.image_size = 32, .width = 8, .architecture = "cnn"}, 5).save(run, 1);
   EXPECT_THROW(load_resnet18_run(run), Error);
   EXPECT_THROW(Scorer({.image_size = 32, .width = 8, .architecture = "vgg"}, 5), Error);

@@ -9,6 +9,7 @@
 #include "kernels/philox.h"
 #include "quality/scorer.h"
 #include "tensor/ops.h"
+#include "tests/scratch_folder.h"
 #include "train/optimizer.h"
 
 namespace echodiff {
@@ -32,6 +33,22 @@ std::pair<GrayImage, GrayImage> square(uint64_t seed) {
   return {image, mask};
 }
 
+TEST(Dice, MeanIsOfEachPictureOverItsClasses) {
+  const Segmenter segmenter({.image_size = 16, .classes = {"a", "b"}, .dim = 8, .mults = {1, 2}}, 3);
+  std::vector<GrayImage> images;
+  std::vector<std::vector<GrayImage>> masks;
+  for (uint64_t i = 0; i < 3; ++i) {
+    const auto [image, mask] = square(i);
+    images.push_back(image);
+    masks.push_back({mask, square(i + 10).second});
+  }
+  std::vector<const std::vector<GrayImage>*> planes;
+  for (const std::vector<GrayImage>& one : masks) planes.push_back(&one);
+  const DiceScores scores = dice_scores(segmenter, images, planes);
+  ASSERT_EQ(scores.mean.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(scores.mean[i], (scores.by_class[0][i] + scores.by_class[1][i]) / 2);
+}
+
 TEST(Segmenter, LearnsAndSurvivesSaving) {
   Segmenter segmenter({.image_size = 16, .classes = {"square"}, .dim = 8, .mults = {1, 2}}, 3);
   Adam adam(segmenter.network().parameters(), {});
@@ -46,9 +63,9 @@ TEST(Segmenter, LearnsAndSurvivesSaving) {
     ASSERT_TRUE(adam.finite());
   }
   segmenter.network().eval();
-  const std::string run = testing::TempDir() + "/segmenter_run";
-  std::filesystem::remove_all(run);
-  std::filesystem::create_directories(run + "/checkpoints");
+  const ScratchFolder folder;
+  const std::string run = folder.string();
+  std::filesystem::create_directory(run + "/checkpoints");
   segmenter.save(run, 60);
   const Segmenter loaded = load_segmenter_run(run);
   std::vector<GrayImage> images;
@@ -60,8 +77,10 @@ TEST(Segmenter, LearnsAndSurvivesSaving) {
   }
   std::vector<const std::vector<GrayImage>*> planes;
   for (const std::vector<GrayImage>& one : masks) planes.push_back(&one);
-  const std::vector<double> values = dice_by_class(loaded, images, planes)[0];
+  const DiceScores scores = dice_scores(loaded, images, planes);
+  const std::vector<double>& values = scores.by_class[0];
   ASSERT_EQ(values.size(), 40u);
+  EXPECT_EQ(scores.mean, values);  // of one class
   for (double value : values) EXPECT_GT(value, 0.9);
   EXPECT_EQ(loaded.segment(images)[5][0].pixels, segmenter.segment({images[5]})[0][0].pixels);
   EXPECT_THROW(loaded.segment({GrayImage{8, 8, std::vector<uint8_t>(64, 0)}}), Error);

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "kernels/error.h"
+#include "kernels/philox.h"
 #include "quality/policy/none.h"
 #include "quality/policy/oracle.h"
 #include "quality/policy/paper.h"
@@ -135,7 +136,7 @@ std::vector<Policy> policies() {
           halving_policy({.group = 6, .keep = 0.5, .rungs = {0.2, 0.5}}),
           screen_policy(4, 0.5),
           probe_policy(3, 0.34, 5),
-          restart_policy(restart_rule())};
+          restart_policy(restart_rule(), {})};
 }
 
 TEST_F(Simulate, DecidesAsALiveRun) {
@@ -227,10 +228,53 @@ TEST_F(Simulate, RestartFitBeatsPosthocOnMasksItHasNotSeen) {
   EXPECT_GT(rule.lambda, 0);
   EXPECT_LT(rule.fit.fitted_cost, 0.9 * rule.fit.posthoc_cost);
   EXPECT_LT(rule.fit.held_out_cost, rule.fit.posthoc_cost);
-  const Outcome outcome = simulated(live_job(restart_policy(rule)));
+  const Outcome outcome = simulated(live_job(restart_policy(rule, {})));
   EXPECT_DOUBLE_EQ(double(outcome.totals.unet_calls) / double(outcome.totals.kept), rule.fit.fitted_cost);
   options.tau = 1;
   EXPECT_THROW(fit_restart(*recording_, options), Error);
+}
+
+// Every other mask is hard; all that is known of a trajectory stands in its score from the start.
+Recording easy_and_hard_masks(const Recording& like) {
+  Recording recording = like;
+  recording.chains.clear();
+  Random random(3);
+  for (int64_t i = 0; i < 600 * kMasks; ++i) {
+    const double chance = i % 2 == 0 ? random.uniform(0.4, 1) : random.uniform(0, 0.2);
+    Chain chain = like.chains[0];
+    chain.index = i;
+    chain.condition = i % kMasks;
+    chain.good = random.uniform() < chance;
+    chain.start = {float(chance)};
+    chain.scores = {std::vector<float>(size_t(kT + 1), float(chance))};
+    recording.chains.push_back(chain);
+  }
+  return recording;
+}
+
+TEST_F(Simulate, RestartFitForAnEqualQuotaDoesNotStarveAMask) {
+  const Recording recording = easy_and_hard_masks(*recording_);
+  const auto at_equal_quota = [&](const Policy& policy) {
+    SamplerJob job = recorded_job(recording);
+    job.policy = policy;
+    job.tau = 0.5;
+    job.accept_per_mask = 20;
+    return simulate(recording, job, {"clean", "label"}, {});
+  };
+  RestartFitOptions options;
+  options.judges = {"clean", "label"};
+  const std::vector<std::string>& masks = recording.facts.masks;
+  const SamplerTotals pooled = at_equal_quota(restart_policy(fit_restart(recording, options), masks));
+  EXPECT_EQ(pooled.kept, 20 * kMasks / 2);  // a hard mask is not worth the price of all
+
+  options.equal_quota = true;
+  const RestartRule rule = fit_restart(recording, options);
+  EXPECT_EQ(rule.lambda_of_mask.size(), size_t(kMasks));
+  EXPECT_LT(rule.fit.held_out_cost, 0.8 * rule.fit.posthoc_cost);
+  const SamplerTotals own = at_equal_quota(restart_policy(rule, masks)), posthoc = at_equal_quota(posthoc_policy());
+  EXPECT_EQ(own.kept, 20 * kMasks);
+  EXPECT_EQ(posthoc.kept, 20 * kMasks);
+  EXPECT_LT(double(own.unet_calls), 0.8 * double(posthoc.unet_calls));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "tensor/ops.h"
+#include "tests/scratch_folder.h"
 #include "train/draws.h"
 #include "train/optimizer.h"
 
@@ -31,9 +32,9 @@ Inputs make_inputs(int64_t n) {
 class ValueModelOf : public testing::TestWithParam<const char*> {};
 
 TEST_P(ValueModelOf, APicturesChanceDoesNotDependOnTheBatchAndSurvivesSaving) {
-  const std::string run = testing::TempDir() + "/value_run_" + GetParam();
-  std::filesystem::remove_all(run);
-  std::filesystem::create_directories(run + "/checkpoints");
+  const ScratchFolder folder;
+  const std::string run = folder.string();
+  std::filesystem::create_directory(run + "/checkpoints");
   ValueModel model(small(GetParam()), 3);
   model.network().eval();
   for (size_t bin = 0; bin < model.calibration().size(); ++bin) model.calibration()[bin] = {0.5, 0.25 * double(bin)};

@@ -13,6 +13,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
+#include "tests/scratch_folder.h"
 #include "train/config.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
@@ -29,15 +30,7 @@ struct Outcome {
 
 class CliTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("echodiff_cli_" + std::string(info->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   std::string config(const std::string& text) const {
     write_file_atomic(at("c.toml"), text);
     return at("c.toml");
@@ -93,7 +86,7 @@ class CliTest : public ::testing::Test {
     EXPECT_EQ(outcome.out, "");
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
   int64_t count = 100;
   double eta = 0;
   std::string sampler, out;

@@ -69,9 +69,45 @@ TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
   EXPECT_EQ(others["outside_energy"]["value"], 0);
   EXPECT_EQ(json["real"]["outside_energy"]["value"], 0);
   EXPECT_TRUE(copies["outside_energy"].is_null());  // a plain folder: no sectors
+  EXPECT_TRUE(copies["kid_minus_first"].is_null());
+  EXPECT_NEAR(others["kid_minus_first"]["value"].get<double>(),
+              others["kid"]["value"].get<double>() - copies["kid"]["value"].get<double>(), 1e-9);
+  EXPECT_EQ(copies["samples"], nlohmann::json({"copies"}));
+  EXPECT_GT(copies["closer_than_held_out"]["low"].get<double>(), others["closer_than_held_out"]["high"].get<double>());
+  EXPECT_TRUE(copies["judged_good"].is_null());
   EXPECT_EQ(run("dlabel evaluate --samples " + at("nothing") + " --data " + at("data") + " --features " + at("scorer") +
                 " --out " + at("no.json")),
             66);
+}
+
+TEST_F(Dlabel, EvaluateTakesSeedsAsOneRunAndAsksAnotherJudge) {
+  const std::string rest = " --data " + at("data") + " --features " + at("scorer") + " --judge " + at("scorer") +
+                           " --out " + at("more/evaluation.json");
+  fs::create_directories(at("more"));
+  ASSERT_EQ(run("dlabel evaluate --tau 0 --count 50 --samples " + at("copies") + "," + at("others") + rest), 0);
+  nlohmann::json json = nlohmann::json::parse(read_file(at("more/evaluation.json")));
+  ASSERT_EQ(json["runs"].size(), 1u);
+  const nlohmann::json& pooled = json["runs"][0];
+  EXPECT_EQ(pooled["samples"], nlohmann::json({"../copies", "../others"}));
+  EXPECT_EQ(pooled["n"], 50);
+  EXPECT_EQ(json["real"]["n"], 50);
+  EXPECT_EQ(pooled["judged_good"]["k"], 50);  // tau 0: all
+  EXPECT_EQ(json["held_out_judged_good"]["k"], json["held_out"]);
+  EXPECT_TRUE(fs::exists(fs::path(at("more")) / pooled["pairs"][0]["file"].get<std::string>()));
+  ASSERT_EQ(run("dlabel evaluate --tau 1 --samples " + at("others") + rest), 0);
+  json = nlohmann::json::parse(read_file(at("more/evaluation.json")));
+  EXPECT_EQ(json["runs"][0]["judged_good"]["k"], 0);
+  EXPECT_EQ(json["runs"][0]["judged_good"]["n"], 30);
+  EXPECT_EQ(run("dlabel evaluate --count 31 --samples " + at("others") + rest), 65);  // it has 30
+}
+
+TEST_F(Dlabel, EvaluateWantsTheMasksThatSamplesWereDrawnFor) {
+  write_file_atomic(at("copies/config.toml"), "masks = \"" + at("others") + "\"\n");
+  const std::string command = "dlabel evaluate --samples " + at("copies") + " --data " + at("data") + " --features " +
+                              at("scorer") + " --out " + at("masks.json");
+  EXPECT_EQ(run(command), 65);
+  EXPECT_EQ(run(command + " --masks " + at("others")), 0);
+  fs::remove(at("copies/config.toml"));
 }
 
 TEST_F(Dlabel, AttackWritesADataSetFolder) {
@@ -83,6 +119,17 @@ TEST_F(Dlabel, AttackWritesADataSetFolder) {
                 at("attacks.jsonl")),
             0);
   EXPECT_NE(read_file(at("attacks.jsonl")).find("near_copy"), std::string::npos);
+}
+
+TEST_F(Dlabel, AttackAsksANetworkWhereThereIsOne) {
+  ASSERT_EQ(run("dtrain diffusion --steps 1 --batch 1 --image-size 32 --timesteps 10 --dim 8 --mults 1,2 --data " +
+                at("data") + " --out " + at("diffusion")),
+            0);
+  const std::string rest = " --images " + at("data") + " --count 3 --diffusion " + at("diffusion");
+  ASSERT_EQ(run("dlabel attack --image-size 32 --out " + at("with_network") + rest), 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_ / "with_network/images"), fs::directory_iterator()), 33);
+  EXPECT_TRUE(fs::exists(at("with_network/images/x0hat_half_000002.png")));
+  EXPECT_EQ(run("dlabel attack --image-size 16 --out " + at("other_size") + rest), 65);
 }
 
 }  // namespace

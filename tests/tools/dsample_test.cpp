@@ -87,6 +87,17 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
   EXPECT_EQ(together, pictures("whole"));
 }
 
+TEST_F(Dsample, SamplesJoinASegmentersTrainingPictures) {
+  ASSERT_EQ(sample("of_training_masks", "--policy none --sampler ddim --count 2"), 0);
+  ASSERT_EQ(sample("of_all_masks", "--policy none --sampler ddim --count 40"), 0);
+  const std::string segmenter = "dtrain segmenter --steps 3 --batch 4 --image-size 16 --dim 8 --mults 1,2 --data " + at("data");
+  EXPECT_EQ(run(segmenter + " --out " + at("segmenter")), 0);
+  EXPECT_EQ(run(segmenter + " --samples " + at("of_training_masks") + " --out " + at("segmenter_of_more")), 0);
+  EXPECT_NE(read_file(at("segmenter/log.jsonl")), read_file(at("segmenter_of_more/log.jsonl")));
+  EXPECT_EQ(run(segmenter + " --samples " + at("of_all_masks") + " --out " + at("segmenter_of_all")), 65);  // held-out masks too
+  EXPECT_EQ(run(segmenter + " --samples " + at("data/images") + " --out " + at("segmenter_of_none")), 65);  // drawn from no mask
+}
+
 TEST_F(Dsample, RecordsAndGoesOn) {
   const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 6" +
                              " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") + ":xt --thresholds " +

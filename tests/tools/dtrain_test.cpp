@@ -9,6 +9,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -18,9 +19,6 @@ namespace fs = std::filesystem;
 class DtrainDiffusion : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::temp_directory_path() /
-           ("echodiff_dtrain_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(dir_);
     for (const char* part : {"images", "masks"}) fs::create_directories(dir_ / "data" / part);
     for (int n = 0; n < 12; ++n) {
       GrayImage image{16, 16, std::vector<uint8_t>(256)}, mask = image;
@@ -32,7 +30,6 @@ class DtrainDiffusion : public ::testing::Test {
       write_png((dir_ / "data" / "masks" / (std::to_string(n) + ".png")).string(), mask);
     }
   }
-  void TearDown() override { fs::remove_all(dir_); }
 
   // The exit code of dtrain diffusion with a tiny network.
   int train(const std::string& out, const std::string& more) const {
@@ -48,7 +45,7 @@ class DtrainDiffusion : public ::testing::Test {
     return std::regex_replace(file(run + "/log.jsonl"), std::regex("\"seconds\": [^,}]*"), "");
   }
 
-  fs::path dir_;
+  ScratchFolder dir_;
 };
 
 TEST_F(DtrainDiffusion, ResumedRunsEqualTheUnbrokenOne) {

@@ -9,6 +9,7 @@
 #include "quality/recording.h"
 #include "quality/value_recordings.h"
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 #include "tests/tools/run_program.h"
 
 namespace echodiff {
@@ -20,14 +21,6 @@ constexpr int64_t kSize = 16, kMasks = 10, kChains = 60;
 
 class DtrainValue : public ::testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::temp_directory_path() /
-           ("echodiff_value_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   // Good pictures are bright in the end, and a little brighter at t = 20; at t = 45 nothing tells.
   void record(const std::string& name, bool labelled, int64_t first_mask = 0) const {
     RecordingFacts facts;
@@ -75,7 +68,7 @@ class DtrainValue : public ::testing::Test {
   std::string recordings(const std::string& names) const { return "--recordings " + (dir_ / names).string() + " "; }
   std::string file(const std::string& name) const { return read_file((dir_ / name).string()); }
 
-  fs::path dir_;
+  ScratchFolder dir_;
 };
 
 TEST_F(DtrainValue, LearnsWhatTellsAndWhenAndResumesToTheSameBits) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 
@@ -34,17 +35,9 @@ struct Outcome {
 // An empty folder in which dweights runs.
 class DweightsFolder {
  public:
-  DweightsFolder() {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(info->test_suite_name()) + info->name();
-    std::replace(name.begin(), name.end(), '/', '_');
-    folder_ = fs::temp_directory_path() / ("echodiff_" + name + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "cwd");
-  }
-  ~DweightsFolder() { fs::remove_all(folder_); }
+  DweightsFolder() { fs::create_directory(folder_ / "cwd"); }
 
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   std::string file(const std::string& name, const std::string& bytes) const {
     std::ofstream(at(name), std::ios::binary) << bytes;
     return at(name);
@@ -78,7 +71,7 @@ class DweightsFolder {
   }
 
  private:
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 }  // namespace echodiff

@@ -1,7 +1,6 @@
 // dweights import, export, verify as programs, and what dsample and dtrain make of an imported run.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "tensor/io/file.h"
 #include "tests/golden.h"
 #include "tests/nn/network_checks.h"
+#include "tests/scratch_folder.h"
 #include "tests/shared.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
@@ -25,15 +25,7 @@ namespace fs = std::filesystem;
 // An empty folder, gone afterwards, and the programs run in it.
 class Programs {
  public:
-  Programs()
-      : folder_(fs::temp_directory_path() /
-                concat_message("echodiff_networks_", ::testing::UnitTest::GetInstance()->current_test_info()->name(),
-                               "_", ::getpid())) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~Programs() { fs::remove_all(folder_); }
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   // The exit code; what was said on both streams is left in `said`.
   int run(const std::string& command) {
     const std::string line =
@@ -45,7 +37,7 @@ class Programs {
   std::string said;
 
  private:
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 class ImportedGolden : public SharedTest {
@@ -175,6 +167,12 @@ TEST_F(ImportedGolden, ATrainersPartsAndOurExport) {
     ASSERT_EQ(programs_.run("dweights export " + part + " --as lucidrains --out " + part + ".safetensors"), 0);
     ASSERT_EQ(programs_.run("dweights import " + part + ".safetensors --as lucidrains --out again" + part), 0);
     EXPECT_EQ(programs_.run("dweights verify again" + part + " --tolerance 1e-5 --against io.safetensors"), 0);
+    ASSERT_EQ(programs_.run("dweights export " + part + " --dtype f16 --out " + part + ".f16.safetensors"), 0);
+    EXPECT_LT(double(read_file(programs_.at(part + ".f16.safetensors")).size()),
+              0.6 * double(read_file(programs_.at(part + ".safetensors")).size()));
+    ASSERT_EQ(programs_.run("dweights import " + part + ".f16.safetensors --as lucidrains --out half" + part), 0);
+    EXPECT_EQ(programs_.run("dweights verify half" + part + " --tolerance 5e-3 --against io.safetensors"), 0) << programs_.said;
+    EXPECT_NE(programs_.run("dweights verify half" + part + " --tolerance 1e-6 --against io.safetensors"), 0);
   }
 }
 

@@ -8,9 +8,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "quality/recording.h"
 #include "quality/thresholds.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
+#include "tensor/ops.h"
+#include "tests/scratch_folder.h"
 #include "tools/report/paper.h"
 
 namespace echodiff {
@@ -39,15 +42,7 @@ GrayImage picture(uint8_t liver, uint8_t vein, uint8_t outside) {
 
 class ReportTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("echodiff_report_" + std::string(info->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   void write(const std::string& name, const std::string& text) const {
     make_directories(fs::path(at(name)).parent_path().string());
     write_file_atomic(at(name), text);
@@ -130,6 +125,90 @@ class ReportTest : public ::testing::Test {
                               {"lo": 0.5, "hi": 1, "n": 0, "mean_score": null, "fraction_good": null}]})");
   }
 
+  // dtrain value: two looks and the finished picture, one bin of t.
+  void make_value(const std::string& name) const {
+    write(name + "/metrics.json",
+          R"({"on": "x0hat", "architecture": "cnn", "counts": {"test": {"masks": 4, "good": 5, "poor": 6}},
+              "auroc_by_time": [
+                {"t": 99, "good": 5, "poor": 6, "masks": 4, "auroc": 0.6, "low": 0.5, "high": 0.7,
+                 "within_masks": 0.55, "within_low": 0.4, "within_high": 0.7, "within_pairs": 8},
+                {"t": 49, "good": 5, "poor": 6, "masks": 4, "auroc": 0.8, "low": null, "high": null,
+                 "within_masks": null, "within_low": null, "within_high": null, "within_pairs": 0},
+                {"t": -1, "good": 5, "poor": 6, "masks": 4, "auroc": 0.95, "low": 0.9, "high": 1,
+                 "within_masks": 0.9, "within_low": 0.8, "within_high": 1, "within_pairs": 8}],
+              "calibration_by_time": [
+                {"t_low": 50, "t_high": 99, "frames": 11, "fitted_on": 9, "slope": 1, "offset": 0, "brier": 0.2,
+                 "ece": 0.04, "reliability": [{"lo": 0, "hi": 0.1, "n": 6, "mean_score": 0.05, "fraction_good": 0.1,
+                                               "low": 0, "high": 0.4},
+                                              {"lo": 0.9, "hi": 1, "n": 5, "mean_score": 0.9, "fraction_good": 0.8,
+                                               "low": null, "high": null}]}]})");
+  }
+
+  // Eight labelled trajectories of two masks; the judge knows nothing after the first of two steps, all after the
+  // second.
+  void make_recording(const std::string& name) const {
+    RecordingFacts facts;
+    facts.sampler = "ddim";
+    facts.schedule = "linear";
+    facts.prediction = "eps";
+    facts.T = 100;
+    facts.size = kSide;
+    facts.times = {99, 49};
+    facts.next_times = {49, -1};
+    facts.judges = {{"clean", ScoreOn::x0hat, "1"}};
+    facts.thresholds = Thresholds{};
+    facts.planes = {"organ", "sector"};
+    facts.masks = {"a.png", "b.png"};
+    open_recording(at(name), facts, {zeros({1, 2, kSide, kSide}), full({1, 2, kSide, kSide}, 1)});
+    std::vector<Chain> chains;
+    for (int64_t i = 0; i < 8; ++i) {
+      Chain& chain = chains.emplace_back();
+      chain.index = i;
+      chain.condition = i % 2;
+      chain.good = i % 4 < 2;
+      const float known = *chain.good ? 0.95f : 0.05f;
+      chain.start = {0.5f};
+      chain.scores = {{0.5f, known, known}};
+      chain.final = picture(90, 30, 0);
+    }
+    write_shard(at(name), 0, facts, chains, {});
+  }
+
+  void make_ceiling(const std::string& file) const {
+    write(file, R"({"states": 3, "branches": 4, "steps": 10,
+                    "rows": [{"calls": 0, "t": 99, "good": 5, "endings": 12, "lower": 0.5, "upper": 0.8},
+                             {"calls": 5, "t": 49, "good": 5, "endings": 12, "lower": null, "upper": null}]})");
+  }
+
+  // dlabel evaluate: the first run is `first`, in a folder beside it; the second, plain pictures; neither judged the
+  // masks.
+  void make_evaluation(const std::string& name, const std::string& first) const {
+    const std::string share = R"({"k": 3, "n": 4, "fraction": 0.75, "low": 0, "high": 1})";
+    const auto estimate = [](double value) {
+      return "{\"value\": " + std::to_string(value) + ", \"low\": " + std::to_string(value - 0.25) +
+             ", \"high\": " + std::to_string(value + 0.25) + "}";
+    };
+    const auto part = [&](double kid) {
+      return "\"n\": 4, \"kid\": " + estimate(kid) + ", \"fid\": " + estimate(8) + ", \"precision\": " + share +
+             ", \"density\": " + estimate(1) + ", \"recall\": " + share + ", \"coverage\": " + share +
+             ", \"outside_energy\": null";
+    };
+    const auto run = [&](double kid, const std::string& folders, const std::string& difference) {
+      return "{" + part(kid) + ", \"samples\": [" + folders + "], \"kid_minus_first\": " + difference +
+             ", \"judged_good\": " + share + ", \"copies\": " + share + ", \"median_nearest\": 0.3, " +
+             "\"closer_than_held_out\": " + estimate(0.5) + ", \"pairs\": [{\"file\": \"../" + first +
+             "/images/000000.png\", \"training\": \"a.png\", \"distance\": 0.125}], \"distinct\": " + share +
+             ", \"dice\": null}";
+    };
+    write(name + "/evaluation.json",
+          "{\"kind\": \"evaluation\", \"features\": {\"run\": \"net\", \"count\": 8}, \"judge\": {\"run\": \"other\", "
+          "\"tau\": 0.5}, \"data\": \"../data\", \"image_size\": 16, \"k\": 5, \"training\": 2, \"held_out\": 1, "
+          "\"copy_distance\": 0.2, \"median_held_out\": 0.3, \"held_out_dice\": {\"mean\": " +
+              estimate(0.9) + ", \"classes\": {\"liver\": " + estimate(0.9) + "}}, \"held_out_judged_good\": " + share +
+              ", \"runs\": [" + run(2, "\"../" + first + "\"", "null") + ", " + run(3, "\"../plain\"", estimate(1)) +
+              "], \"real\": {" + part(0.5) + "}}");
+  }
+
   // Good iff contrast > 24: of the samples above, all but the one with liver 50.
   void make_thresholds() const {
     Thresholds thresholds;
@@ -146,14 +225,16 @@ class ReportTest : public ::testing::Test {
     make_guided("guided");
     make_training("model");
     make_scorer("scorer");
+    make_value("value");
+    make_evaluation("measured", "guided");
     make_thresholds();
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 constexpr char kAll[] =
-    "--runs model unguided scorer guided --data data --thresholds thresholds.json --out report.html";
+    "--runs model unguided scorer guided value measured --data data --thresholds thresholds.json --out report.html";
 
 // Every tag that opens closes, in order.
 void expect_balanced(const std::string& html) {
@@ -249,7 +330,7 @@ TEST_F(ReportTest, PoliciesArePooledOverSeedsWithIntervals) {
   std::string summary = read_file(at("second/summary.json"));
   write("second/summary.json", summary.replace(summary.find("{"), 1, "{\"seed\": 2, "));
   write_png(at("second/images/000001.png"), picture(50, 40, 0));  // poor, and unlike the other three kept ones
-  const Outcome outcome = dreport(std::string(kAll) + " --runs model unguided scorer guided second");
+  const Outcome outcome = dreport(std::string(kAll) + " --runs model unguided scorer guided second value measured");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
   ASSERT_EQ(report["comparison"].size(), 2u);
@@ -272,6 +353,130 @@ TEST_F(ReportTest, PoliciesArePooledOverSeedsWithIntervals) {
   const nlohmann::json& unguided = report["comparison"][0];
   EXPECT_EQ(unguided["distinct"], 3);
   EXPECT_EQ(report["paper"]["sampled"], 3406);
+}
+
+// One row of report.json's table.
+nlohmann::json row_of(const nlohmann::json& report, const std::string& name) {
+  for (const nlohmann::json& row : report["table"])
+    if (row["name"] == name) return row;
+  return {};
+}
+
+TEST_F(ReportTest, OneTablePolicyByPolicy) {
+  make_everything();
+  const Outcome outcome = dreport(kAll);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["table"].size(), 4u);
+  const nlohmann::json guided = row_of(report, "paper, ddim, 10 steps"), plain = row_of(report, "plain"),
+                       unguided = row_of(report, "no judge, ddim, 10 steps"), real = row_of(report, "real pictures");
+  EXPECT_EQ(guided["unet_calls_per_accepted"]["value"], 12);  // 24 calls for two equal pictures
+  EXPECT_EQ(guided["unet_calls_per_distinct"]["value"], 24);
+  EXPECT_EQ(guided["seconds_per_accepted"]["value"], 3);
+  EXPECT_EQ(guided["seconds_per_distinct"]["value"], 6);
+  EXPECT_EQ(guided["masks_reached"]["k"], 1);
+  EXPECT_EQ(guided["kid"]["value"], 2);
+  EXPECT_EQ(guided["judged_good"]["k"], 3);
+  EXPECT_NEAR(guided["judged_good"]["low"].get<double>(), 0.300642, 1e-5);  // Wilson's, of 3 of 4
+  EXPECT_FALSE(guided.contains("kid_minus_first"));
+  EXPECT_FALSE(guided.contains("dice"));
+  EXPECT_EQ(plain["kid_minus_first"]["value"], 1);
+  EXPECT_FALSE(plain.contains("unet_calls_per_accepted"));
+  EXPECT_EQ(unguided["unet_calls_per_accepted"]["value"], 10);
+  EXPECT_FALSE(unguided.contains("kid"));
+  EXPECT_EQ(real["kid"]["value"], 0.5);
+  EXPECT_EQ(real["dice"]["value"], 0.9);
+  EXPECT_FALSE(real.contains("copies"));
+
+  const std::string html = read_file(at("report.html"));
+  const std::string table = html.substr(html.find("<section id=\"table\">"), 9000);
+  EXPECT_NE(table.find("38 to 62 % of its"), std::string::npos) << table;  // 0.75 and 1.25 of a KID of 2
+  EXPECT_NE(table.find("<td>–</td>"), std::string::npos);
+  EXPECT_EQ(report["memorisation"].at(0)["distances"], nlohmann::json({0.125}));
+  const std::string pairs = html.substr(html.find("<section id=\"memorisation\">"), 4000);
+  EXPECT_NE(pairs.find("class=\"no\">copy"), std::string::npos);
+}
+
+TEST_F(ReportTest, WhatIsNotMeasuredHasNoColumn) {
+  make_everything();
+  ASSERT_EQ(dreport("--runs guided --thresholds thresholds.json --out report.html").code, 0);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  EXPECT_EQ(html.find("<th scope=\"col\">KID"), std::string::npos);
+  EXPECT_NE(html.find("No evaluation.json says"), std::string::npos);
+  EXPECT_NE(html.find("No judge was measured by t."), std::string::npos);
+}
+
+TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
+  make_everything();
+  make_guided("second");
+  ASSERT_EQ(dreport("--runs guided second measured --data data --thresholds thresholds.json --out report.html").code,
+            0);
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  EXPECT_EQ(row_of(report, "paper, ddim, 10 steps")["kid"]["value"], 2);
+  EXPECT_NE(read_file(at("report.html")).find("4 pictures measured of 1 of the 2 runs"), std::string::npos);
+}
+
+TEST_F(ReportTest, RunsThatDifferInMoreThanTheSeedAreApart) {
+  make_everything();
+  make_guided("second");
+  write("guided/config.toml", "seed = 1\nmodel = \"models/a\"\naccept-per-mask = 5\n");
+  write("second/config.toml", "seed = 2\nmodel = \"models/a\"\n");
+  ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
+  nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["comparison"].size(), 2u);
+  EXPECT_EQ(report["comparison"][0]["policy"], "paper, ddim, 10 steps, accept-per-mask 5");
+  write("second/config.toml", "seed = 2\nmodel = \"models/a\"\naccept-per-mask = 5\ncount = 7\n");
+  ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
+  report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["comparison"].size(), 1u);
+  EXPECT_EQ(report["comparison"][0]["policy"], "paper, ddim, 10 steps");
+}
+
+TEST_F(ReportTest, JudgesOverTBesideTheirCeiling) {
+  make_everything();
+  make_ceiling("ddim.json");
+  const Outcome outcome = dreport(std::string(kAll) + " --ceiling ddim.json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& judge = report["auroc_over_t"].at(0);
+  EXPECT_EQ(judge["judge"], "value");
+  ASSERT_EQ(judge["rows"].size(), 3u);
+  EXPECT_EQ(judge["rows"][0]["all"]["high"], 0.7);
+  EXPECT_EQ(judge["rows"][2]["t"], -1);
+  EXPECT_EQ(judge["rows"][2]["within_masks"]["low"], 0.8);
+  EXPECT_TRUE(judge["rows"][1]["within_masks"]["value"].is_null());
+  EXPECT_EQ(judge["calibration"].at(0)["ece"], 0.04);
+  EXPECT_EQ(report["ceilings"].at(0)["looks"].at(0)["upper"], 0.8);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  expect_self_contained(html);
+  EXPECT_NE(html.find("ddim, upper bound (10 steps)"), std::string::npos);
+  EXPECT_NE(html.find("t 50–99, 11 pictures"), std::string::npos);
+  EXPECT_EQ(dreport(std::string(kAll) + " --ceiling nowhere.json").code, 66);
+}
+
+TEST_F(ReportTest, EveryJudgeOfARecordingIsMeasuredOverT) {
+  make_recording("rec");
+  const Outcome outcome = dreport("--runs rec --out report.html");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& judge = report["auroc_over_t"].at(0);
+  EXPECT_EQ(judge["judge"], "clean");
+  ASSERT_EQ(judge["rows"].size(), 4u);
+  const std::vector<std::pair<int, double>> expected = {{100, 0.5}, {99, 0.5}, {49, 1}, {-1, 1}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(judge["rows"][i]["t"], expected[i].first);
+    EXPECT_EQ(judge["rows"][i]["all"]["value"], expected[i].second);
+    EXPECT_EQ(judge["rows"][i]["within_masks"]["value"], expected[i].second);
+    EXPECT_EQ(judge["rows"][i]["good"], 4);
+  }
+  const nlohmann::json& spans = judge["calibration"];
+  ASSERT_EQ(spans.size(), 3u);  // t 40..59, 80..99, finished
+  EXPECT_EQ(spans[0]["t_low"], 40);
+  EXPECT_EQ(spans[1]["frames"], 8);  // x_T is none of them
+  EXPECT_NEAR(spans[2]["ece"].get<double>(), 0.05, 1e-6);
+  expect_balanced(read_file(at("report.html")));
 }
 
 TEST_F(ReportTest, DecisionsAndGalleriesCountWhatHappened) {
@@ -333,7 +538,7 @@ TEST_F(ReportTest, MissingPiecesAreNamedAndNamesAreEscaped) {
 
   // A folder of runs stands for them; every single kind alone makes a page too.
   make_everything();
-  for (const char* runs : {"unguided", "guided", "scorer", "data", "."}) {
+  for (const char* runs : {"unguided", "guided", "scorer", "value", "measured", "data", "."}) {
     EXPECT_EQ(dreport("--out page.html --runs " + std::string(runs)).code, 0)
         << runs << ": " << read_file(at("stderr.txt"));
     expect_balanced(read_file(at("page.html")));
@@ -388,6 +593,15 @@ TEST_F(ReportTest, WrongInputEndsWithOneLineAndItsCode) {
   write("model/log.jsonl", "{\"step\": -1, \"loss\": 1}\n");
   expect_refused("--runs model --out r.html", 65, "log.jsonl:1");
   EXPECT_FALSE(fs::exists(at("r.html")));
+
+  write("value/metrics.json", "{\"auroc_by_time\": [{\"t\": 0.5}]}");
+  expect_refused("--runs value --out r.html", 65, "\"t\"");
+  const std::string measured = read_file(at("measured/evaluation.json"));
+  write("measured/evaluation.json", "{\"kind\": \"labels\"}");
+  expect_refused("--runs measured --out r.html", 65, "evaluation.json: key \"kind\"");
+  std::string damaged = measured;
+  write("measured/evaluation.json", damaged.replace(damaged.find("\"k\": 3"), 6, "\"k\": 5"));
+  expect_refused("--runs measured --out r.html", 65, "evaluation.json");
 
   Thresholds other;
   other.width = other.height = 64;

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -22,14 +23,6 @@ std::vector<NamedTensor> some_tensors() {
 
 class Checkpoint : public ::testing::Test {
  protected:
-  void SetUp() override {
-    run_ = fs::temp_directory_path() /
-           ("echodiff_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(run_);
-    fs::create_directories(run_);
-  }
-  void TearDown() override { fs::remove_all(run_); }
-
   std::string save(int64_t step, int64_t keep = 2) const {
     return save_checkpoint(run_.string(), step, some_tensors(),
                            {{"step", std::to_string(step)}, {"planes", "liver,sector"}}, keep);
@@ -41,7 +34,7 @@ class Checkpoint : public ::testing::Test {
     return count;
   }
 
-  fs::path run_;
+  ScratchFolder run_;
 };
 
 TEST_F(Checkpoint, ReadsBackWhatWasSaved) {

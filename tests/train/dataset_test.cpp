@@ -2,7 +2,6 @@
 #include "train/dataset.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -10,6 +9,7 @@
 
 #include "kernels/error.h"
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 #include "tests/shared.h"
 
 namespace echodiff {
@@ -19,12 +19,9 @@ namespace fs = std::filesystem;
 
 class DatasetTest : public ::testing::Test {
  protected:
-  DatasetTest() : folder_(fs::temp_directory_path() / ("echodiff_dataset_" + std::to_string(::getpid()))) {
-    fs::remove_all(folder_);
-    for (const char* part : {"images", "masks", "sector"}) fs::create_directories(folder_ / part);
-    fs::remove(folder_ / "sector");
+  DatasetTest() {
+    for (const char* part : {"images", "masks"}) fs::create_directories(folder_ / part);
   }
-  ~DatasetTest() override { fs::remove_all(folder_); }
 
   void picture(const std::string& name, int64_t width, int64_t height, const std::vector<uint8_t>& values) {
     GrayImage image{width, height, {}};
@@ -60,7 +57,7 @@ class DatasetTest : public ::testing::Test {
     return message.find(part) != std::string::npos;
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 constexpr const char* kTwoPlanes =
@@ -117,7 +114,7 @@ TEST_F(DatasetTest, RefusesMissingAndEmptyFolders) {
   EXPECT_TRUE(has(refusal(Fault::kBadInput), "holds no PNG"));
   fs::remove_all(folder_ / "images");
   refusal(Fault::kMissingInput);
-  fs::remove_all(folder_);
+  fs::remove_all(folder_.path());
   refusal(Fault::kMissingInput);
 }
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # What does an accepted picture cost, policy by policy? The whole comparison in stages that go on where they stopped:
 #   tools/quality/experiment.sh OUT [--data DIR] [--bin DIR] [NAME=VALUE ...]
-# train, calibrate, judge, sweep (the honest baseline: the cheapest posthoc over steps and eta), value model, record, fit,
-# simulate, live, report. Without --data the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each
-# stage that ended: remove it to do the stage again.
+# train, calibrate, judge, second judge, segmenter, sweep (the honest baseline: the cheapest posthoc over steps and eta),
+# value model, record, fit and tune (every policy's settings, by the simulator on the recording), live, report. Without --data
+# the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each stage that ended: remove it to do the
+# stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule.json, OUT/settings.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
-usage() { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
 case ${1:--} in -*) usage ;; esac
 out=$1; shift
 data='' bin=$here/build/bin
@@ -19,10 +20,15 @@ masks=20 batch=16                 # masks sampled in turn; trajectories under wa
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
-thumbnails=4
+thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
+value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
+policies="posthoc screen probe halving restart best-of-n random"  # tuned and simulated
+live_policies="posthoc screen probe halving restart"
+tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
-policies="posthoc screen probe halving restart best-of-n random"
+segmenter_steps=1500 attack_count=50
+use_count=0 use_seeds="1 2 3"     # samples that join a segmenter's training pictures; 0: not tried
 while [ $# -gt 0 ]; do
   case $1 in
     --data) data=${2:?}; shift 2 ;;
@@ -87,6 +93,18 @@ judge() {
   "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --width "$scorer_width" \
     --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed "$seed"
 }
+second_judge() {  # another design, another split of the labels; it selects nothing
+  "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/second" --arch cnn \
+    --width "$scorer_width" --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed $((seed + 7)) --split-seed $((seed + 7))
+}
+segmenter() {
+  "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/segmenter" --image-size "$size" --steps "$segmenter_steps" --flip \
+    --seed "$seed"
+}
+attack() {  # on scorer and guard
+  "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
+    --scorer "$out/scorer" --tau 0.5 --seed "$seed" > "$out/attacks.txt"
+}
 sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose accepted share lies in .2 to .6
   local steps eta name
   for steps in $sweep_steps; do for eta in $sweep_etas; do
@@ -95,45 +113,91 @@ sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose ac
   done; done
   for name in "$out"/sweep/*/; do
     printf '%s %s %s\n' "$(field "$name/summary.json" unet_calls_per_accepted)" "$(field "$name/summary.json" accepted_rate)" "$(basename "$name")"
-  done | tee "$out/sweep/costs.txt" | awk '$1 != "null" && $2 >= 0.2 && $2 <= 0.6' | sort -g | head -n 1 > "$out/sweep/cheapest.txt"
-  [ -s "$out/sweep/cheapest.txt" ] || {
-    echo "experiment: no setting of the sweep accepts .2 to .6 of its pictures ($out/sweep/costs.txt); choose another quantile" >&2; exit 65; }
+  done | tee "$out/sweep/costs.txt" | awk '$1 != "null" && $2 >= 0.2 && $2 <= 0.6' | sort -g > "$out/sweep/usable.txt"
+  head -n 1 "$out/sweep/usable.txt" > "$out/sweep/cheapest.txt"
+  grep -- '-0$' "$out/sweep/usable.txt" | head -n 1 > "$out/sweep/deterministic.txt" || {
+    echo "experiment: no deterministic setting of the sweep accepts .2 to .6 of its pictures ($out/sweep/costs.txt); choose another" \
+      "quantile" >&2; exit 65; }
 }
-few=() # the cheapest sampler's flags
-record_chains() {  # MASKS SEED dsample's arguments
+sampler_of() {  # a line of the sweep -> dsample's flags
+  local steps eta
+  IFS=- read -r _ steps eta <<< "${1##* }"
+  echo "--sampler ddim --sample-steps $steps --eta $eta"
+}
+few=() # flags of the cheapest sampler without fresh noise, which the policies run on
+honest=() # and of the cheapest of all, which posthoc runs on
+record_chains() {  # MASKS SEED THUMBNAILS dsample's arguments
   "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
-    --thumbnails "$thumbnails" "${@:3}"
+    --thumbnails "$3" "${@:4}"
 }
 value() {  # on other masks than those the policies are compared on
-  record_chains "$out/masks-train" $((seed + 60)) "${few[@]}" --count "$value_count" --record "$out/recording-train"
+  record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --record "$out/recording-train"
   "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
 }
 fit() {
-  "$bin/dsample" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --fit "$out/rule.json"
+  "$bin/dsample" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
+    --fit "$out/rule.json"
 }
-settings_of() {  # a policy's flags
+simulated() {  # FOLDER POLICY its flags
+  sampled "$1" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
+}
+# The flags each policy is tried with, a line each.
+choices_of() {
+  local group share
   case $1 in
     restart) echo "--rule $out/rule.json" ;;
-    screen|probe) echo "--group 8 --keep-share 0.5" ;;
-    halving) echo "--group 8 --keep-share 0.5 --rungs 0.05,0.25" ;;
-    best-of-n) echo "--group 4" ;;
+    screen|probe) for group in $tune_groups; do for share in $tune_shares; do echo "--group $group --keep-share $share"; done; done ;;
+    halving) for group in $tune_groups; do for share in 0.25 0.5; do echo "--group $group --keep-share $share --rungs 0.05,0.25"; done; done ;;
+    best-of-n) for group in 2 4 8; do echo "--group $group"; done ;;
+    *) echo ;;
   esac
+}
+tune() {  # the cheapest of each policy's choices at an equal quota of every mask
+  local policy flags number
+  mkdir -p "$out/settings" "$out/tuned"
+  for policy in $policies; do
+    number=0
+    choices_of "$policy" | while read -r flags; do
+      # shellcheck disable=SC2086
+      simulated "$out/tuned/$policy-$number" "$policy" --accept-per-mask "$tune_quota" $flags
+      printf '%s|%s\n' "$(field "$out/tuned/$policy-$number/summary.json" unet_calls_per_accepted)" "$flags"
+      number=$((number + 1))
+    done > "$out/tuned/$policy.txt"
+    grep -v '^null' "$out/tuned/$policy.txt" | sort -g | head -n 1 | cut -d '|' -f 2 > "$out/settings/$policy"
+  done
 }
 simulate() {
   local policy
   for policy in $policies; do
     # shellcheck disable=SC2046
-    sampled "$out/simulated/$policy" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" \
-      --policy "$policy" $(settings_of "$policy")
+    simulated "$out/simulated/$policy" "$policy" $(cat "$out/settings/$policy")
   done
 }
 live() {  # an equal quota of every mask
-  local policy live_seed
-  for live_seed in $live_seeds; do for policy in $policies; do
+  local policy live_seed sampler
+  for live_seed in $live_seeds; do for policy in $live_policies; do
+    sampler=("${few[@]}"); [ "$policy" != posthoc ] || sampler=("${honest[@]}")
     # shellcheck disable=SC2046
-    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${few[@]}" \
+    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
-      --thresholds "$out/thresholds.json" --tau 0.95 --policy "$policy" $(settings_of "$policy")
+      --thresholds "$out/thresholds.json" --tau 0.95 --policy "$policy" $(cat "$out/settings/$policy")
+  done; done
+}
+# Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
+use() {
+  local kind use_seed more
+  sampled "$out/use/unfiltered" --model "$out/diffusion" --masks "$out/masks-train" "${few[@]}" --batch "$batch" --seed $((seed + 90)) \
+    --count "$use_count" --policy none
+  # shellcheck disable=SC2046
+  sampled "$out/use/accepted" --model "$out/diffusion" --masks "$out/masks-train" "${few[@]}" --batch "$batch" --seed $((seed + 90)) \
+    --count "$live_count" --accept "$use_count" --value "${judges[$judge]}" --thresholds "$out/thresholds.json" --tau 0.95 \
+    --policy probe $(cat "$out/settings/probe")
+  for use_seed in $use_seeds; do for kind in real unfiltered accepted; do
+    [ ! -e "$out/use/$kind-$use_seed/metrics.json" ] || continue
+    more=(); [ "$kind" = real ] || more=(--samples "$out/use/$kind")
+    rm -rf "$out/use/$kind-$use_seed"
+    "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "$size" --steps "$segmenter_steps" \
+      --flip --seed "$use_seed" "${more[@]}"
   done; done
 }
 report() {
@@ -147,10 +211,12 @@ stage masks make_masks
 stage train train
 stage calibrate calibrate
 stage judge judge
+stage second second_judge
+stage segmenter segmenter
+stage attack attack
 stage sweep sweep
-read -r _ _ cheapest < "$out/sweep/cheapest.txt"
-IFS=- read -r _ steps eta <<< "$cheapest"
-few=(--sampler ddim --sample-steps "$steps" --eta "$eta")
+read -r -a few <<< "$(sampler_of "$(cat "$out/sweep/deterministic.txt")")"
+read -r -a honest <<< "$(sampler_of "$(cat "$out/sweep/cheapest.txt")")"
 declare -A judges=([clean]=$out/scorer)
 judge=clean
 if [ "$value_steps" != 0 ]; then
@@ -160,11 +226,13 @@ if [ "$value_steps" != 0 ]; then
 fi
 watched=()
 for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
-stage record record_chains "$out/masks" $((seed + 70)) "${few[@]}" --count "$record_count" --judge "${watched[@]}" --record "$out/recording"
-[ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) --sampler ddpm --count "$chains_count" --score-every 20 \
+stage record record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${few[@]}" --count "$record_count" --judge "${watched[@]}" --record "$out/recording"
+[ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$chains_count" --score-every 20 \
   --judge "${watched[@]}" --record "$out/chains"
 stage fit fit
+stage tune tune
 stage simulate simulate
 stage live live
+[ "$use_count" = 0 ] || stage use use
 stage report report
 printf 'done: %s/report.html\n' "$out" >&2

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <map>
 #include <set>
 
 #include "kernels/error.h"
@@ -10,10 +12,44 @@
 namespace echodiff {
 namespace {
 
+// Settings that change which trajectories are begun and how they are worked off, not what becomes of one; and those
+// that the summary states too, as they were resolved.
+const std::set<std::string> kNotThePolicy = {"seed",
+                                             "threads",
+                                             "device",
+                                             "quiet",
+                                             "config",
+                                             "out",
+                                             "count",
+                                             "batch",
+                                             "shard",
+                                             "accept",
+                                             "trace",
+                                             "keep-discarded",
+                                             "policy",
+                                             "eta",
+                                             "guidance",
+                                             "tau",
+                                             "sampler",
+                                             "sample-steps",
+                                             "score-on",
+                                             "made_by.program",
+                                             "made_by.version",
+                                             "made_by.revision"};
+
+std::map<std::string, std::string> settings_of(const SamplingRun& run) {
+  std::map<std::string, std::string> settings;
+  for (const auto& [key, value] : run.config)
+    if (kNotThePolicy.count(key) == 0) settings[key] = value;
+  return settings;
+}
+
 // What makes two runs the same experiment but for the seed.
 std::string key_of(const SamplingRun& run) {
-  return concat_message(run.policy, "|", run.sampler, "|", run.sample_steps, "|", run.eta, "|", run.guidance, "|",
-                        run.score_on, "|", run.tau);
+  std::string key = concat_message(run.policy, "|", run.sampler, "|", run.sample_steps, "|", run.eta, "|", run.guidance,
+                                   "|", run.score_on, "|", run.tau);
+  for (const auto& [name, value] : settings_of(run)) key += concat_message("|", name, "=", value);
+  return key;
 }
 
 // The runs' policy, and of eta, guidance, tau and what is scored the ones that tell it from others of the same policy.
@@ -29,26 +65,38 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
   if (differs(&SamplingRun::guidance)) name += ", guidance " + compact(run.guidance);
   if (differs(&SamplingRun::tau)) name += ", τ " + compact(run.tau);
   if (differs(&SamplingRun::score_on)) name += run.score_on == "xt" ? ", on x_t" : ", on " + run.score_on;
+  for (const auto& [key, value] : settings_of(run)) {
+    const bool tells = std::any_of(runs.sampling.begin(), runs.sampling.end(), [&](const SamplingRun& other) {
+      const std::map<std::string, std::string>::const_iterator theirs = other.config.find(key);
+      return policy_text(other) == policy_text(run) && (theirs == other.config.end() || theirs->second != value);
+    });
+    if (tells) name += ", " + key + " " + std::filesystem::path(value).filename().string();
+  }
   return name;
 }
 
 void sum_up(PolicyResult& result) {
-  std::vector<std::vector<RatioTerm>> per_accepted, per_good;
+  std::vector<std::vector<RatioTerm>> per_accepted, per_kept, per_good;
   int64_t good = 0, measured = 0, missed = 0, seen = 0;
   double calls = 0, seconds = 0;
   std::set<std::vector<uint8_t>> pictures;
+  std::set<std::string> masks, reached;
   for (const SamplingRun* run : result.runs) {
     std::vector<RatioTerm>& accepted = per_accepted.emplace_back();
+    std::vector<RatioTerm>& each = per_kept.emplace_back();
     std::vector<RatioTerm>& fine = per_good.emplace_back();
     for (const Sample& sample : run->samples) {
       ++result.trajectories;
       const bool kept = sample.kept(), is_new = kept && pictures.insert(sample.image.pixels).second;
       const bool looks_good = sample.metrics && sample.looks_good();
+      if (!sample.mask.empty()) masks.insert(sample.mask);
+      if (!sample.mask.empty() && kept) reached.insert(sample.mask);
       result.accepted += kept;
       result.distinct += is_new;
       if (sample.good && kept) ++measured, good += looks_good;
       if (sample.good && !kept) ++seen, missed += looks_good;
       accepted.push_back({double(sample.unet_calls), is_new ? 1.0 : 0.0});
+      each.push_back({double(sample.unet_calls), kept ? 1.0 : 0.0});
       fine.push_back({double(sample.unet_calls), is_new && looks_good ? 1.0 : 0.0});
       calls += double(sample.unet_calls);
     }
@@ -59,9 +107,14 @@ void sum_up(PolicyResult& result) {
   result.missed = wilson(missed, seen);
   result.calls_per_accepted = ratio_of_sums(per_accepted);
   if (measured > 0) result.calls_per_good = ratio_of_sums(per_good);
-  const Estimate& cost = result.calls_per_accepted;
+  result.calls_per_kept = ratio_of_sums(per_kept);
   const double pace = seconds / calls;
-  result.seconds_per_accepted = {cost.value * pace, cost.low * pace, cost.high * pace};
+  const auto in_seconds = [pace](const Estimate& cost) {
+    return Estimate{cost.value * pace, cost.low * pace, cost.high * pace};
+  };
+  result.seconds_per_accepted = in_seconds(result.calls_per_accepted);
+  result.seconds_per_kept = in_seconds(result.calls_per_kept);
+  result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
 }
 
 }  // namespace

@@ -15,16 +15,19 @@ struct PolicyResult {
   std::string name;  // policy_text, and what else tells it from the other entries
   std::vector<const SamplingRun*> runs;
   int64_t trajectories = 0, accepted = 0, distinct = 0;  // distinct: accepted pictures no two of which are equal
-  Estimate calls_per_accepted;    // per accepted, distinct picture; every trajectory's calls count
-  Estimate calls_per_good;        // per accepted, distinct picture that the rule calls good
-  Estimate seconds_per_accepted;  // the calls' interval at the runs' seconds per call
-  Proportion acceptance;          // accepted of the trajectories
-  Proportion precision;           // good by the rule, of the accepted pictures measured
-  Proportion missed;              // good by the rule, of the discarded pictures that were kept
+  Estimate calls_per_accepted;                // per accepted, distinct picture; every trajectory's calls count
+  Estimate calls_per_good;                    // per accepted, distinct picture that the rule calls good
+  Estimate seconds_per_accepted;              // the calls' interval at the runs' seconds per call
+  Estimate calls_per_kept, seconds_per_kept;  // the same where equal pictures count each
+  Proportion masks_reached;                   // masks with an accepted picture, of those that a trajectory began for
+  Proportion acceptance;                      // accepted of the trajectories
+  Proportion precision;                       // good by the rule, of the accepted pictures measured
+  Proportion missed;                          // good by the rule, of the discarded pictures that were kept
   bool guided() const { return runs.front()->guided(); }
 };
 
-// In the runs' order. Only trajectories that have lines in samples.jsonl count.
+// Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'
+// order. Only trajectories that have lines in samples.jsonl count.
 std::vector<PolicyResult> compare_policies(const RunSet& runs);
 
 }  // namespace echodiff

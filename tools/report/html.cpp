@@ -162,7 +162,7 @@ std::string grid_html(const std::vector<std::string>& cells, int64_t columns) {
 }
 
 std::string table_html(const Table& table) {
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
+  std::string out = concat_message("<div class=\"scroll", table.wide ? " wide" : "", "\"><table><thead><tr>");
   for (const std::string& cell : table.header) out += "<th scope=\"col\">" + cell + "</th>";
   out += "</tr></thead><tbody>";
   for (size_t row = 0; row < table.rows.size(); ++row) {

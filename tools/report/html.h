@@ -61,6 +61,7 @@ struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
   std::vector<size_t> quiet_rows;  // shown as reference values of somebody else
+  bool wide = false;               // many columns: smaller, and on a page across where it is printed
 };
 std::string table_html(const Table& table);
 

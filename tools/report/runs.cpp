@@ -14,17 +14,25 @@ namespace echodiff {
 namespace fs = std::filesystem;
 namespace {
 
-enum class RunKind { kDiffusion, kSampling, kScorer, kData, kUnknown };
+enum class RunKind { kDiffusion, kSampling, kScorer, kValue, kRecording, kOther, kData, kUnknown };
 
 RunKind kind_of(const fs::path& folder) {
   const auto has = [&](const char* name) { return fs::exists(folder / name); };
   if (has("samples.jsonl") || has("summary.json")) return RunKind::kSampling;
-  if (has("metrics.json")) return RunKind::kScorer;
+  if (has("recording.json")) return RunKind::kRecording;
+  if (has("metrics.json")) {
+    const JsonNode metrics = read_json((folder / "metrics.json").string());
+    if (metrics.find("auroc_by_time") != nullptr) return RunKind::kValue;
+    return metrics.find("dice") != nullptr ? RunKind::kOther : RunKind::kScorer;
+  }
   if (has("dataset.json") || (has("images") && has("masks"))) return RunKind::kData;
   if (!has("log.jsonl") && !has("checkpoints")) return RunKind::kUnknown;
-  // A scorer run that was stopped early has no metrics yet: its configuration tells.
-  const std::string config = (folder / "config.toml").string();
-  return has("config.toml") && read_flat_toml(config).count("labels") != 0 ? RunKind::kScorer : RunKind::kDiffusion;
+  // A run that was stopped early has no metrics yet: its configuration tells.
+  if (!has("config.toml")) return RunKind::kDiffusion;
+  const std::map<std::string, std::string> config = read_flat_toml((folder / "config.toml").string());
+  const std::map<std::string, std::string>::const_iterator program = config.find("made_by.program");
+  if (config.count("labels") != 0) return RunKind::kScorer;
+  return program == config.end() || program->second == "dtrain diffusion" ? RunKind::kDiffusion : RunKind::kOther;
 }
 
 // The losses of log.jsonl; a value that isn't finite is written as null and breaks the curve.
@@ -82,8 +90,11 @@ ScorerRun read_scorer(const RunPlace& place) {
   run.brier = json.number("brier", kNotGiven);
   run.ece = json.number("ece", kNotGiven);
   for (const JsonNode& bin : json.items("calibration")) {
-    run.calibration.push_back({bin.number("lo"), bin.number("hi"), bin.number("mean_score", kNotGiven),
-                               bin.number("fraction_good", kNotGiven), bin.count("n")});
+    const int64_t count = bin.count("n");
+    const double fraction = bin.number("fraction_good", kNotGiven);
+    const Proportion share = count > 0 ? wilson(std::llround(fraction * double(count)), count) : Proportion{};
+    run.calibration.push_back({bin.number("lo"), bin.number("hi"), bin.number("mean_score", kNotGiven), fraction, count,
+                               share.low, share.high});
   }
   if (const JsonNode* counts = json.find("counts")) {
     for (const auto& [name, node] : counts->fields) {
@@ -93,18 +104,22 @@ ScorerRun read_scorer(const RunPlace& place) {
   return run;
 }
 
-// The folder itself when it is a run, else the runs in it, by name.
+bool has_evaluation(const fs::path& folder) { return fs::exists(folder / "evaluation.json"); }
+
+// The folder itself when it is a run, else the runs in it, by name, and the folder itself where it has an evaluation.
 std::vector<std::string> expand(const std::string& folder) {
   if (kind_of(folder) != RunKind::kUnknown) return {folder};
-  std::vector<std::string> inside;
+  std::vector<std::string> found;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && kind_of(entry.path()) != RunKind::kUnknown) inside.push_back(entry.path().string());
+    const bool known = entry.is_directory() && (kind_of(entry.path()) != RunKind::kUnknown || has_evaluation(entry));
+    if (known) found.push_back(entry.path().string());
   }
-  std::sort(inside.begin(), inside.end());
-  check_input(!inside.empty(), Fault::kBadInput, folder,
-              ": expected a run (log.jsonl, samples.jsonl or metrics.json), a data set (dataset.json) or a folder of "
-              "these, found neither; give the --out folder of dtrain or dsample");
-  return inside;
+  std::sort(found.begin(), found.end());
+  if (has_evaluation(folder)) found.push_back(folder);
+  check_input(!found.empty(), Fault::kBadInput, folder,
+              ": expected a run (log.jsonl, samples.jsonl or metrics.json), an evaluation.json, a data set "
+              "(dataset.json) or a folder of these, found neither; give the --out folder of dtrain or dsample");
+  return found;
 }
 
 std::string last_part(const std::string& path) {
@@ -132,6 +147,8 @@ RunSet read_runs(const std::vector<std::string>& folders) {
   RunSet runs;
   for (const std::string& path : paths) {
     const RunPlace place{path, uses[last_part(path)] > 1 ? path : last_part(path)};
+    if (has_evaluation(path))
+      runs.evaluations.push_back(read_evaluation((fs::path(path) / "evaluation.json").string()));
     switch (kind_of(path)) {
       case RunKind::kDiffusion:
         runs.diffusion.push_back(read_diffusion(place));
@@ -141,6 +158,15 @@ RunSet read_runs(const std::vector<std::string>& folders) {
         break;
       case RunKind::kScorer:
         runs.scorers.push_back(read_scorer(place));
+        break;
+      case RunKind::kValue:
+        runs.judges.push_back(read_timed_judge((fs::path(path) / "metrics.json").string(), place.name));
+        break;
+      case RunKind::kRecording:
+        for (TimedJudge& judge : recorded_judges(path, place.name)) runs.judges.push_back(std::move(judge));
+        break;
+      case RunKind::kOther:
+        runs.others.push_back(place);
         break;
       case RunKind::kData:
         if (runs.data.empty()) runs.data = path;

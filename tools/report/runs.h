@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "evaluation.h"
 #include "intervals.h"
 #include "quality/labels.h"
 #include "quality/metrics.h"
 #include "tensor/io/png.h"
+#include "timed_judge.h"
 
 namespace echodiff {
 
@@ -37,10 +39,6 @@ struct DiffusionRun {
 };
 
 // dtrain scorer.
-struct CalibrationBin {
-  double low = 0, high = 1, mean_score = 0, fraction_good = 0;
-  int64_t count = 0;
-};
 struct ScorerRun {
   RunPlace place;
   bool measured = false;  // metrics.json is there
@@ -73,6 +71,7 @@ struct Sample {
 
 struct SamplingRun {
   RunPlace place;
+  std::map<std::string, std::string> config;  // config.toml, empty when absent
   std::string masks;  // the data-set folder its masks came from, as summary.json or config.toml says, or empty
   std::string policy, sampler;  // "none", "paper", ...; "ddim"
   std::string score_on;         // "x0hat", "xt", or empty
@@ -91,11 +90,16 @@ struct RunSet {
   std::vector<DiffusionRun> diffusion;
   std::vector<SamplingRun> sampling;
   std::vector<ScorerRun> scorers;
-  std::string data;  // a data-set folder among the runs, or empty
+  std::vector<TimedJudge> judges;       // dtrain value, where its metrics.json is there; those of recordings
+  std::vector<Evaluation> evaluations;  // evaluation.json of any of the folders
+  std::vector<Ceiling> ceilings;
+  std::vector<RunPlace> others;  // dtrain segmenter, and what has no metrics.json yet: named only
+  std::string data;              // a data-set folder among the runs, or empty
 };
 
-// Reads every folder; one that holds run folders stands for these. Throws Error: kMissingInput for a folder that isn't
-// there, kBadInput naming file and line for what is damaged, and for a folder that is nothing dreport knows.
+// Reads every folder; one that holds run folders stands for these. Ceilings are left empty. Throws Error: kMissingInput
+// for a folder that isn't there, kBadInput naming file and line for what is damaged, and for a folder that is nothing
+// dreport knows.
 RunSet read_runs(const std::vector<std::string>& folders);
 
 }  // namespace echodiff

@@ -104,11 +104,9 @@ SamplingRun read_sampling(const RunPlace& place) {
   check_input(fs::exists(lines), Fault::kBadInput, lines,
               ": expected a line per trajectory beside summary.json, found no such file; run dsample again");
   const std::string config = (folder / "config.toml").string();
-  if (run.masks.empty() && fs::exists(config)) {
-    const std::map<std::string, std::string> values = read_flat_toml(config);
-    const std::map<std::string, std::string>::const_iterator found = values.find("masks");
-    if (found != values.end()) run.masks = found->second;
-  }
+  if (fs::exists(config)) run.config = read_flat_toml(config);
+  const std::map<std::string, std::string>::const_iterator masks = run.config.find("masks");
+  if (run.masks.empty() && masks != run.config.end()) run.masks = masks->second;
   std::set<int64_t> seen;
   bool any_finished = false;
   for (const JsonNode& line : read_json_lines(lines, !run.finished)) {

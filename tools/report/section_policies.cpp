@@ -21,15 +21,6 @@ std::string accepted_cell(const PolicyResult& policy) {
   return count_text(policy.accepted) + "<small>" + count_text(policy.distinct) + " distinct</small>";
 }
 
-std::string estimate_cell(const Estimate& estimate) {
-  return rounded(estimate.value) + "<small>" + interval_text(estimate) + "</small>";
-}
-
-std::string share_cell(const Proportion& share) {
-  if (share.n == 0) return "–";
-  return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
-}
-
 std::string css_class_of(size_t place, const PolicyResult& policy) {
   return policy.guided() ? concat_message("c", 1 + place % 5) : "c0";
 }

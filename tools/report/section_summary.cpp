@@ -74,6 +74,16 @@ std::string interval_text(const Estimate& estimate) {
   return rounded(estimate.low) + "–" + (std::isinf(estimate.high) ? "∞" : rounded(estimate.high));
 }
 
+std::string estimate_cell(const Estimate& estimate) {
+  if (std::isnan(estimate.value)) return "–";
+  return rounded(estimate.value) + "<small>" + interval_text(estimate) + "</small>";
+}
+
+std::string share_cell(const Proportion& share) {
+  if (share.n == 0) return "–";
+  return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
+}
+
 void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
   json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
   json.number("high", estimate.high).end_object();
@@ -133,7 +143,7 @@ void summary_section(const Material& material, Report& report) {
     }
   }
   for (const ScorerRun& scorer : material.runs.scorers) {
-    if (scorer.measured) {
+    if (scorer.measured && std::isfinite(scorer.auroc)) {
       add_number("Scorer, held-out AUROC", "scorer_auroc", scorer.auroc, fixed(scorer.auroc, 3), "not stated");
       break;
     }
@@ -174,6 +184,19 @@ void inputs_section(const Material& material, Report& report) {
   }
   for (const ScorerRun& run : material.runs.scorers)
     add(run.place, "scorer training", run.measured ? "metrics" : "log");
+  for (const RunPlace& place : material.runs.others) add(place, "other training", "not shown here");
+  for (const TimedJudge& judge : material.runs.judges)
+    add({judge.folder, judge.folder}, judge.folder == judge.name ? "value model training" : "recording",
+        "judge " + escape_html(judge.name) + " by t");
+  for (const Evaluation& evaluation : material.runs.evaluations) {
+    const std::string folder = std::filesystem::path(evaluation.path).parent_path().filename().string();
+    add({evaluation.path, folder.empty() ? "evaluation.json" : folder + "/evaluation.json"}, "evaluation",
+        count_text(int64_t(evaluation.runs.size())) + " runs against " + count_text(evaluation.held_out) +
+            " held-out pictures, features of " + escape_html(evaluation.features));
+  }
+  for (const Ceiling& ceiling : material.runs.ceilings)
+    add({ceiling.name, ceiling.name}, "ceiling",
+        count_text(ceiling.states) + " states, " + count_text(ceiling.branches) + " endings each");
   for (const SamplingRun& run : material.runs.sampling) {
     add(run.place, "samples", count_text(run.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
   }

@@ -150,31 +150,6 @@ void show_diffusion(const DiffusionRun& run, Report& report) {
   }
 }
 
-std::string calibration_plot(const ScorerRun& run) {
-  LinePlot plot;
-  plot.x = {.label = "mean score of the bin", .low = 0, .high = 1};
-  plot.y = {.label = "fraction good", .low = 0, .high = 1};
-  plot.width = 460;
-  plot.height = 400;
-  plot.diagonal = true;
-  int64_t largest = 1;
-  for (const CalibrationBin& bin : run.calibration) largest = std::max(largest, bin.count);
-  Series bins;
-  for (const CalibrationBin& bin : run.calibration) {
-    if (bin.count == 0) continue;
-    const Proportion share = wilson(std::llround(bin.fraction_good * double(bin.count)), bin.count);
-    bins.x.push_back(bin.mean_score);
-    bins.y.push_back(bin.fraction_good);
-    bins.low.push_back(share.low);
-    bins.high.push_back(share.high);
-    bins.size.push_back(3 + 6 * std::sqrt(double(bin.count) / double(largest)));
-  }
-  bins.dots = true;
-  bins.width = 1.2;
-  plot.series.push_back(bins);
-  return line_plot(plot);
-}
-
 std::string in_words(std::string name) {
   std::replace(name.begin(), name.end(), '_', ' ');
   return escape_html(name);
@@ -229,7 +204,7 @@ void show_scorer(const ScorerRun& run, Report& report) {
   report.lines.push_back("scorer: " + run.place.name + ": held-out AUROC " + fixed(run.auroc, 3) + ", accuracy " +
                          percent(run.accuracy));
   const std::string plot =
-      run.calibration.empty() ? "<p>No calibration bins in metrics.json.</p>" : calibration_plot(run);
+      run.calibration.empty() ? "<p>No calibration bins in metrics.json.</p>" : calibration_plot(run.calibration, 430);
   page.figure(
       "", "<div class=\"pair\"><div>" + plot + "</div><div>" + table_html(table) + "</div></div>",
       "Calibration on held-out pictures: of those scored about s, which fraction is good? On the dotted diagonal the "
@@ -243,6 +218,30 @@ void show_scorer(const ScorerRun& run, Report& report) {
 }
 
 }  // namespace
+
+std::string calibration_plot(const std::vector<CalibrationBin>& calibration, int64_t side) {
+  LinePlot plot;
+  plot.x = {.label = side > 400 ? "mean score of the bin" : "mean score", .low = 0, .high = 1};
+  plot.y = {.label = "fraction good", .low = 0, .high = 1};
+  plot.width = side + 30;
+  plot.height = side - 30;
+  plot.diagonal = true;
+  int64_t largest = 1;
+  for (const CalibrationBin& bin : calibration) largest = std::max(largest, bin.count);
+  Series bins;
+  for (const CalibrationBin& bin : calibration) {
+    if (bin.count == 0) continue;
+    bins.x.push_back(bin.mean_score);
+    bins.y.push_back(bin.fraction_good);
+    bins.low.push_back(bin.share_low);
+    bins.high.push_back(bin.share_high);
+    bins.size.push_back((3 + 6 * std::sqrt(double(bin.count) / double(largest))) * double(side) / 430);
+  }
+  bins.dots = true;
+  bins.width = 1.2;
+  plot.series.push_back(bins);
+  return line_plot(plot);
+}
 
 void training_section(const Material& material, Report& report) {
   report.page.section("training", "Training of the diffusion model");

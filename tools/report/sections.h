@@ -19,19 +19,22 @@ struct Report {
   std::vector<std::string> lines;  // for stdout
 };
 
-void summary_section(const Material& material, Report& report);     // headline numbers
-void training_section(const Material& material, Report& report);    // loss curves
-void samples_section(const Material& material, Report& report);     // Fig. 3 and 4
-void scorer_section(const Material& material, Report& report);      // AUROC, calibration
-void judge_section(const Material& material, Report& report);       // Fig. 6
-void scores_section(const Material& material, Report& report);      // Fig. 7
-void metrics_section(const Material& material, Report& report);     // Table 1
-void accounting_section(const Material& material, Report& report);  // section 2.1 of the paper
-void cost_section(const Material& material, Report& report);        // calls, seconds, precision by policy
-void decisions_section(const Material& material, Report& report);   // when and why, by policy
-void galleries_section(const Material& material, Report& report);   // accepted, discarded, wrongly judged
-void anatomy_section(const Material& material, Report& report);     // mask adherence
-void inputs_section(const Material& material, Report& report);      // what the report was made from
+void summary_section(const Material& material, Report& report);       // headline numbers
+void table_section(const Material& material, Report& report);         // policy by policy: cost, quality, distribution
+void training_section(const Material& material, Report& report);      // loss curves
+void samples_section(const Material& material, Report& report);       // Fig. 3 and 4
+void scorer_section(const Material& material, Report& report);        // AUROC, calibration
+void timed_judges_section(const Material& material, Report& report);  // AUROC and calibration over t
+void judge_section(const Material& material, Report& report);         // Fig. 6
+void scores_section(const Material& material, Report& report);        // Fig. 7
+void metrics_section(const Material& material, Report& report);       // Table 1
+void accounting_section(const Material& material, Report& report);    // section 2.1 of the paper
+void cost_section(const Material& material, Report& report);          // calls, seconds, precision by policy
+void decisions_section(const Material& material, Report& report);     // when and why, by policy
+void galleries_section(const Material& material, Report& report);     // accepted, discarded, wrongly judged
+void memorisation_section(const Material& material, Report& report);  // samples beside the nearest training picture
+void anatomy_section(const Material& material, Report& report);       // mask adherence
+void inputs_section(const Material& material, Report& report);        // what the report was made from
 
 // The runs that figures compare: the first unguided one, and of the guided ones the paper's policy if it is there.
 const SamplingRun* unguided_run(const RunSet& runs);
@@ -48,8 +51,14 @@ std::string share_text(const Proportion& share);
 // "31.6–46.5 %".
 std::string interval_text(const Proportion& share);
 std::string interval_text(const Estimate& estimate);  // "52–130"
+// With the interval below, for a table; "–" for what isn't measured.
+std::string estimate_cell(const Estimate& estimate);
+std::string share_cell(const Proportion& share);
 void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate);
 void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share);
+
+// Dots with whiskers where a score's bin lies against its share of good ones; a square of `side` plot pixels.
+std::string calibration_plot(const std::vector<CalibrationBin>& bins, int64_t side);
 
 // How to make what is missing.
 extern const char* const kMakeUnguided;

@@ -36,6 +36,10 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 1
 th { font-weight: 600; color: var(--soft); font-size: .84rem; line-height: 1.35; vertical-align: bottom; }
 td { white-space: nowrap; }
 td small { display: block; color: var(--soft); font-size: .87em; line-height: 1.3; }
+.wide { width: min(100vw - 48px, 1560px); margin-left: calc(50% - min(50vw - 24px, 780px)); }
+.wide table { font-size: .84rem; } .wide th, .wide td { padding-left: 14px; } .wide th:first-child, .wide td:first-child { padding-left: 0; }
+.wide td:first-child { white-space: normal; min-width: 12em; }
+.twins { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 tr.quiet td { color: var(--soft); }
 .note, figcaption { color: var(--soft); font-size: .89rem; line-height: 1.5; max-width: 84ch; }
 .note { margin: 0 0 22px; }
@@ -79,6 +83,7 @@ svg.plot .dot.c5, svg.plot .bar.c5 { fill: var(--c5); } svg.plot .dot.c0, svg.pl
 svg.plot.key { display: inline-block; width: 24px; height: 12px; margin: 0; border: 0; vertical-align: -1px; }
 svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-width: 1; } svg.plot .whisker { stroke: var(--ink); stroke-width: 1.4; }
 @page { margin: 14mm 12mm; }
+@page across { size: A4 landscape; margin: 10mm; }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #111; --soft: #444; --line: #ccc; --fill: #f4f4f4; --accent: #111;
     --c1: #0b62a4; --c2: #c4521b; --c3: #2b8a63; --c4: #8650a6; --c5: #937000; --bad: #a01c14; --good: #17633d; }
@@ -89,6 +94,8 @@ svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-wid
   .scroll { overflow: visible; } table { font-size: 8.5pt; } th { font-size: 8pt; } td { white-space: normal; }
   td small { white-space: nowrap; } td:first-child small { white-space: normal; } .note, figcaption { font-size: 9pt; }
   th, td { padding: 4px 0 4px 10px; } th:first-child, td:first-child { min-width: 7em; } figure { margin: 12px 0 18px; }
+  #table { page: across; } .wide { width: auto; margin-left: 0; } .wide table { font-size: 7pt; } .wide th { font-size: 6.5pt; } .wide th, .wide td { padding: 3px 0 3px 5px; }
+  .wide td:first-child { min-width: 9em; } .wide td small { white-space: normal; }
 }
 )css";
 

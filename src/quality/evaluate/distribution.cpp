@@ -35,6 +35,33 @@ RowMatrix kernel(const Rows& a, const Rows& b) {
   return (products.array() + 1).cube();
 }
 
+// KID, and what it is without each sample and without each real row.
+struct KernelTerms {
+  double value = 0;
+  std::vector<double> without_sample, without_real;
+};
+
+KernelTerms kernel_terms(const Rows& samples, const Rows& real) {
+  check_sets(samples, real, kLeastRows);
+  const double n = double(samples.count), m = double(real.count);
+  RowMatrix within_samples = kernel(samples, samples), within_real = kernel(real, real);
+  within_samples.diagonal().setZero();
+  within_real.diagonal().setZero();
+  const RowMatrix across = kernel(samples, real);
+  const double a = within_samples.sum(), b = within_real.sum(), c = across.sum();
+  const Eigen::VectorXd a_rows = within_samples.rowwise().sum(), b_rows = within_real.rowwise().sum();
+  const Eigen::VectorXd c_rows = across.rowwise().sum(), c_columns = across.colwise().sum();
+  KernelTerms terms;
+  for (int64_t i = 0; i < samples.count; ++i)
+    terms.without_sample.push_back((a - 2 * a_rows(i)) / ((n - 1) * (n - 2)) + b / (m * (m - 1)) -
+                                   2 * (c - c_rows(i)) / ((n - 1) * m));
+  for (int64_t j = 0; j < real.count; ++j)
+    terms.without_real.push_back(a / (n * (n - 1)) + (b - 2 * b_rows(j)) / ((m - 1) * (m - 2)) -
+                                 2 * (c - c_columns(j)) / (n * (m - 1)));
+  terms.value = a / (n * (n - 1)) + b / (m * (m - 1)) - 2 * c / (n * m);
+  return terms;
+}
+
 struct Gaussian {
   Eigen::VectorXd mean;
   Eigen::MatrixXd covariance;
@@ -83,24 +110,18 @@ std::vector<double> radii(const Rows& rows, int64_t k) {
 }  // namespace
 
 Measure kernel_distance(const Rows& samples, const Rows& real) {
-  check_sets(samples, real, kLeastRows);
-  const double n = double(samples.count), m = double(real.count);
-  RowMatrix within_samples = kernel(samples, samples), within_real = kernel(real, real);
-  within_samples.diagonal().setZero();
-  within_real.diagonal().setZero();
-  const RowMatrix across = kernel(samples, real);
-  const double a = within_samples.sum(), b = within_real.sum(), c = across.sum();
-  const Eigen::VectorXd a_rows = within_samples.rowwise().sum(), b_rows = within_real.rowwise().sum();
-  const Eigen::VectorXd c_rows = across.rowwise().sum(), c_columns = across.colwise().sum();
-  std::vector<double> without_sample, without_real;
-  for (int64_t i = 0; i < samples.count; ++i)
-    without_sample.push_back((a - 2 * a_rows(i)) / ((n - 1) * (n - 2)) + b / (m * (m - 1)) -
-                             2 * (c - c_rows(i)) / ((n - 1) * m));
-  for (int64_t j = 0; j < real.count; ++j)
-    without_real.push_back(a / (n * (n - 1)) + (b - 2 * b_rows(j)) / ((m - 1) * (m - 2)) -
-                           2 * (c - c_columns(j)) / (n * (m - 1)));
-  return {a / (n * (n - 1)) + b / (m * (m - 1)) - 2 * c / (n * m),
-          std::sqrt(jackknife_variance(without_sample) + jackknife_variance(without_real))};
+  const KernelTerms terms = kernel_terms(samples, real);
+  return {terms.value, std::sqrt(jackknife_variance(terms.without_sample) + jackknife_variance(terms.without_real))};
+}
+
+Measure kernel_difference(const Rows& a, const Rows& b, const Rows& real) {
+  const KernelTerms of_a = kernel_terms(a, real), of_b = kernel_terms(b, real);
+  std::vector<double> without_real;
+  for (size_t j = 0; j < of_a.without_real.size(); ++j)
+    without_real.push_back(of_a.without_real[j] - of_b.without_real[j]);
+  return {of_a.value - of_b.value,
+          std::sqrt(jackknife_variance(of_a.without_sample) + jackknife_variance(of_b.without_sample) +
+                    jackknife_variance(without_real))};
 }
 
 Measure frechet_distance(const Rows& samples, const Rows& real) {

@@ -18,6 +18,10 @@ struct Measure {
 // Throws Error(kBadInput) for fewer than 3 rows in either.
 Measure kernel_distance(const Rows& samples, const Rows& real);
 
+// kernel_distance(a, real) - kernel_distance(b, real). Both see the same real pictures, so the jackknife over these
+// leaves one out of both, and what they share cancels: narrower than the two intervals suggest.
+Measure kernel_difference(const Rows& a, const Rows& b, const Rows& real);
+
 // FID: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of means and covariances (n - 1) (Heusel et al. 2017,
 // arXiv:1706.08500). It shrinks as counts grow: compare at equal counts only. The error leaves out a tenth of either
 // set at a time (grouped jackknife). Throws Error(kBadInput) for fewer than 3 rows in either.

@@ -1,9 +1,9 @@
 #include "quality/evaluate/memorisation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/error.h"
-#include "quality/calibration.h"
 #include "quality/thresholds.h"
 #include "train/image.h"
 
@@ -16,6 +16,19 @@ std::vector<double> distances_of(const std::vector<Nearest>& pairs) {
   std::vector<double> out;
   for (const Nearest& pair : pairs) out.push_back(pair.distance);
   return out;
+}
+
+// P(a < b) of a draw of either list, ties half.
+Measure chance_nearer(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> of_a(a.size()), of_b(b.size());
+  for (size_t i = 0; i < a.size(); ++i)
+    for (size_t j = 0; j < b.size(); ++j) {
+      const double win = a[i] < b[j] ? 1 : a[i] == b[j] ? 0.5 : 0;
+      of_a[i] += win / double(b.size());
+      of_b[j] += win / double(a.size());
+    }
+  const Measure over_a = mean_of(of_a), over_b = mean_of(of_b);
+  return {over_a.value, std::hypot(over_a.error, over_b.error)};
 }
 
 }  // namespace
@@ -50,17 +63,10 @@ double copy_distance(const std::vector<Nearest>& held_out) {
 Memorisation memorisation(const std::vector<Nearest>& samples, const std::vector<Nearest>& held_out) {
   const double limit = copy_distance(held_out);
   Memorisation result;
-  std::vector<double> nearness;
-  std::vector<bool> is_sample;
-  for (const std::vector<Nearest>* set : {&samples, &held_out})
-    for (const Nearest& pair : *set) {
-      nearness.push_back(-pair.distance);
-      is_sample.push_back(set == &samples);
-    }
   for (const Nearest& pair : samples) result.copies += pair.distance < limit;
   result.median = quantile_of(distances_of(samples), 0.5);
   result.median_held_out = quantile_of(distances_of(held_out), 0.5);
-  result.closer = auroc(nearness, is_sample);
+  result.closer = chance_nearer(distances_of(samples), distances_of(held_out));
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "quality/evaluate/distribution.h"
 #include "quality/evaluate/rows.h"
 
 namespace echodiff {
@@ -35,7 +36,9 @@ struct Memorisation {
   int64_t copies = 0;          // samples nearer to a training picture than copy_distance
   double median = 0;           // of the samples' distances to their nearest training picture
   double median_held_out = 0;  // of held-out real pictures' distances
-  double closer = 0;           // the chance that a sample is nearer than a held-out real picture: 0.5 without copying
+  // The chance that a sample is nearer than a held-out real picture: 0.5 without copying. The error is DeLong's (1988):
+  // 0 where all samples are nearer than every held-out picture, or none is.
+  Measure closer;
 };
 Memorisation memorisation(const std::vector<Nearest>& samples, const std::vector<Nearest>& held_out);
 

@@ -29,6 +29,7 @@ struct Ruling {
 struct Moment {
   const std::vector<Score>& scores;  // oldest first
   int64_t index = 0;                 // which trajectory
+  int64_t mask = 0;                  // which of the job's conditions
   int64_t step = 0, steps = 0;       // the step just taken, 0-based, of so many; step == steps: finished
   int64_t calls_left = 0;            // network calls that finishing would still cost
   size_t resampled_at = 0;           // how many scores there were when its group was last resampled

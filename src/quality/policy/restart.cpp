@@ -11,7 +11,7 @@ double calibrated(const RestartLook& look, double score) {
   return Platt{look.slope, look.offset}.probability(logit_of(score));
 }
 
-Policy restart_policy(const RestartRule& rule) {
+Policy restart_policy(const RestartRule& rule, const std::vector<std::string>& masks) {
   check_input(!rule.looks.empty(), Fault::kUsage, "--rule: expected at least one look, found none");
   const auto find = [looks = rule.looks](int64_t step) -> const RestartLook* {
     for (const RestartLook& look : looks)
@@ -21,9 +21,15 @@ Policy restart_policy(const RestartRule& rule) {
   Policy policy;
   policy.name = "restart";
   policy.monitors = [find](int64_t step, int64_t) { return find(step) != nullptr; };
-  policy.decide = [find, lambda = rule.lambda](const Moment& moment) -> Ruling {
+  std::vector<double> prices;  // of each mask
+  for (const std::string& file : masks) {
+    const auto own = rule.lambda_of_mask.find(file);
+    prices.push_back(own == rule.lambda_of_mask.end() ? rule.lambda : own->second);
+  }
+  policy.decide = [find, prices, lambda = rule.lambda](const Moment& moment) -> Ruling {
     const double v = calibrated(*find(moment.step), moment.scores.back().value);
-    if (v >= lambda * double(moment.calls_left)) return {};
+    const double price = prices.empty() ? lambda : prices.at(size_t(moment.mask));
+    if (v >= price * double(moment.calls_left)) return {};
     return {Verdict::kDiscard, "restart", {}};
   };
   return policy;
@@ -49,6 +55,17 @@ RestartRule read_restart_rule(const std::string& path) {
                 rule.steps - 1, ", found ", step);
   }
   check_input(!rule.looks.empty(), Fault::kBadInput, path, ": looks: expected at least one, found none");
+  if (fields.has("masks")) {
+    for (JsonFields& mask : fields.objects("masks")) {
+      const std::string file = mask.text("file");
+      const double price = mask.number("lambda");
+      check_input(price >= 0, Fault::kBadInput, path, ": masks: ", file, ": expected a lambda of 0 or more, found ",
+                  price);
+      check_input(rule.lambda_of_mask.emplace(file, price).second, Fault::kBadInput, path, ": masks: ", file,
+                  ": named twice");
+      mask.done();
+    }
+  }
   JsonFields fit = fields.object("fit");
   rule.fit.trajectories = fit.count("trajectories");
   rule.fit.masks = fit.count("masks");
@@ -77,6 +94,7 @@ void write_restart_rule(const std::string& path, const RestartRule& rule) {
   json["looks"] = nlohmann::ordered_json::array();
   for (const RestartLook& look : rule.looks)
     json["looks"].push_back({{"step", look.step}, {"offset", look.offset}, {"slope", look.slope}});
+  for (const auto& [file, lambda] : rule.lambda_of_mask) json["masks"].push_back({{"file", file}, {"lambda", lambda}});
   write_file_atomic(path, json.dump(1) + "\n");
 }
 

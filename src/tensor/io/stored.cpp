@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -54,6 +55,18 @@ uint16_t to_half(float value) {
 
 float from_bfloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
 uint16_t to_bfloat(float value) { return uint16_t(std::bit_cast<uint32_t>(value) >> 16); }
+
+float nearest_half(float value) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  const float unit = std::ldexp(1.0F, std::max(std::ilogb(value), -14) - 10);  // between neighbouring halves
+  return std::nearbyint(value / unit) * unit;
+}
+
+float nearest_bfloat(float value) {
+  if (!std::isfinite(value)) return value;
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000U);
+}
 
 template <class T>
 bool same_bits(T a, T b) {
@@ -261,6 +274,20 @@ Tensor ViewReader::finish(const std::string& where) {
                 where, " holds a uint64 above 2^63 - 1, which has no i64; convert it first");
   }
   return tensor_;
+}
+
+Tensor nearest_stored(const Tensor& tensor, StoredType type, const std::string& where) {
+  check(type == StoredType::f16 || type == StoredType::bf16, "nearest_stored: ", torch_name(type), " is no half");
+  constexpr float kLargestHalf = 65504;
+  Tensor rounded = empty_like(tensor);
+  const float* from = tensor.data<float>();
+  float* to = rounded.mutable_data<float>();
+  for (int64_t i = 0; i < tensor.count(); ++i) {
+    to[i] = type == StoredType::f16 ? nearest_half(from[i]) : nearest_bfloat(from[i]);
+    check_input(type != StoredType::f16 || std::abs(to[i]) <= kLargestHalf, Fault::kBadInput, where, ": holds ",
+                from[i], ", beyond the range of float16; use bf16");
+  }
+  return rounded;
 }
 
 void append_stored(const Tensor& tensor, StoredType type, std::string* out) {

@@ -70,6 +70,10 @@ class ViewReader {
   int64_t remaining_ = 0;
 };
 
+// An f32 tensor with each element at the nearest value that f16 or bf16 holds, ties to even. Throws Error(kBadInput),
+// starting with `where`, for one beyond f16's range.
+Tensor nearest_stored(const Tensor& tensor, StoredType type, const std::string& where);
+
 // Appends the elements, row-major, as `type`. Throws Error(kInternal) for a value that `type` does not hold exactly.
 void append_stored(const Tensor& tensor, StoredType type, std::string* out);
 

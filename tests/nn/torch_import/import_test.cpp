@@ -13,6 +13,7 @@
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
 #include "tests/nn/network_checks.h"
+#include "tests/scratch_folder.h"
 #include "tests/shared.h"
 
 namespace echodiff {
@@ -169,17 +170,11 @@ TEST_F(ImportGolden, TrainerCheckpointHasAllItsParts) {
 // A file of ours under PyTorch's names, gone when the test ends.
 class TemporaryWeights {
  public:
-  explicit TemporaryWeights(const std::vector<NamedTensor>& tensors)
-      : path_(fs::temp_directory_path() /
-              concat_message("echodiff_import_", ::testing::UnitTest::GetInstance()->current_test_info()->name(),
-                             ".safetensors")) {
-    write_safetensors(path_, tensors, {});
-  }
-  ~TemporaryWeights() { fs::remove(path_); }
-  const std::string& path() const { return path_; }
+  explicit TemporaryWeights(const std::vector<NamedTensor>& tensors) { write_safetensors(path(), tensors, {}); }
+  std::string path() const { return folder_.at("weights.safetensors"); }
 
  private:
-  std::string path_;
+  ScratchFolder folder_;
 };
 
 DenoiserOptions guided_options() {

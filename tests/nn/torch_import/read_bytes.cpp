@@ -1,25 +1,22 @@
 #include "tests/nn/torch_import/read_bytes.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
 
 class TestFile {
  public:
-  explicit TestFile(std::string_view bytes)
-      : path_(::testing::TempDir() + "echodiff_weights_" + std::to_string(::getpid())) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~TestFile() { std::filesystem::remove(path_); }
-  const std::string& path() const { return path_; }
+  explicit TestFile(std::string_view bytes) { std::ofstream(path(), std::ios::binary) << bytes; }
+  std::string path() const { return folder_.at("weights"); }
 
  private:
-  std::string path_;
+  ScratchFolder folder_;
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "nn/torch_import/weights_file.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -11,6 +10,7 @@
 #include "tensor/io/safetensors.h"
 #include "tests/nn/torch_import/read_bytes.h"
 #include "tests/nn/torch_import/torch_files.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -250,14 +250,10 @@ TEST(WeightsKinds, ToldByContent) {
 class Sharded : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("echodiff_sharded_" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     write_safetensors(at("one.safetensors"), {{"a", full({2}, 1)}, {"b", full({1}, 2)}}, {});
     write_safetensors(at("two.safetensors"), {{"c", full({3}, 3)}}, {});
   }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
   std::string index(const std::string& text) const {
     write_file_atomic(at("model.safetensors.index.json"), text);
     return at("model.safetensors.index.json");
@@ -271,7 +267,7 @@ class Sharded : public ::testing::Test {
     return "";
   }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 TEST_F(Sharded, FromIndexOrFolder) {

@@ -60,6 +60,28 @@ TEST(KernelDistance, IntervalHoldsTheTruthNearlyAlways) {
   EXPECT_LE(held, 200);
 }
 
+TEST(KernelDifference, IsOfTheTwoAndNarrowerForWhatTheyShare) {
+  const Rows a = normal_rows(150, 3, 1), b = normal_rows(150, 3, 2, 0.3), real = normal_rows(20, 3, 3, 0.1, 3);
+  const Measure difference = kernel_difference(a, b, real), of_a = kernel_distance(a, real),
+                of_b = kernel_distance(b, real);
+  EXPECT_NEAR(difference.value, of_a.value - of_b.value, 1e-9);
+  EXPECT_LT(difference.error, 0.7 * std::hypot(of_a.error, of_b.error));  // few real rows: most of either's error
+  EXPECT_NEAR(kernel_difference(b, a, real).value, -difference.value, 1e-9);
+}
+
+TEST(KernelDifference, IntervalHoldsTheTruthNearlyAlways) {
+  // N(0,1) and N(1,1) against N(1,1), one feature: 22 (as above) less 0.
+  int64_t held = 0;
+  for (uint64_t i = 0; i < 200; ++i) {
+    const Rows real = normal_rows(100, 1, 2902 + 3 * i, 1);
+    const Measure measure =
+        kernel_difference(normal_rows(100, 1, 2900 + 3 * i), normal_rows(100, 1, 2901 + 3 * i, 1), real);
+    held += std::abs(measure.value - 22) < 1.96 * measure.error;
+  }
+  EXPECT_GE(held, 176);
+  EXPECT_LE(held, 200);
+}
+
 TEST(FrechetDistance, OneFeatureIsClosedForm) {
   // (m1 - m2)^2 + (s1 - s2)^2. Means 2 and 5, variances (n - 1) of {0, 2, 4}: 4; of {4, 5, 6}: 1.
   EXPECT_NEAR(frechet_distance({3, 1, {0, 2, 4}}, {3, 1, {4, 5, 6}}).value, 9 + 1, 1e-9);

@@ -61,14 +61,16 @@ TEST(Memorisation, CopiesAreFoundWithTheirOriginals) {
   EXPECT_EQ(pairs[8].index, 3);
   const Memorisation result = memorisation(pairs, held_out);
   EXPECT_EQ(result.copies, 3);
-  EXPECT_GT(result.closer, 0.5);
+  EXPECT_GT(result.closer.value, 0.5);
   EXPECT_NEAR(result.median, result.median_held_out, 0.05);
 }
 
 TEST(Memorisation, NearnessByHand) {
   // Held out at 1, 2, 3; samples at 0.5 and 2.5: of the six comparisons the samples are nearer in 3 + 1.
   const Memorisation result = memorisation({{0, 0.5}, {0, 2.5}}, {{0, 1}, {0, 2}, {0, 3}});
-  EXPECT_NEAR(result.closer, 4 / 6.0, 1e-12);
+  EXPECT_NEAR(result.closer.value, 4 / 6.0, 1e-12);
+  // A sample wins 3/3 and 1/3: variance 2/9 over 2; against 1, 2, 3 they win 1/2, 1/2, 2/2: variance 1/12 over 3.
+  EXPECT_NEAR(result.closer.error, std::sqrt(2 / 9.0 / 2 + 1 / 12.0 / 3), 1e-12);
   EXPECT_NEAR(copy_distance({{0, 1}, {0, 2}, {0, 3}}), 1.02, 1e-12);
   EXPECT_EQ(result.copies, 1);
   EXPECT_EQ(result.median, 1.5);

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 
 #include "kernels/error.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -17,15 +17,10 @@ namespace fs = std::filesystem;
 
 class FileTest : public ::testing::Test {
  protected:
-  FileTest() : folder_(fs::temp_directory_path() / ("echodiff_file_" + std::to_string(::getpid()))) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~FileTest() override { fs::remove_all(folder_); }
-  std::string at(const std::string& name) const { return (folder_ / name).string(); }
-  int64_t entries() const { return std::distance(fs::directory_iterator(folder_), fs::directory_iterator()); }
+  std::string at(const std::string& name) const { return folder_.at(name); }
+  int64_t entries() const { return std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()); }
 
-  fs::path folder_;
+  ScratchFolder folder_;
 };
 
 template <class Work>

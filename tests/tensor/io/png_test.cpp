@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 #include <png.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cstring>
@@ -14,6 +13,7 @@
 #include "kernels/error.h"
 #include "kernels/philox.h"
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 
 namespace echodiff {
 namespace {
@@ -97,9 +97,6 @@ std::optional<GrayImage> libpng_decode(const std::string& bytes) {
 
 class PngTest : public ::testing::Test {
  protected:
-  PngTest() : path_((fs::temp_directory_path() / ("echodiff_png_" + std::to_string(::getpid()) + ".png")).string()) {}
-  ~PngTest() override { fs::remove(path_); }
-
   GrayImage read(const std::string& bytes) const { return decode_png(bytes, path_); }
   // The message of the error, which must name the file in one line and be the input's fault.
   std::string refusal(const std::string& bytes) const {
@@ -116,7 +113,8 @@ class PngTest : public ::testing::Test {
     return "";
   }
 
-  std::string path_;
+  ScratchFolder folder_;
+  std::string path_ = folder_.at("picture.png");
 };
 
 GrayImage noise_picture(int64_t width, int64_t height, uint64_t seed) {

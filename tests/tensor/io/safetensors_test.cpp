@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tensor/io/file.h"
+#include "tests/scratch_folder.h"
 #include "tests/shared.h"
 
 namespace echodiff {
@@ -179,10 +180,10 @@ TEST(Safetensors, MissingTensorAndFile) {
 }
 
 TEST(Safetensors, WriteThenRead) {
-  const std::string path = ::testing::TempDir() + "echodiff_safetensors_test.safetensors";
+  const ScratchFolder folder;
+  const std::string path = folder.at("examples.safetensors");
   write_safetensors(path, examples(), {{"a", "b"}});
   expect_same({.tensors = examples(), .stored_types = {}, .metadata = {}, .path = {}}, read_safetensors(path));
-  std::filesystem::remove(path);
 }
 
 class HostileSafetensors : public SharedTest {};

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -29,6 +30,33 @@ std::vector<float> counting(int64_t count) {
   std::vector<float> values;
   for (int64_t i = 0; i < count; ++i) values.push_back(float(i) + 0.5F);
   return values;
+}
+
+TEST(Stored, NearestHalfRoundsTiesToEven) {
+  const auto nearest = [](StoredType type, double value) { return nearest_stored(full({1}, value), type, "w").item(); };
+  const double above_one = 1 + 0x1p-10;  // the half after 1
+  EXPECT_EQ(nearest(StoredType::f16, 1 + 0x1p-12), 1);
+  EXPECT_EQ(nearest(StoredType::f16, 1 + 0x1p-11), 1);  // a tie: 1 is even
+  EXPECT_EQ(nearest(StoredType::f16, 1 + 0x1p-11 + 0x1p-20), above_one);
+  EXPECT_EQ(nearest(StoredType::f16, above_one + 0x1p-11), 1 + 0x1p-9);
+  EXPECT_EQ(nearest(StoredType::f16, 0.6 * 0x1p-24), 0x1p-24);  // subnormal
+  EXPECT_EQ(nearest(StoredType::f16, -0.4 * 0x1p-24), 0);
+  EXPECT_EQ(nearest(StoredType::f16, 65519), 65504);
+  EXPECT_THROW(nearest(StoredType::f16, 65520), Error);
+  EXPECT_EQ(nearest(StoredType::bf16, 1 + 0x1p-8), 1);
+  EXPECT_EQ(nearest(StoredType::bf16, 1 + 0x1p-7 + 0x1p-8), 1 + 0x1p-6);
+  EXPECT_EQ(nearest(StoredType::bf16, 65520), 65536);
+  // What comes out can be stored, and rounds to itself.
+  Tensor values = empty({1000});
+  for (int64_t i = 0; i < 1000; ++i)
+    values.mutable_data<float>()[i] = std::ldexp(float(i - 500) / 77, int(i % 40) - 30);
+  for (const StoredType type : {StoredType::f16, StoredType::bf16}) {
+    const Tensor rounded = nearest_stored(values, type, "w");
+    std::string bytes;
+    append_stored(rounded, type, &bytes);
+    EXPECT_EQ(bytes.size(), 2000U);
+    EXPECT_EQ(nearest_stored(rounded, type, "w").to_vector(), rounded.to_vector());
+  }
 }
 
 TEST(Stored, ViewsWhateverTheBlocks) {
