@@ -200,8 +200,21 @@ use() {
       --flip --seed "$use_seed" "${more[@]}"
   done; done
 }
+evaluate() {  # each policy's seeds as one run, beside held-out real pictures; the first is what the others are compared with
+  local groups=() group policy live_seed
+  for policy in $live_policies; do
+    group=
+    for live_seed in $live_seeds; do group+=,$out/live/$policy-$live_seed; done
+    groups+=("${group#,}")
+  done
+  mkdir -p "$out/evaluation"
+  "$bin/dlabel" evaluate "${common[@]}" --samples "${groups[@]}" --data "$data" --masks "$out/masks" --features "$out/scorer" \
+    --segmenter "$out/segmenter" --judge "$out/second" --tau 0.5 --image-size "$size" --out "$out/evaluation/evaluation.json"
+}
 report() {
-  "$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "$out"/sweep/*/ "$out"/simulated/*/ "$out"/live/*/ --data "$data" \
+  local value=()
+  [ "$value_steps" = 0 ] || value=("$out/value")
+  "$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "${value[@]}" "$out"/simulated/*/ "$out"/live/*/ "$out/evaluation" --data "$data" \
     --thresholds "$out/thresholds.json" --out "$out/report.html"
 }
 
@@ -234,5 +247,6 @@ stage tune tune
 stage simulate simulate
 stage live live
 [ "$use_count" = 0 ] || stage use use
+stage evaluate evaluate
 stage report report
 printf 'done: %s/report.html\n' "$out" >&2
