@@ -24,7 +24,7 @@ thumbnails=3                      # predicted pictures kept of each; of those th
 value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
 policies="posthoc screen probe halving restart best-of-n random"  # tuned and simulated
-live_policies="posthoc screen probe halving restart"
+live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc-cheapest: on the cheapest sampler of the sweep
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
 segmenter_steps=1500 attack_count=50
@@ -125,7 +125,7 @@ sampler_of() {  # a line of the sweep -> dsample's flags
   echo "--sampler ddim --sample-steps $steps --eta $eta"
 }
 few=() # flags of the cheapest sampler without fresh noise, which the policies run on
-honest=() # and of the cheapest of all, which posthoc runs on
+honest=() # and of the cheapest of all, for posthoc
 record_chains() {  # MASKS SEED THUMBNAILS dsample's arguments
   "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
     --thumbnails "$3" "${@:4}"
@@ -176,11 +176,11 @@ simulate() {
 live() {  # an equal quota of every mask
   local policy live_seed sampler
   for live_seed in $live_seeds; do for policy in $live_policies; do
-    sampler=("${few[@]}"); [ "$policy" != posthoc ] || sampler=("${honest[@]}")
+    sampler=("${few[@]}"); [ "$policy" != posthoc-cheapest ] || sampler=("${honest[@]}")
     # shellcheck disable=SC2046
     sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
-      --thresholds "$out/thresholds.json" --tau 0.95 --policy "$policy" $(cat "$out/settings/$policy")
+      --thresholds "$out/thresholds.json" --tau 0.95 --policy "${policy%-cheapest}" $(cat "$out/settings/${policy%-cheapest}")
   done; done
 }
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
