@@ -52,26 +52,34 @@ std::string key_of(const SamplingRun& run) {
   return key;
 }
 
-// The runs' policy, and of eta, guidance, tau and what is scored the ones that tell it from others of the same policy.
+// The run's policy, and as few of its settings as tell it from other experiments with the same policy.
 std::string name_of(const SamplingRun& run, const RunSet& runs) {
   std::string name = policy_text(run);
-  const auto differs = [&](auto member) {
-    return std::any_of(runs.sampling.begin(), runs.sampling.end(), [&](const SamplingRun& other) {
-      const bool both_absent = other.*member != other.*member && run.*member != run.*member;  // NaN
-      return policy_text(other) == policy_text(run) && !both_absent && other.*member != run.*member;
+  std::vector<const SamplingRun*> alike;  // other experiments that the name so far fits too
+  for (const SamplingRun& other : runs.sampling)
+    if (policy_text(other) == name && key_of(other) != key_of(run)) alike.push_back(&other);
+  const auto tell = [&](const std::string& words, auto same) {
+    if (std::erase_if(alike, [&](const SamplingRun* other) { return !same(*other); }) > 0) name += ", " + words;
+  };
+  const auto tell_number = [&](const std::string& symbol, double SamplingRun::*member) {
+    tell(symbol + " " + compact(run.*member), [&](const SamplingRun& other) {
+      return other.*member == run.*member || (std::isnan(other.*member) && std::isnan(run.*member));
     });
   };
-  if (differs(&SamplingRun::eta)) name += ", η " + compact(run.eta);
-  if (differs(&SamplingRun::guidance)) name += ", guidance " + compact(run.guidance);
-  if (differs(&SamplingRun::tau)) name += ", τ " + compact(run.tau);
-  if (differs(&SamplingRun::score_on)) name += run.score_on == "xt" ? ", on x_t" : ", on " + run.score_on;
-  for (const auto& [key, value] : settings_of(run)) {
-    const bool tells = std::any_of(runs.sampling.begin(), runs.sampling.end(), [&](const SamplingRun& other) {
+  tell_number("η", &SamplingRun::eta);
+  tell_number("guidance", &SamplingRun::guidance);
+  tell_number("τ", &SamplingRun::tau);
+  tell(run.score_on == "xt" ? "on x_t" : "on " + run.score_on,
+       [&](const SamplingRun& other) { return other.score_on == run.score_on; });
+  const std::map<std::string, std::string> settings = settings_of(run);
+  const auto tell_setting = [&](const std::string& key, const std::string& value) {
+    tell(key + " " + std::filesystem::path(value).filename().string(), [&](const SamplingRun& other) {
       const std::map<std::string, std::string>::const_iterator theirs = other.config.find(key);
-      return policy_text(other) == policy_text(run) && (theirs == other.config.end() || theirs->second != value);
+      return theirs != other.config.end() && theirs->second == value;
     });
-    if (tells) name += ", " + key + " " + std::filesystem::path(value).filename().string();
-  }
+  };
+  if (settings.count("simulate") != 0) tell_setting("simulate", settings.at("simulate"));
+  for (const auto& [key, value] : settings) tell_setting(key, value);
   return name;
 }
 

@@ -34,7 +34,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-
 th, td { text-align: right; padding: 6px 0 6px 20px; border-bottom: 1px solid var(--line); vertical-align: baseline; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 11em; }
 th { font-weight: 600; color: var(--soft); font-size: .84rem; line-height: 1.35; vertical-align: bottom; }
-td { white-space: nowrap; }
+td { white-space: nowrap; } td:first-child small, .wide td small { white-space: normal; }
 td small { display: block; color: var(--soft); font-size: .87em; line-height: 1.3; }
 .wide { width: min(100vw - 48px, 1560px); margin-left: calc(50% - min(50vw - 24px, 780px)); }
 .wide table { font-size: .84rem; } .wide th, .wide td { padding-left: 14px; } .wide th:first-child, .wide td:first-child { padding-left: 0; }
@@ -92,10 +92,10 @@ svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-wid
   nav { display: none; } section { margin-top: 26px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; } h3 { margin-top: 18px; }
   h2, h3, .legend { break-after: avoid; } figure, tr, .missing, .cell { break-inside: avoid; } thead { display: table-header-group; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; } th { font-size: 8pt; } td { white-space: normal; }
-  td small { white-space: nowrap; } td:first-child small { white-space: normal; } .note, figcaption { font-size: 9pt; }
+  td small { white-space: nowrap; } .note, figcaption { font-size: 9pt; }
   th, td { padding: 4px 0 4px 10px; } th:first-child, td:first-child { min-width: 7em; } figure { margin: 12px 0 18px; }
   #table { page: across; } .wide { width: auto; margin-left: 0; } .wide table { font-size: 7pt; } .wide th { font-size: 6.5pt; } .wide th, .wide td { padding: 3px 0 3px 5px; }
-  .wide td:first-child { min-width: 9em; } .wide td small { white-space: normal; }
+  .wide td:first-child { min-width: 9em; }
 }
 )css";
 
