@@ -3,27 +3,13 @@
 #include "kernels/linear_attention.h"
 
 #include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/combine_rows.h"
 #include "kernels/cuda/key_gradient.h"
 
 namespace echodiff::cuda {
 
 constexpr int kKeyColumns = 32,
               kKeyRows = int(kBlockThreads) / kKeyColumns;  // threads of a block over (channels, keys)
-
-// What its rows of threads found for a column, for all of them; combine(a, b) joins two.
-template <class Combine>
-__device__ float combine_rows(float v, const Combine& combine) {
-  float* shared = dynamic_shared<float>();  // (kKeyRows, kKeyColumns)
-  const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
-  __syncthreads();  // what an earlier call left has been read
-  shared[at] = v;
-  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.y < half) shared[at] = combine(shared[at], shared[at + half * blockDim.x]);
-  }
-  __syncthreads();
-  return shared[threadIdx.x];
-}
 
 // largest and total, then ks = exp(k - largest) / total; a block owns kKeyColumns channels of one (batch, head).
 template <class T>
@@ -36,11 +22,11 @@ __global__ void key_softmax_kernel(AttentionGeometry geo, int64_t tiles, Attenti
   if (inside)
     for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
       most = fmaxf(most, load(key_at(geo, in, 0, b, h, j) + c));
-  most = combine_rows(most, [](float p, float q) { return fmaxf(p, q); });
+  most = combine_rows(most, Larger{});
   if (inside)
     for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
       sum += expf(load(key_at(geo, in, 0, b, h, j) + c) - most);
-  sum = combine_rows(sum, [](float p, float q) { return p + q; });
+  sum = combine_rows(sum, Plus{});
   if (!inside) return;
   for (int64_t j = threadIdx.y; j < geo.keys(); j += blockDim.y)
     ks[((b * geo.keys() + j) * geo.heads + h) * geo.d + c] = expf(load(key_at(geo, in, 0, b, h, j) + c) - most) / sum;

@@ -1,52 +1,31 @@
 #include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/combine_rows.h"
 #include "kernels/softmax.h"
 
 namespace echodiff::cuda {
 
-// A block owns a tile of neighbouring columns along `inner`; its rows of threads share K. combine() joins what the rows
-// of threads found for a column.
-template <class T>
+// A block owns a tile of neighbouring columns along `inner`; its rows of threads share K.
 struct SoftmaxTile {
-  float* shared;  // (blockDim.y, blockDim.x)
   int64_t first;  // offset of k = 0 in this thread's column
   bool inside;
-  __device__ explicit SoftmaxTile(const SoftmaxGeometry& geo) : shared(dynamic_shared<float>()) {
+  __device__ explicit SoftmaxTile(const SoftmaxGeometry& geo) {
     const int64_t tiles = (geo.inner + blockDim.x - 1) / blockDim.x;
     const int64_t column = int64_t(blockIdx.x) % tiles * blockDim.x + threadIdx.x;
     inside = column < geo.inner;
     first = int64_t(blockIdx.x) / tiles * geo.K * geo.inner + column;
   }
-  template <class Combine>
-  __device__ float combined(float v, Combine combine) const {
-    const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
-    __syncthreads();  // what an earlier call left has been read
-    shared[at] = v;
-    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (threadIdx.y < half) shared[at] = combine(shared[at], shared[at + half * blockDim.x]);
-    }
-    __syncthreads();
-    return shared[threadIdx.x];
-  }
-};
-
-struct Larger {
-  __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
-};
-struct Plus {
-  __device__ float operator()(float a, float b) const { return a + b; }
 };
 
 template <class T>
 __global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
-  const SoftmaxTile<T> tile(geo);
+  const SoftmaxTile tile(geo);
   float most = -INFINITY, sum = 0;
   if (tile.inside)
     for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) most = fmaxf(most, load(x + tile.first + k * geo.inner));
-  most = tile.combined(most, Larger{});
+  most = combine_rows(most, Larger{});
   if (tile.inside)
     for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) sum += expf(load(x + tile.first + k * geo.inner) - most);
-  sum = tile.combined(sum, Plus{});
+  sum = combine_rows(sum, Plus{});
   if (tile.inside)
     for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
       const int64_t at = tile.first + k * geo.inner;
@@ -57,14 +36,14 @@ __global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
 // dx may be dy.
 template <class T>
 __global__ void softmax_backward_kernel(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
-  const SoftmaxTile<T> tile(geo);
+  const SoftmaxTile tile(geo);
   float dot = 0;
   if (tile.inside)
     for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
       const int64_t at = tile.first + k * geo.inner;
       dot += load(y + at) * load(dy + at);
     }
-  dot = tile.combined(dot, Plus{});
+  dot = combine_rows(dot, Plus{});
   if (tile.inside)
     for (int64_t k = threadIdx.y; k < geo.K; k += blockDim.y) {
       const int64_t at = tile.first + k * geo.inner;
