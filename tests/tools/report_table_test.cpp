@@ -1,0 +1,134 @@
+// dreport's table policy by policy, evaluations in it, and what judges know over t.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/report_folder.h"
+
+namespace echodiff {
+namespace {
+
+nlohmann::json row_of(const nlohmann::json& report, const std::string& name) {
+  for (const nlohmann::json& row : report["table"])
+    if (row["name"] == name) return row;
+  return {};
+}
+
+TEST_F(ReportTest, OneTablePolicyByPolicy) {
+  make_everything();
+  const Outcome outcome = dreport(kAllRuns);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["table"].size(), 4u);
+  const nlohmann::json guided = row_of(report, "paper, ddim, 10 steps"), plain = row_of(report, "plain"),
+                       unguided = row_of(report, "no judge, ddim, 10 steps"), real = row_of(report, "real pictures");
+  EXPECT_EQ(guided["unet_calls_per_accepted"]["value"], 12);  // 24 calls for two equal pictures
+  EXPECT_EQ(guided["unet_calls_per_distinct"]["value"], 24);
+  EXPECT_EQ(guided["seconds_per_accepted"]["value"], 3);
+  EXPECT_EQ(guided["seconds_per_distinct"]["value"], 6);
+  EXPECT_EQ(guided["masks_reached"]["k"], 1);
+  EXPECT_EQ(guided["kid"]["value"], 2);
+  EXPECT_EQ(guided["judged_good"]["k"], 3);
+  EXPECT_NEAR(guided["judged_good"]["low"].get<double>(), 0.300642, 1e-5);  // Wilson's, of 3 of 4
+  EXPECT_FALSE(guided.contains("kid_minus_first"));
+  EXPECT_FALSE(guided.contains("dice"));
+  EXPECT_EQ(plain["kid_minus_first"]["value"], 1);
+  EXPECT_FALSE(plain.contains("unet_calls_per_accepted"));
+  EXPECT_EQ(unguided["unet_calls_per_accepted"]["value"], 10);
+  EXPECT_FALSE(unguided.contains("kid"));
+  EXPECT_EQ(real["kid"]["value"], 0.5);
+  EXPECT_EQ(real["dice"]["value"], 0.9);
+  EXPECT_FALSE(real.contains("copies"));
+
+  const std::string html = read_file(at("report.html"));
+  const std::string table = html.substr(html.find("<section id=\"table\">"), 9000);
+  EXPECT_NE(table.find("38 to 62 % of its"), std::string::npos) << table;  // 0.75 and 1.25 of a KID of 2
+  EXPECT_NE(table.find("<td>–</td>"), std::string::npos);
+  EXPECT_EQ(report["memorisation"].at(0)["distances"], nlohmann::json({0.125}));
+  const std::string pairs = html.substr(html.find("<section id=\"memorisation\">"), 4000);
+  EXPECT_NE(pairs.find("class=\"no\">copy"), std::string::npos);
+}
+
+TEST_F(ReportTest, WhatIsNotMeasuredHasNoColumn) {
+  make_everything();
+  ASSERT_EQ(dreport("--runs guided --thresholds thresholds.json --out report.html").code, 0);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  EXPECT_EQ(html.find("<th scope=\"col\">KID"), std::string::npos);
+  EXPECT_NE(html.find("No evaluation.json says"), std::string::npos);
+  EXPECT_NE(html.find("No judge was measured by t."), std::string::npos);
+}
+
+TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
+  make_everything();
+  make_guided("second");
+  ASSERT_EQ(dreport("--runs guided second measured --data data --thresholds thresholds.json --out report.html").code,
+            0);
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  EXPECT_EQ(row_of(report, "paper, ddim, 10 steps")["kid"]["value"], 2);
+  EXPECT_NE(read_file(at("report.html")).find("4 pictures measured of 1 of the 2 runs"), std::string::npos);
+}
+
+TEST_F(ReportTest, RunsThatDifferInMoreThanTheSeedAreApart) {
+  make_everything();
+  make_guided("second");
+  write("guided/config.toml", "seed = 1\nmodel = \"models/a\"\naccept-per-mask = 5\n");
+  write("second/config.toml", "seed = 2\nmodel = \"models/a\"\n");
+  ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
+  nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["comparison"].size(), 2u);
+  EXPECT_EQ(report["comparison"][0]["policy"], "paper, ddim, 10 steps, accept-per-mask 5");
+  write("second/config.toml", "seed = 2\nmodel = \"models/a\"\naccept-per-mask = 5\ncount = 7\n");
+  ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
+  report = nlohmann::json::parse(read_file(at("report.json")));
+  ASSERT_EQ(report["comparison"].size(), 1u);
+  EXPECT_EQ(report["comparison"][0]["policy"], "paper, ddim, 10 steps");
+}
+
+TEST_F(ReportTest, JudgesOverTBesideTheirCeiling) {
+  make_everything();
+  make_ceiling("ddim.json");
+  const Outcome outcome = dreport(std::string(kAllRuns) + " --ceiling ddim.json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& judge = report["auroc_over_t"].at(0);
+  EXPECT_EQ(judge["judge"], "value");
+  ASSERT_EQ(judge["rows"].size(), 3u);
+  EXPECT_EQ(judge["rows"][0]["all"]["high"], 0.7);
+  EXPECT_EQ(judge["rows"][2]["t"], -1);
+  EXPECT_EQ(judge["rows"][2]["within_masks"]["low"], 0.8);
+  EXPECT_TRUE(judge["rows"][1]["within_masks"]["value"].is_null());
+  EXPECT_EQ(judge["calibration"].at(0)["ece"], 0.04);
+  EXPECT_EQ(report["ceilings"].at(0)["looks"].at(0)["upper"], 0.8);
+  const std::string html = read_file(at("report.html"));
+  expect_balanced(html);
+  expect_self_contained(html);
+  EXPECT_NE(html.find("ddim, upper bound (10 steps)"), std::string::npos);
+  EXPECT_NE(html.find("t 50–99, 11 pictures"), std::string::npos);
+  EXPECT_EQ(dreport(std::string(kAllRuns) + " --ceiling nowhere.json").code, 66);
+}
+
+TEST_F(ReportTest, EveryJudgeOfARecordingIsMeasuredOverT) {
+  make_recording("rec");
+  const Outcome outcome = dreport("--runs rec --out report.html");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  const nlohmann::json& judge = report["auroc_over_t"].at(0);
+  EXPECT_EQ(judge["judge"], "clean");
+  ASSERT_EQ(judge["rows"].size(), 4u);
+  const std::vector<std::pair<int, double>> expected = {{100, 0.5}, {99, 0.5}, {49, 1}, {-1, 1}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(judge["rows"][i]["t"], expected[i].first);
+    EXPECT_EQ(judge["rows"][i]["all"]["value"], expected[i].second);
+    EXPECT_EQ(judge["rows"][i]["within_masks"]["value"], expected[i].second);
+    EXPECT_EQ(judge["rows"][i]["good"], 4);
+  }
+  const nlohmann::json& spans = judge["calibration"];
+  ASSERT_EQ(spans.size(), 3u);  // t 40..59, 80..99, finished
+  EXPECT_EQ(spans[0]["t_low"], 40);
+  EXPECT_EQ(spans[1]["frames"], 8);  // x_T is none of them
+  EXPECT_NEAR(spans[2]["ece"].get<double>(), 0.05, 1e-6);
+  expect_balanced(read_file(at("report.html")));
+}
+
+}  // namespace
+}  // namespace echodiff
