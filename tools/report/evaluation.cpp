@@ -48,6 +48,13 @@ void read_part(const JsonNode& json, EvaluatedPart& part) {
 
 }  // namespace
 
+std::string name_of(const EvaluatedRun& run) {
+  std::string name;
+  for (const std::string& folder : run.folders)
+    name += (name.empty() ? "" : ", ") + fs::path(folder).filename().string();
+  return name;
+}
+
 Evaluation read_evaluation(const std::string& path) {
   const JsonNode json = read_json(path);
   check_input(json.text("kind") == "evaluation", Fault::kBadInput, path, ": key \"kind\": expected evaluation, found ",

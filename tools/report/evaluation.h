@@ -34,6 +34,7 @@ struct EvaluatedRun : EvaluatedPart {
   MaskAgreement agreement;
   std::vector<MemorisedPair> pairs;
 };
+std::string name_of(const EvaluatedRun& run);  // its folders: "probe-101, probe-102"
 
 struct Evaluation {
   std::string path, features, judge, data;  // the file; runs as they were named, judge may be empty; openable folder

@@ -12,13 +12,6 @@ namespace {
 
 constexpr size_t kPairsShown = 6;
 
-std::string name_of(const EvaluatedRun& run) {
-  std::string name;
-  for (const std::string& folder : run.folders)
-    name += (name.empty() ? "" : ", ") + fs::path(folder).filename().string();
-  return name;
-}
-
 // Pictures that aren't there any more are left out.
 std::string pair_cell(const MemorisedPair& pair, const Evaluation& evaluation) {
   const std::string training = (fs::path(evaluation.data) / "images" / pair.training).string();

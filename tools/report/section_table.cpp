@@ -69,8 +69,7 @@ std::vector<Row> rows_of(const Material& material) {
                                            [&](const PolicyResult& policy) { return shared_runs(policy, run) > 0; });
       if (of_a_policy) continue;
       Row& row = rows.emplace_back();
-      for (const std::string& folder : run.folders)
-        row.name += (row.name.empty() ? "" : ", ") + fs::path(folder).filename().string();
+      row.name = name_of(run);
       take_run(evaluation, run, row);
     }
     Row& real = rows.emplace_back();
