@@ -18,8 +18,22 @@ void strided_copy(const CopyGeometry& geo, const T* from, T* to, Stream stream) 
   launch_elements(strided_copy_kernel<T>, walk.count, stream, walk, from, to);
 }
 
+template <class T>
+__global__ void concat_rows_kernel(int64_t n, const T* const* parts, int64_t count, T* to) {
+  const int64_t i = thread_index();
+  if (i < n) to[i] = parts[i / count][i % count];
+}
+
+template <class T>
+void concat_rows(const T* const* parts, int64_t N, int64_t count, T* to, Stream stream) {
+  launch_elements(concat_rows_kernel<T>, N * count, stream, parts, count, to);
+}
+
 template void strided_copy(const CopyGeometry&, const float*, float*, Stream);
 template void strided_copy(const CopyGeometry&, const Bfloat16*, Bfloat16*, Stream);
 template void strided_copy(const CopyGeometry&, const int64_t*, int64_t*, Stream);
+template void concat_rows(const float* const*, int64_t, int64_t, float*, Stream);
+template void concat_rows(const Bfloat16* const*, int64_t, int64_t, Bfloat16*, Stream);
+template void concat_rows(const int64_t* const*, int64_t, int64_t, int64_t*, Stream);
 
 }  // namespace echodiff::cuda

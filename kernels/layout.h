@@ -21,5 +21,8 @@ void strided_copy(const CopyGeometry& geo, const T* from, T* to);
 namespace cuda {
 template <class T>  // float, Bfloat16, int64_t
 void strided_copy(const CopyGeometry& geo, const T* from, T* to, Stream);
+// to (N, count): row n is a copy of parts[n]; parts (N) lies on the device. N parts in one launch.
+template <class T>  // float, Bfloat16, int64_t
+void concat_rows(const T* const* parts, int64_t N, int64_t count, T* to, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -4,15 +4,13 @@
 
 namespace echodiff::cuda {
 
-__global__ void sampler_update_kernel(int64_t n, SamplerRule rule, const PlanStep* rows, int64_t count,
-                                      SamplerBuffers buffers) {
+__global__ void sampler_update_kernel(int64_t n, const SamplerUpdate* updates, int64_t count) {
   const int64_t i = thread_index();
-  if (i < n) sampler_element(rule, rows[i / count], buffers, i);
+  if (i < n) sampler_element(updates[i / count], i % count);
 }
 
-void sampler_update(const SamplerRule& rule, const PlanStep* rows, int64_t N, int64_t count,
-                    const SamplerBuffers& buffers, Stream stream) {
-  launch_elements(sampler_update_kernel, N * count, stream, rule, rows, count, buffers);
+void sampler_update(const SamplerUpdate* updates, int64_t N, int64_t count, Stream stream) {
+  launch_elements(sampler_update_kernel, N * count, stream, updates, count);
 }
 
 }  // namespace echodiff::cuda

@@ -29,16 +29,23 @@ struct SamplerRule {
   bool learned_variance;  // noise_scale comes from the network
 };
 
-// All of one sample, or of a batch of them. x is read and written, x_start and eps written; previous is x0_hat of the
-// step before. variance is read with learned_variance, noise where the row draws noise; either may be null otherwise.
+// Of one sample. previous is x0_hat of the step before; variance is read with learned_variance, noise where the row
+// draws noise; the three may be null otherwise.
 struct SamplerBuffers {
-  const float *output, *variance, *noise, *previous;
-  float *x, *x_start, *eps;
+  const float *x, *output, *variance, *noise, *previous;
+  float *next, *x_start, *eps;
+};
+
+// One sample's step, with all it takes.
+struct SamplerUpdate {
+  SamplerRule rule;
+  PlanStep row;
+  SamplerBuffers at;
 };
 
 // Element i. A zero coefficient means "not used", even where the value isn't finite.
-ECHODIFF_HOST_DEVICE inline void sampler_element(const SamplerRule& rule, const PlanStep& row, const SamplerBuffers& at,
-                                                 int64_t i) {
+ECHODIFF_HOST_DEVICE inline void sampler_element(const SamplerUpdate& update, int64_t i) {
+  const auto& [rule, row, at] = update;
   const float x = at.x[i], output = at.output[i];
   float x_start = 0, eps = output;
   if (rule.prediction == Prediction::eps) {
@@ -64,15 +71,15 @@ ECHODIFF_HOST_DEVICE inline void sampler_element(const SamplerRule& rule, const 
     }
     next += scale * at.noise[i];
   }
-  at.x[i] = next;
+  at.next[i] = next;
 }
 
 namespace reference {
-void sampler_update(const SamplerRule&, const PlanStep& row, int64_t count, const SamplerBuffers&);
+void sampler_update(const SamplerUpdate&, int64_t count);
 }  // namespace reference
 
 namespace cuda {
-// N samples of `count` elements, each at its own row; rows (N) are on the device.
-void sampler_update(const SamplerRule&, const PlanStep* rows, int64_t N, int64_t count, const SamplerBuffers&, Stream);
+// N samples of `count` elements, each by its own entry of updates (N), which lies on the device.
+void sampler_update(const SamplerUpdate* updates, int64_t N, int64_t count, Stream);
 }  // namespace cuda
 }  // namespace echodiff

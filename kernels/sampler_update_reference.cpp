@@ -2,8 +2,8 @@
 
 namespace echodiff::reference {
 
-void sampler_update(const SamplerRule& rule, const PlanStep& row, int64_t count, const SamplerBuffers& buffers) {
-  for (int64_t i = 0; i < count; ++i) sampler_element(rule, row, buffers, i);
+void sampler_update(const SamplerUpdate& update, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sampler_element(update, i);
 }
 
 }  // namespace echodiff::reference

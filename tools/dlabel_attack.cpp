@@ -7,6 +7,7 @@
 #include "quality/evaluate/attacks.h"
 #include "quality/evaluate/guard.h"
 #include "quality/evaluate/predicted_attack.h"
+#include "quality/network.h"
 #include "quality/scorer.h"
 #include "report/intervals.h"
 #include "tensor/io/file.h"

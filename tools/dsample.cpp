@@ -56,6 +56,7 @@ int sample(const SampleSettings& settings, const Common& common) {
 
   SamplerJob job;
   job.plan = make_plan(model.schedule, model.options);
+  job.device = model.device;
   job.batch = settings.batch;
   job.shard = shard.index;
   job.shards = shard.of;

@@ -28,6 +28,7 @@ int find_ceiling(const SampleSettings& settings, const Common& common) {
 
   SamplerJob job;
   job.plan = make_plan(model.schedule, model.options);
+  job.device = model.device;
   job.policy = none_policy();
   job.count = states * branches;
   job.batch = settings.batch;

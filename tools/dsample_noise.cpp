@@ -10,12 +10,13 @@ namespace echodiff {
 
 NoiseSource GivenNoise::source() const {
   const Tensor first = x_T, rows = noise;
-  return [first, rows](int64_t index, int64_t draw, float* out, int64_t count) {
+  const auto fill = [first, rows](int64_t index, int64_t draw, float* out, int64_t count) {
     const int64_t samples = first.dim(0);
     const float* from =
         draw == 0 ? first.data<float>() + index * count : rows.data<float>() + ((draw - 1) * samples + index) * count;
     std::copy_n(from, count, out);
   };
+  return {fill};
 }
 
 GivenNoise read_given_noise(const std::string& path, int64_t steps) {
@@ -54,9 +55,12 @@ Trace::Trace(const SamplingPlan& plan, int64_t count, int64_t height, int64_t wi
 
 void Trace::keep(int64_t index, int64_t step, const SampleState& state) {
   const int64_t at = (step * count_ + index) * pixels_;
-  std::copy_n(state.x.data(), pixels_, x_.mutable_data<float>() + at + count_ * pixels_);
-  std::copy_n(state.eps.data(), pixels_, eps_.mutable_data<float>() + at);
-  std::copy_n(state.x_start.data(), pixels_, x_start_.mutable_data<float>() + at);
+  const auto keep_one = [&](const Tensor& picture, Tensor& all, int64_t place) {
+    std::copy_n(picture.to(Device::kCpu).data<float>(), pixels_, all.mutable_data<float>() + place);
+  };
+  keep_one(state.x, x_, at + count_ * pixels_);
+  keep_one(state.eps, eps_, at);
+  keep_one(state.x_start, x_start_, at);
 }
 
 void Trace::write(const std::string& path) const {

@@ -21,6 +21,7 @@ int record(const SampleSettings& settings, const Common& common) {
   RecorderJob job;
   SamplerJob& sampling = job.sampling;
   sampling.plan = make_plan(model.schedule, model.options);
+  sampling.device = model.device;
   sampling.conditions = conditions.masks;
   sampling.noise = default_noise(common.seed);
   sampling.count = *settings.count;

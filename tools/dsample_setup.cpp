@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "quality/judge.h"
+#include "quality/network.h"
 #include "quality/policy/es_ddpm.h"
 #include "quality/policy/restart.h"
 #include "quality/scorer.h"

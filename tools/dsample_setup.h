@@ -20,7 +20,7 @@ struct SampledModel {
   Schedule schedule;
   Device device;
 
-  // Looks at `run`, which must outlive it. Pictures come from the CPU and go back there.
+  // Looks at `run`, which must outlive it.
   Network network() const;
 };
 SampledModel load_model(const SampleSettings& settings, Device device);

@@ -44,7 +44,8 @@ Stream stream() { return context().stream(); }
 DeviceBuffer allocate(size_t bytes, const std::string& what) { return context().memory().allocate(bytes, what); }
 
 void copy_to_device(void* device, const void* host, size_t bytes) {
-  copy(device, host, bytes, cudaMemcpyHostToDevice);  // pageable memory is staged before the call returns
+  // Pageable memory is staged before the call returns.
+  copy(device, context().kept_for_copy(host, bytes), bytes, cudaMemcpyHostToDevice);
 }
 void copy_to_host(void* host, const void* device, size_t bytes) {
   copy(host, device, bytes, cudaMemcpyDeviceToHost);

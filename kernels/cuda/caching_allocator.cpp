@@ -11,7 +11,22 @@ constexpr size_t kGranule = 512;            // every size is a multiple, as cuda
 constexpr size_t kSmall = size_t(1) << 20;  // up to here any larger small block will do
 double mebibytes(size_t bytes) { return double(bytes) / double(1 << 20); }
 
+// The smallest block that fits, unless most of it would lie idle.
+std::multimap<size_t, void*>::iterator fitting(std::multimap<size_t, void*>& blocks, size_t wanted) {
+  const auto found = blocks.lower_bound(wanted);
+  return found != blocks.end() && found->first <= std::max(2 * wanted, kSmall) ? found : blocks.end();
+}
+
 }  // namespace
+
+HeldMemory::~HeldMemory() {
+  for (const auto& [bytes, data] : free_) owner_->take_back(data, bytes);
+}
+
+void CachingAllocator::hold_for(HeldMemory* held) {
+  held_ = held;
+  if (held) held->owner_ = this;
+}
 
 DeviceBuffer::~DeviceBuffer() {
   if (owner_) owner_->take_back(data_, bytes_);
@@ -20,9 +35,14 @@ DeviceBuffer::~DeviceBuffer() {
 DeviceBuffer CachingAllocator::allocate(size_t bytes, const std::string& what) {
   if (bytes == 0) return {};
   const size_t wanted = (bytes + kGranule - 1) / kGranule * kGranule;
-  // The smallest cached block that fits, unless most of it would lie idle.
-  const auto found = free_.lower_bound(wanted);
-  if (found != free_.end() && found->first <= std::max(2 * wanted, kSmall)) {
+  if (held_) {
+    if (const auto found = fitting(held_->free_, wanted); found != held_->free_.end()) {
+      const auto [size, data] = *found;
+      held_->free_.erase(found);
+      return DeviceBuffer(this, data, size);
+    }
+  }
+  if (const auto found = fitting(free_, wanted); found != free_.end()) {
     const auto [size, data] = *found;
     free_.erase(found);
     cached_ -= size;
@@ -48,6 +68,10 @@ void* CachingAllocator::fresh(size_t bytes) {
 }
 
 void CachingAllocator::take_back(void* data, size_t bytes) {
+  if (held_) {
+    held_->free_.emplace(bytes, data);
+    return;
+  }
   in_use_ -= bytes;
   cached_ += bytes;
   free_.emplace(bytes, data);

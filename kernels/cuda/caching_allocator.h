@@ -40,6 +40,20 @@ class DeviceBuffer {
   size_t bytes_ = 0;  // of the block
 };
 
+// Blocks for work that will run again in the same memory (captured_work.h): those that are freed while the allocator
+// holds for it come back to nobody else before it is destroyed. The allocator must outlive it.
+class HeldMemory {
+ public:
+  HeldMemory() = default;
+  HeldMemory(const HeldMemory&) = delete;
+  ~HeldMemory();
+
+ private:
+  friend class CachingAllocator;
+  CachingAllocator* owner_ = nullptr;
+  std::multimap<size_t, void*> free_;  // by size
+};
+
 class CachingAllocator {
  public:
   // limit: bytes that may be held at once, in use and cached together.
@@ -50,19 +64,23 @@ class CachingAllocator {
   // Throws Error(kOutOfMemory) naming `what`, what was wanted, in use, the peak, and what to do.
   DeviceBuffer allocate(size_t bytes, const std::string& what);
   void release_cached();
+  // From now on, what is freed goes to `held`, and what is wanted is looked for there first; null: to all again.
+  void hold_for(HeldMemory* held);
 
-  size_t in_use() const { return in_use_; }
+  size_t in_use() const { return in_use_; }  // held blocks are
   size_t cached() const { return cached_; }
   size_t peak() const { return peak_; }
 
  private:
   friend class DeviceBuffer;
+  friend class HeldMemory;
   void take_back(void* data, size_t bytes);
   void* fresh(size_t bytes);
 
   RawMemory raw_;
   size_t limit_, in_use_ = 0, cached_ = 0, peak_ = 0;
   std::multimap<size_t, void*> free_;  // by size
+  HeldMemory* held_ = nullptr;
 };
 
 }  // namespace echodiff::cuda

@@ -113,6 +113,12 @@ size_t Context::fastest(const std::vector<ConvolutionPlan>& candidates, const Ru
   return best;
 }
 
+const void* Context::kept_for_copy(const void* host, size_t bytes) {
+  if (!tables_) return host;
+  const char* const from = static_cast<const char*>(host);
+  return tables_->emplace_back(from, from + bytes).data();
+}
+
 void Context::synchronize() {
   ++synchronizations_;
   check_cuda(cudaStreamSynchronize(stream()));

@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,9 @@ struct Destroy {
 template <class Handle, auto destroy>
 using Owned = std::unique_ptr<void, Destroy<Handle, destroy>>;
 
+// Host memory that captured copies read, at each launch.
+using HeldTables = std::deque<std::vector<char>>;
+
 class Context {
  public:
   // Throws Error(kNoDevice) without a usable GPU.
@@ -51,8 +55,11 @@ class Context {
                               const std::function<void(const ConvolutionPlan&)>& run);
   void synchronize();
   int64_t synchronizations() const { return synchronizations_; }
+  // `host`, or a copy of it that lives as long as the work that is being captured and reads it.
+  const void* kept_for_copy(const void* host, size_t bytes);
 
  private:
+  friend class CaptureScope;
   using Run = std::function<void(const ConvolutionPlan&)>;
   ConvolutionPlan choose_plan(const ConvolutionProblem& problem, const Run& run);
   size_t fastest(const std::vector<ConvolutionPlan>& candidates, const Run& run);
@@ -66,6 +73,25 @@ class Context {
   std::map<ConvolutionProblem, ConvolutionPlan> plans_;
   std::optional<PlanChoices> choices_;  // with a plan_folder
   int64_t synchronizations_ = 0;
+  HeldTables* tables_ = nullptr;  // while work is captured
+};
+
+// While it lives, work on the stream is captured (captured_work.h): what is freed is held in `memory`, what is copied
+// from the host in `tables`.
+class CaptureScope {
+ public:
+  CaptureScope(Context& context, HeldMemory& memory, HeldTables& tables) : context_(context) {
+    context_.memory().hold_for(&memory);
+    context_.tables_ = &tables;
+  }
+  ~CaptureScope() {
+    context_.memory().hold_for(nullptr);
+    context_.tables_ = nullptr;
+  }
+  CaptureScope(const CaptureScope&) = delete;
+
+ private:
+  Context& context_;
 };
 
 }  // namespace echodiff::cuda

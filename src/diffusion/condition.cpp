@@ -18,14 +18,9 @@ void clear_organs(float* sample, int64_t pixels, int64_t planes) {  // channels 
 Tensor without_organs(const Tensor& condition) { return drop_organs(condition, 1, 0, 0); }
 
 Tensor stack_conditions(const std::vector<Tensor>& conditions, const std::vector<int64_t>& numbers) {
-  const Tensor& first = conditions.at(0);
-  Tensor all = empty({int64_t(numbers.size()), first.dim(1), first.dim(2), first.dim(3)});
-  float* out = all.mutable_data<float>();
-  for (const int64_t number : numbers) {
-    const Tensor& one = conditions[size_t(number)];
-    out = std::copy_n(one.data<float>(), one.count(), out);
-  }
-  return all;
+  std::vector<Tensor> parts;
+  for (const int64_t number : numbers) parts.push_back(conditions.at(size_t(number)));
+  return concat(parts, 0);
 }
 
 Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, uint64_t stream) {

@@ -13,10 +13,11 @@ double win(int64_t score, int64_t other) { return score > other ? 1 : score == o
 }  // namespace
 
 NoiseSource branched_noise(const NoiseSource& own, uint64_t seed, int64_t branches, int64_t calls) {
-  return [=](int64_t index, int64_t draw, float* out, int64_t count) {
+  const auto fill = [=](int64_t index, int64_t draw, float* out, int64_t count) {
     if (draw <= calls) return own(index / branches, draw, out, count);  // draw 0 is x_T, draw k that of call k
     fill_normal(out, count, seed, uint64_t(index), uint64_t(draw));
   };
+  return {fill};
 }
 
 CeilingAuroc ceiling_auroc(const std::vector<int64_t>& good, int64_t branches) {

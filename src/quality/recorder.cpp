@@ -7,6 +7,7 @@
 #include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "quality/policy/none.h"
+#include "quality/scorer.h"
 #include "quality/threshold_judge.h"
 #include "tensor/ops.h"
 #include "train/image.h"
@@ -16,7 +17,7 @@ namespace {
 
 // A picture to score.
 struct Scored {
-  const float* pixels;
+  Tensor picture;  // (1, 1, H, W) on the job's device
   int64_t t, condition;
 };
 
@@ -69,20 +70,21 @@ class ShardRecorder {
   // -> a score each, in batches of the job's
   std::vector<double> score(const Judge& judge, const std::vector<Scored>& pictures) {
     const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-    const Tensor& one = job_.sampling.conditions[0];
-    const int64_t pixels = one.dim(2) * one.dim(3), total = int64_t(pictures.size());
+    const int64_t total = int64_t(pictures.size());
     std::vector<double> scores;
     for (int64_t begin = 0; begin < total; begin += job_.sampling.batch) {
-      const int64_t n = std::min(job_.sampling.batch, total - begin);
-      Tensor images = empty({n, 1, one.dim(2), one.dim(3)});
+      const int64_t end = std::min(begin + job_.sampling.batch, total);
+      std::vector<Tensor> parts;
       std::vector<int64_t> times, numbers;
-      for (int64_t i = 0; i < n; ++i) {
-        const Scored& picture = pictures[size_t(begin + i)];
-        for (int64_t p = 0; p < pixels; ++p)
-          images.mutable_data<float>()[i * pixels + p] = std::clamp(picture.pixels[p], -1.0f, 1.0f);
-        times.push_back(picture.t);
-        numbers.push_back(picture.condition);
+      for (int64_t i = begin; i < end; ++i) {
+        const Scored& scored = pictures[size_t(i)];
+        parts.push_back(scored.picture);
+        times.push_back(scored.t);
+        numbers.push_back(scored.condition);
       }
+      Tensor images = concat(parts, 0).to(Device::kCpu);
+      float* values = images.mutable_data<float>();
+      for (int64_t i = 0; i < images.count(); ++i) values[i] = std::clamp(values[i], -1.0f, 1.0f);
       const std::vector<double> some =
           ask(judge, images, from_indices(times), stack_conditions(job_.sampling.conditions, numbers));
       scores.insert(scores.end(), some.begin(), some.end());
@@ -93,13 +95,13 @@ class ShardRecorder {
   }
 
   void score_starts() {
-    const int64_t pixels = job_.facts.size * job_.facts.size, masks = int64_t(job_.facts.masks.size());
-    std::vector<std::vector<float>> noises(chains_.size(), std::vector<float>(size_t(pixels)));
+    const int64_t size = job_.facts.size, masks = int64_t(job_.facts.masks.size());
     std::vector<Scored> pictures;
     for (size_t i = 0; i < chains_.size(); ++i) {
       const int64_t index = first_ + int64_t(i);
-      job_.sampling.noise(index, 0, noises[i].data(), pixels);
-      pictures.push_back({noises[i].data(), job_.facts.times[0], index % masks});
+      Tensor noise = empty({1, 1, size, size});
+      job_.sampling.noise(index, 0, noise.mutable_data<float>(), size * size);
+      pictures.push_back({noise, job_.facts.times[0], index % masks});
     }
     for (size_t j = 0; j < job_.judges.size(); ++j) {
       const std::vector<double> scores = score(job_.judges[j], pictures);
@@ -115,15 +117,14 @@ class ShardRecorder {
           std::lower_bound(thumbnails.begin(), thumbnails.end(), one.step);
       if (found != thumbnails.end() && *found == one.step)
         at(one.index).x0hat[size_t(found - thumbnails.begin())] =
-            to_gray(one.state->x_start.data(), job_.facts.size, job_.facts.size);
+            to_gray(one.state->x_start.to(Device::kCpu).data<float>(), job_.facts.size, job_.facts.size);
       if (job_.facts.scored(one.step)) watched.push_back(&one);
     }
     for (size_t j = 0; j < job_.judges.size() && !watched.empty(); ++j) {
       const bool xt = job_.facts.judges[j].on == ScoreOn::xt;
       std::vector<Scored> pictures;
       for (const Stepped* one : watched)
-        pictures.push_back(
-            {xt ? one->state->x.data() : one->state->x_start.data(), xt ? one->next_t : one->t, one->condition});
+        pictures.push_back({xt ? one->state->x : one->state->x_start, xt ? one->next_t : one->t, one->condition});
       const std::vector<double> scores = score(job_.judges[j], pictures);
       for (size_t i = 0; i < watched.size(); ++i)
         at(watched[i]->index).scores[j][size_t(watched[i]->step)] = float(scores[i]);
@@ -131,13 +132,8 @@ class ShardRecorder {
   }
 
   void score_finals() {
-    std::vector<std::vector<float>> images;
     std::vector<Scored> pictures;
-    for (Chain& chain : chains_) {
-      images.emplace_back(chain.final.pixels.size());
-      from_gray(chain.final, images.back().data());
-      pictures.push_back({images.back().data(), -1, chain.condition});
-    }
+    for (Chain& chain : chains_) pictures.push_back({to_tensor({&chain.final}), -1, chain.condition});
     for (size_t j = 0; j < job_.judges.size(); ++j) {
       const std::vector<double> scores = score(job_.judges[j], pictures);
       for (size_t i = 0; i < chains_.size(); ++i) chains_[i].scores[j].back() = float(scores[i]);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
@@ -12,7 +13,6 @@
 #include "quality/slots.h"
 #include "tensor/ops.h"
 #include "train/image.h"
-#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
@@ -34,27 +34,29 @@ class NetworkChains : public Chains {
     height_ = job.conditions[0].dim(2);
     width_ = job.conditions[0].dim(3);
     pixels_ = height_ * width_;
-    for (const Tensor& condition : job.conditions)
-      if (job.guidance != 1) bare_.push_back(without_organs(condition));
+    for (const Tensor& condition : job.conditions) {
+      conditions_.push_back(condition.to(job.device));
+      if (job.guidance != 1) bare_.push_back(without_organs(condition).to(job.device));
+    }
   }
 
-  void begin(Slot& slot) override {
-    slot.state.x.resize(size_t(pixels_));
-    job_.noise(slot.record.index, 0, slot.state.x.data(), pixels_);
-  }
+  void begin(Slot& slot) override { slot.state.x = noise({slot.record.index}, {0}); }
 
   // One network call (two with guidance) for all.
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
-    const int64_t n = int64_t(slots.size());
-    Tensor x = empty({n, 1, height_, width_});
-    Tensor t = empty({n}, DType::i64);
-    for (int64_t i = 0; i < n; ++i) {
-      const Slot& slot = *slots[size_t(i)];
-      std::copy_n(slot.state.x.data(), pixels_, x.mutable_data<float>() + i * pixels_);
-      t.mutable_data<int64_t>()[i] = slot.plan->steps[size_t(slot.state.step)].t;
+    std::vector<Walk> walks;
+    std::vector<int64_t> times, drawing, draws;
+    for (Slot* slot : slots) {
+      const PlanStep& row = walks.emplace_back(slot->plan, &slot->state).row();
+      times.push_back(row.t);
+      if (!row.draws_noise) continue;
+      drawing.push_back(slot->record.index);
+      draws.push_back(slot->calls + 1);
     }
+    const Tensor x = states(slots, [](const Slot& slot) { return slot.state.x; });
+    const Tensor t = from_indices(times);
     const Clock::time_point start = Clock::now();
-    Tensor output = network_(x, t, gather(job_.conditions, slots)), variance;
+    Tensor output = network_(x, t, gather(conditions_, slots)), variance;
     if (output.dim(1) == 2) {
       variance = slice(output, 1, 1, 2);
       output = slice(output, 1, 0, 1);
@@ -64,46 +66,36 @@ class NetworkChains : public Chains {
       if (bare.dim(1) == 2) bare = slice(bare, 1, 0, 1);
       output = guide(output, bare, job_.guidance);
     }
-    const double seconds = seconds_since(start);
-    totals.unet_seconds += seconds;
-    for (Slot* slot : slots) slot->record.seconds += seconds / double(n);
-    if (n == job_.batch) {
-      totals.full_batch_seconds += seconds;
-      totals.full_batch_calls += n * (job_.guidance == 1 ? 1 : 2);
-    }
+    const int64_t n = int64_t(slots.size());
+    full_batch_ = n == job_.batch;
+    if (full_batch_) totals.full_batch_calls += n * (job_.guidance == 1 ? 1 : 2);
+    add_network_time(seconds_since(start), slots, totals);
     check(output.shape() == x.shape(), "sampler: the network answered ", output.shape(), " to x ", x.shape());
-    parallel_for(n, [&](int64_t i) {
-      Slot& slot = *slots[size_t(i)];
-      const PlanStep& row = slot.plan->steps[size_t(slot.state.step)];
-      std::vector<float> noise(row.draws_noise ? size_t(pixels_) : 0);
-      if (row.draws_noise) job_.noise(slot.record.index, slot.calls + 1, noise.data(), pixels_);
-      advance(*slot.plan, slot.state, output.data<float>() + i * pixels_,
-              variance ? variance.data<float>() + i * pixels_ : nullptr, noise.data());
-      for (const float value : slot.state.x)
-        check(std::isfinite(value), "trajectory ", slot.record.index,
-              ": x is not finite after the step at t = ", row.t);
-    });
+    take_steps(walks, output, variance, drawing.empty() ? Tensor() : noise(drawing, draws));
+    if (job_.device == Device::kCpu)  // elsewhere it is seen where pictures are looked at
+      for (const Slot* slot : slots) require_finite(*slot, slot->state.x.data<float>());
   }
 
   std::vector<double> score(const std::vector<Slot*>& slots, const std::vector<int64_t>& times,
                             SamplerTotals& totals) override {
     check(judge_ != nullptr, "sampler: policy ", job_.policy.name, " needs a judge on the way");
-    Tensor images = empty({int64_t(slots.size()), 1, height_, width_});
-    float* out = images.mutable_data<float>();
-    for (const Slot* slot : slots)
-      for (const float value :
-           job_.score_on == ScoreOn::xt || slot->state.step == 0 ? slot->state.x : slot->state.x_start)
-        *out++ = std::clamp(value, -1.0f, 1.0f);
+    Tensor images = looked_at(slots, totals, [&](const Slot& slot) {
+      return job_.score_on == ScoreOn::xt || slot.state.step == 0 ? slot.state.x : slot.state.x_start;
+    });
+    float* values = images.mutable_data<float>();
+    for (int64_t i = 0; i < images.count(); ++i) values[i] = std::clamp(values[i], -1.0f, 1.0f);
     return judged(judge_, images, times, slots, totals);
   }
 
   void finish(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
-    Tensor images = empty({int64_t(slots.size()), 1, height_, width_});
+    Tensor images = looked_at(slots, totals, [&](const Slot& slot) {
+      return slot.early_accept && job_.keep == Keep::x0hat ? slot.state.x_start : slot.state.x;
+    });
     for (size_t i = 0; i < slots.size(); ++i) {
-      Slot& slot = *slots[i];
-      const bool guess = slot.early_accept && job_.keep == Keep::x0hat;
-      slot.record.image = to_gray(guess ? slot.state.x_start.data() : slot.state.x.data(), height_, width_);
-      from_gray(slot.record.image, images.mutable_data<float>() + int64_t(i) * pixels_);
+      float* const image = images.mutable_data<float>() + int64_t(i) * pixels_;
+      require_finite(*slots[i], image);
+      slots[i]->record.image = to_gray(image, height_, width_);
+      from_gray(slots[i]->record.image, image);
     }
     if (!final_judge_) return;
     const std::vector<double> scores =
@@ -112,8 +104,8 @@ class NetworkChains : public Chains {
   }
 
   void drop(Slot& slot) override {  // before the first step there is only x_T
-    const std::vector<float>& picture = slot.state.step == 0 ? slot.state.x : slot.state.x_start;
-    slot.record.image = to_gray(picture.data(), height_, width_);
+    const Tensor picture = (slot.state.step == 0 ? slot.state.x : slot.state.x_start).to(Device::kCpu);
+    slot.record.image = to_gray(picture.data<float>(), height_, width_);
   }
 
   void finish_early(Slot& slot) override {
@@ -129,10 +121,48 @@ class NetworkChains : public Chains {
   void take_over(Slot& slot, const Slot& other) override { slot.state = other.state; }
 
  private:
+  // One picture of each slot -> (n, 1, H, W) on the job's device.
+  template <class Which>
+  static Tensor states(const std::vector<Slot*>& slots, Which&& which) {
+    std::vector<Tensor> parts;
+    for (const Slot* slot : slots) parts.push_back(which(*slot));
+    return concat(parts, 0);
+  }
+  // The same on the CPU. On a device this waits for the network's calls, so the time is theirs.
+  template <class Which>
+  Tensor looked_at(const std::vector<Slot*>& slots, SamplerTotals& totals, Which&& which) const {
+    const Clock::time_point start = Clock::now();
+    const Tensor pictures = states(slots, which).to(Device::kCpu);
+    if (job_.device != Device::kCpu) add_network_time(seconds_since(start), slots, totals);
+    return pictures;
+  }
+  void add_network_time(double seconds, const std::vector<Slot*>& slots, SamplerTotals& totals) const {
+    totals.unet_seconds += seconds;
+    if (full_batch_) totals.full_batch_seconds += seconds;
+    for (Slot* slot : slots) slot->record.seconds += seconds / double(slots.size());
+  }
+
   static Tensor gather(const std::vector<Tensor>& conditions, const std::vector<Slot*>& slots) {  // -> (n, P, H, W)
     std::vector<int64_t> numbers;
     for (const Slot* slot : slots) numbers.push_back(slot->record.condition);
     return stack_conditions(conditions, numbers);
+  }
+
+  // The draws'th noise of each of the trajectories -> (n, 1, H, W) on the job's device.
+  Tensor noise(const std::vector<int64_t>& indices, const std::vector<int64_t>& draws) const {
+    const int64_t n = int64_t(indices.size());
+    const Shape shape{n, 1, height_, width_};
+    if (job_.noise.seed) return normal_rows(shape, *job_.noise.seed, indices, draws, job_.device);
+    Tensor given = empty(shape);
+    float* out = given.mutable_data<float>();
+    parallel_for(n, [&](int64_t i) { job_.noise(indices[size_t(i)], draws[size_t(i)], out + i * pixels_, pixels_); });
+    return given.to(job_.device);
+  }
+
+  void require_finite(const Slot& slot, const float* picture) const {
+    for (int64_t i = 0; i < pixels_; ++i)
+      check(std::isfinite(picture[i]), "trajectory ", slot.record.index,
+            ": x is not finite after the step at t = ", slot.last_row().t);
   }
 
   std::vector<double> judged(const Judge& judge, const Tensor& images, const std::vector<int64_t>& times,
@@ -150,7 +180,8 @@ class NetworkChains : public Chains {
   const Network& network_;
   const Judge &judge_, &final_judge_;
   int64_t height_ = 0, width_ = 0, pixels_ = 0;
-  std::vector<Tensor> bare_;               // conditions without organs
+  std::vector<Tensor> conditions_, bare_;  // on the job's device; bare: without organs
+  bool full_batch_ = false;                // the last call left no slot empty
   std::map<int64_t, SamplingPlan> tails_;  // by the time they start from; slots point into it
 };
 
@@ -177,17 +208,11 @@ SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const J
   return Loop(job, chains, hooks).run();
 }
 
-Network network_of(const LoadedDenoiser& run, Device device) {
-  return [&run, device](const Tensor& x, const Tensor& t, const Tensor& condition) {
-    const Tensor masks = run.options.planes > 0 ? condition.to(device) : Tensor();
-    return run.network(x.to(device), t, masks).to(Device::kCpu);
-  };
-}
-
 NoiseSource default_noise(uint64_t seed) {
-  return [seed](int64_t index, int64_t draw, float* out, int64_t count) {
+  const auto fill = [seed](int64_t index, int64_t draw, float* out, int64_t count) {
     fill_normal(out, count, seed, uint64_t(index), uint64_t(draw));
   };
+  return {fill, seed};
 }
 
 }  // namespace echodiff

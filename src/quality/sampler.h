@@ -18,20 +18,22 @@
 
 namespace echodiff {
 
-struct LoadedDenoiser;
-
-// x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance.
+// x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance. x,
+// condition and the answer are on the job's device, t on the CPU. network.h has a run's.
 using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition)>;
-// Of a run on `device`, which must outlive it. Pictures come from the CPU and go back there.
-Network network_of(const LoadedDenoiser& run, Device device = Device::kCpu);
-// images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W) -> n scores in
-// 0..1. Must give a picture the same score in any batch.
+// images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W), all on the CPU ->
+// n scores in 0..1. Must give a picture the same score in any batch.
 using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;
 // The judge's scores, held to be one for each picture and finite, and rounded to float as a recording holds them: a
 // replay then decides the same. Throws Error(kInternal) for others.
 std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& t, const Tensor& condition);
 // The `draw`-th noise of trajectory `index`: 0 is x_T, i + 1 is drawn by step i.
-using NoiseSource = std::function<void(int64_t index, int64_t draw, float* out, int64_t count)>;
+struct NoiseSource {
+  std::function<void(int64_t index, int64_t draw, float* out, int64_t count)> fill;
+  // Where fill is fill_normal(seed, index, draw): a device draws the same numbers itself.
+  std::optional<uint64_t> seed = std::nullopt;
+  void operator()(int64_t index, int64_t draw, float* out, int64_t count) const { fill(index, draw, out, count); }
+};
 
 enum class ScoreOn { x0hat, xt };  // what the policy's scores look at
 const char* name_of(ScoreOn on);   // x0hat, xt
@@ -44,6 +46,7 @@ struct SamplerJob {
   // Keep::finish: the plan that finishes from x_t at time t; empty: the same plan goes on, unwatched. It is taken only
   // where it is shorter than the rest of the plan.
   std::function<SamplingPlan(int64_t t)> tail;
+  Device device = Device::kCpu;    // of the network, and of the trajectories
   std::vector<Tensor> conditions;  // (1, P, H, W) each, all of one shape; trajectory i takes number i mod their count
   NoiseSource noise;               // default_noise(seed)
   int64_t first = 0, count = 0;    // trajectories first..count-1
@@ -83,7 +86,7 @@ struct SamplerTotals {
   bool interrupted = false;
 };
 
-// One trajectory after a step.
+// One trajectory after a step. The state's pictures are on the job's device.
 struct Stepped {
   int64_t index = 0, condition = 0;
   int64_t step = 0, t = 0, next_t = 0;  // the step just taken: x0_hat is of time t, x of next_t

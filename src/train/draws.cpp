@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "kernels/philox.h"
-#include "tensor/dispatch.h"
+#include "tensor/ops.h"
 
 namespace echodiff {
 namespace {
@@ -45,22 +45,9 @@ Tensor draw_times(uint64_t seed, Draw draw, int64_t first, int64_t count, int64_
 }
 
 Tensor draw_noise(uint64_t seed, Draw draw, int64_t first, const Shape& shape, Device device) {
-  Tensor noise = empty(shape, DType::f32, device);
-  const int64_t each = shape.count() / shape[0];
-  on_device_of(
-      noise, "draw_noise",
-      [&] {
-        float* out = noise.mutable_data<float>();
-        for (int64_t n = 0; n < shape[0]; ++n)
-          fill_normal(out + n * each, each, seed_of(seed, draw), uint64_t(first + n), 0);
-      },
-      [&](DeviceCall& gpu) {
-        std::vector<int64_t> streams(static_cast<size_t>(shape[0])), steps(streams.size(), 0);
-        std::iota(streams.begin(), streams.end(), first);
-        cuda::fill_normal(shape[0], each, seed_of(seed, draw), gpu.table(streams), gpu.table(steps), gpu.out(noise),
-                          gpu.stream());
-      });
-  return noise;
+  std::vector<int64_t> streams(static_cast<size_t>(shape[0])), steps(streams.size(), 0);
+  std::iota(streams.begin(), streams.end(), first);
+  return normal_rows(shape, seed_of(seed, draw), streams, steps, device);
 }
 
 }  // namespace echodiff

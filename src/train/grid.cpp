@@ -4,6 +4,7 @@
 
 #include "diffusion/samplers/plan.h"
 #include "tensor/autograd.h"
+#include "tensor/ops.h"
 #include "train/draws.h"
 #include "train/image.h"
 
@@ -15,21 +16,21 @@ Tensor sample_grid(const Denoiser& network, const Schedule& schedule, Prediction
   const int64_t N = condition.dim(0), H = condition.dim(2), W = condition.dim(3);
   const SamplingPlan plan =
       make_plan(schedule, {.kind = SamplerKind::ddim, .steps = std::min(steps, schedule.T), .prediction = prediction});
-  Tensor x = draw_noise(seed, Draw::grid_noise, 0, {N, 1, H, W});
+  const Tensor start = draw_noise(seed, Draw::grid_noise, 0, {N, 1, H, W}, condition.device());
   std::vector<SampleState> states(static_cast<size_t>(N));
-  for (int64_t n = 0; n < N; ++n)
-    states[size_t(n)].x.assign(x.data<float>() + n * H * W, x.data<float>() + (n + 1) * H * W);
-  for (const PlanStep& row : plan.steps) {
-    const Tensor times = full({N}, double(row.t), DType::i64);
-    const Tensor output = network(x.to(condition.device()), times, condition).to(Device::kCpu);  // (N, 1, H, W)
-    x = empty({N, 1, H, W});
-    for (int64_t n = 0; n < N; ++n) {
-      SampleState& state = states[size_t(n)];
-      advance(plan, state, output.data<float>() + n * H * W, nullptr, nullptr);
-      std::copy(state.x.begin(), state.x.end(), x.mutable_data<float>() + n * H * W);
-    }
+  std::vector<Walk> walks;
+  for (int64_t n = 0; n < N; ++n) {
+    states[size_t(n)].x = slice(start, 0, n, n + 1);
+    walks.push_back({&plan, &states[size_t(n)]});
   }
-  return x;
+  const auto pictures = [&] {  // (N, 1, H, W)
+    std::vector<Tensor> parts;
+    for (const SampleState& state : states) parts.push_back(state.x);
+    return concat(parts, 0);
+  };
+  for (const PlanStep& row : plan.steps)
+    take_steps(walks, network(pictures(), full({N}, double(row.t), DType::i64), condition));
+  return pictures().to(Device::kCpu);
 }
 
 GrayImage gray_image(const Tensor& x, int64_t n) {

@@ -6,9 +6,9 @@
 
 #include <cmath>
 
-#include "kernels/philox.h"
 #include "nn/denoiser.h"
 #include "tensor/autograd.h"
+#include "tensor/ops.h"
 #include "tests/golden.h"
 #include "tests/shared.h"
 
@@ -35,28 +35,34 @@ std::vector<Case> golden_cases() {
   };
 }
 
+constexpr int64_t kPixels = 16 * 16;
+
 // Largest difference between `actual` and row `row` of golden `key`, over the largest value of that row.
-double difference(const Tensor& golden, int64_t row, const std::vector<float>& actual, int64_t offset) {
+double difference(const Tensor& golden, int64_t row, const Tensor& actual, int64_t offset) {
   const int64_t count = golden.count() / golden.dim(0);
   double worst = 0, scale = 1e-3;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    const double expected = double(golden.data<float>()[row * count + offset + int64_t(i)]);
-    worst = std::max(worst, std::abs(expected - double(actual[i])));
+  for (int64_t i = 0; i < actual.count(); ++i) {
+    const double expected = double(golden.data<float>()[row * count + offset + i]);
+    worst = std::max(worst, std::abs(expected - double(actual.data<float>()[i])));
     scale = std::max(scale, std::abs(expected));
   }
   return worst / scale;
 }
 
-class Trajectory : public SharedTest {
- protected:
-  static SampleState start(const GoldenFile& inputs, int64_t n) {
-    SampleState state;
-    const Tensor& x_T = inputs.at("x_T");
-    const int64_t pixels = x_T.count() / x_T.dim(0);
-    state.x.assign(x_T.data<float>() + n * pixels, x_T.data<float>() + (n + 1) * pixels);
-    return state;
-  }
-};
+// Both samples' pictures (2, 1, 16, 16) at step i of a recorded (K, 2, 1, 16, 16).
+Tensor at_step(const Tensor& recorded, int64_t i) { return reshape(slice(recorded, 0, i, i + 1), {2, 1, 16, 16}); }
+
+// Row i of the recorded noise, where the plan draws some.
+Tensor noise_of(const SamplingPlan& plan, const GoldenFile& inputs, int64_t i) {
+  return plan.steps[size_t(i)].draws_noise ? at_step(inputs.at("noise"), i) : Tensor();
+}
+
+// The states begin at `x` (2, 1, 16, 16).
+void put(const Tensor& x, std::vector<SampleState>& states) {
+  for (int64_t n = 0; n < 2; ++n) states[size_t(n)].x = slice(x, 0, n, n + 1);
+}
+
+using Trajectory = SharedTest;
 
 TEST_F(Trajectory, RecordedEpsGivesRecordedSteps) {
   const GoldenFile inputs("trajectory/inputs.safetensors");
@@ -66,22 +72,22 @@ TEST_F(Trajectory, RecordedEpsGivesRecordedSteps) {
     const Tensor &x = golden.at("x"), &eps = golden.at("pred_noise");
     const SamplingPlan plan = make_plan(make_schedule(c.schedule, 50), c.options);
     ASSERT_EQ(plan.count(), eps.dim(0)) << c.file;
-    const int64_t pixels = 16 * 16;
-    for (int64_t n = 0; n < 2; ++n) {
-      SampleState state = start(inputs, n);
-      for (int64_t i = 0; i < plan.count(); ++i) {
-        if (golden.contains("times")) {
-          ASSERT_EQ(plan.steps[size_t(i)].t, golden.at("times").data<int64_t>()[i]) << c.file;
-        }
-        // Each step from the recorded x, so that errors don't add up.
-        state.x.assign(x.data<float>() + (2 * i + n) * pixels, x.data<float>() + (2 * i + n + 1) * pixels);
-        advance(plan, state, eps.data<float>() + (2 * i + n) * pixels, nullptr,
-                inputs.at("noise").data<float>() + (2 * i + n) * pixels);
-        ASSERT_LT(difference(x, i + 1, state.x, n * pixels), 4e-6) << c.file << " step " << i;
+    std::vector<SampleState> states(2);
+    for (int64_t i = 0; i < plan.count(); ++i) {
+      if (golden.contains("times")) {
+        ASSERT_EQ(plan.steps[size_t(i)].t, golden.at("times").data<int64_t>()[i]) << c.file;
+      }
+      // Each step from the recorded x, so that errors don't add up.
+      put(at_step(x, i), states);
+      take_steps({{&plan, &states[0]}, {&plan, &states[1]}}, at_step(eps, i), {}, noise_of(plan, inputs, i));
+      for (int64_t n = 0; n < 2; ++n) {
+        const SampleState& state = states[size_t(n)];
+        ASSERT_LT(difference(x, i + 1, state.x, n * kPixels), 4e-6) << c.file << " step " << i;
         if (golden.contains("x_start")) {
           // x0_hat is a difference of two terms so much larger than itself.
           const double allowed = 2e-6 * double(1 + plan.steps[size_t(i)].sqrt_recipm1_alpha_bar);
-          ASSERT_LT(difference(golden.at("x_start"), i, state.x_start, n * pixels), allowed) << c.file << " step " << i;
+          ASSERT_LT(difference(golden.at("x_start"), i, state.x_start, n * kPixels), allowed)
+              << c.file << " step " << i;
         }
       }
     }
@@ -97,26 +103,22 @@ TEST_F(Trajectory, OurNetworkWalksThemToo) {
   Denoiser network(options, 0);
   network.load_state_dict(read_safetensors((golden_dir() / "trajectory/tiny_unet_d8.safetensors").string()).tensors);
   network.eval();
-  const int64_t pixels = 16 * 16;
   for (const Case& c : golden_cases()) {
     const GoldenFile golden(std::string("trajectory/") + c.file + ".safetensors");
     const SamplingPlan plan = make_plan(make_schedule(c.schedule, 50), c.options);
-    std::vector<SampleState> states{start(inputs, 0), start(inputs, 1)};
+    std::vector<SampleState> states(2);
+    put(inputs.at("x_T"), states);
     double worst_x = 0, worst_eps = 0, worst_start = 0;
     for (int64_t i = 0; i < plan.count(); ++i) {
-      Tensor x = empty({2, 1, 16, 16});
-      for (int64_t n = 0; n < 2; ++n)
-        std::copy_n(states[size_t(n)].x.data(), pixels, x.mutable_data<float>() + n * pixels);
       const int64_t t = plan.steps[size_t(i)].t;
-      const Tensor output = network(x, from_indices({t, t}), inputs.at("cond"));
+      const Tensor output = network(concat({states[0].x, states[1].x}, 0), from_indices({t, t}), inputs.at("cond"));
+      take_steps({{&plan, &states[0]}, {&plan, &states[1]}}, output, {}, noise_of(plan, inputs, i));
       for (int64_t n = 0; n < 2; ++n) {
-        SampleState& state = states[size_t(n)];
-        advance(plan, state, output.data<float>() + n * pixels, nullptr,
-                inputs.at("noise").data<float>() + (2 * i + n) * pixels);
-        worst_x = std::max(worst_x, difference(golden.at("x"), i + 1, state.x, n * pixels));
-        worst_eps = std::max(worst_eps, difference(golden.at("pred_noise"), i, state.eps, n * pixels));
+        const SampleState& state = states[size_t(n)];
+        worst_x = std::max(worst_x, difference(golden.at("x"), i + 1, state.x, n * kPixels));
+        worst_eps = std::max(worst_eps, difference(golden.at("pred_noise"), i, state.eps, n * kPixels));
         if (golden.contains("x_start"))
-          worst_start = std::max(worst_start, difference(golden.at("x_start"), i, state.x_start, n * pixels));
+          worst_start = std::max(worst_start, difference(golden.at("x_start"), i, state.x_start, n * kPixels));
       }
     }
     EXPECT_LT(worst_x, c.tolerance) << c.file;
@@ -134,22 +136,24 @@ TEST(Samplers, AnOracleLeadsToX0) {
       for (const int64_t steps : {1, 7, 40}) {
         const SamplingPlan plan = make_plan(s, {.kind = kind, .steps = steps, .eta = 0.5, .prediction = prediction});
         SampleState state;
-        state.x.resize(4);
-        fill_normal(state.x.data(), 4, 1, 2, 0);
+        state.x = normal_rows({1, 1, 2, 2}, 1, {2}, {0});
         for (int64_t i = 0; i < plan.count(); ++i) {
           const size_t t = size_t(plan.steps[size_t(i)].t);
-          std::vector<float> output(4), noise(4);
+          Tensor output = empty({1, 1, 2, 2});
           for (size_t j = 0; j < 4; ++j) {
-            const double eps =
-                (double(state.x[j]) - s.sqrt_alphas_cumprod[t] * double(x_0[j])) / s.sqrt_one_minus_alphas_cumprod[t];
+            const double eps = (double(state.x.data<float>()[j]) - s.sqrt_alphas_cumprod[t] * double(x_0[j])) /
+                               s.sqrt_one_minus_alphas_cumprod[t];
             const double v = s.sqrt_alphas_cumprod[t] * eps - s.sqrt_one_minus_alphas_cumprod[t] * double(x_0[j]);
-            output[j] = prediction == Prediction::eps ? float(eps) : prediction == Prediction::v ? float(v) : x_0[j];
+            output.mutable_data<float>()[j] = prediction == Prediction::eps ? float(eps)
+                                              : prediction == Prediction::v ? float(v)
+                                                                            : x_0[j];
           }
-          fill_normal(noise.data(), 4, 1, 2, uint64_t(i + 1));
-          advance(plan, state, output.data(), nullptr, noise.data());
+          const bool draws = plan.steps[size_t(i)].draws_noise;
+          take_steps({{&plan, &state}}, output, {}, draws ? normal_rows({1, 1, 2, 2}, 1, {2}, {i + 1}) : Tensor());
         }
         for (size_t j = 0; j < 4; ++j)
-          EXPECT_NEAR(state.x[j], x_0[j], 2e-3) << int(kind) << " " << name_of(prediction) << " " << steps;
+          EXPECT_NEAR(state.x.data<float>()[j], x_0[j], 2e-3)
+              << int(kind) << " " << name_of(prediction) << " " << steps;
       }
 }
 
@@ -163,11 +167,43 @@ TEST(Samplers, VarianceChoices) {
   // The learned one at -1 is the posterior's, at 1 is beta.
   for (const float share : {-1.0f, 1.0f}) {
     SampleState a, b;
-    a.x = b.x = {0.3f};
-    const float output = 0.1f, noise = 2;
-    advance(learned, a, &output, &share, &noise);
-    advance(share < 0 ? small : large, b, &output, nullptr, &noise);
-    EXPECT_NEAR(a.x[0], b.x[0], 1e-6);
+    const auto one = [](double value) { return full({1, 1, 1, 1}, value); };
+    a.x = b.x = one(0.3);
+    take_steps({{&learned, &a}}, one(0.1), one(share), one(2));
+    take_steps({{share < 0 ? &small : &large, &b}}, one(0.1), {}, one(2));
+    EXPECT_NEAR(a.x.item(), b.x.item(), 1e-6);
+    EXPECT_NEAR(a.x_start.item(), b.x_start.item(), 0);
+  }
+}
+
+// Samples at different steps of different tables, one of them without noise, step together as they would alone.
+TEST(Samplers, SamplesStepTogetherAsAlone) {
+  const Schedule s = make_schedule(ScheduleKind::cosine, 100);
+  const SamplingPlan noisy = make_plan(s, {.kind = SamplerKind::ddpm}),
+                     quiet = make_plan(s, {.kind = SamplerKind::ddim}),
+                     two_step = make_plan(s, {.kind = SamplerKind::dpmpp});
+  const std::vector<const SamplingPlan*> plans{&quiet, &noisy, &two_step, &noisy};
+  const Shape one{1, 1, 3, 2};
+  std::vector<SampleState> together(4);
+  for (int64_t n = 0; n < 4; ++n) together[size_t(n)].x = normal_rows(one, 3, {n}, {0});
+  together[3].step = 40;
+  std::vector<SampleState> alone = together;
+  for (int64_t i = 1; i < 4; ++i) {
+    const Tensor output = normal_rows({4, 1, 3, 2}, 4, {0, 1, 2, 3}, {i, i, i, i}),
+                 noise = normal_rows({2, 1, 3, 2}, 5, {1, 3}, {i, i});
+    std::vector<Walk> walks;
+    for (size_t n = 0; n < 4; ++n) walks.push_back({plans[n], &together[n]});
+    take_steps(walks, output, {}, noise);
+    for (int64_t n = 0; n < 4; ++n) {
+      const Tensor own = n == 1 ? slice(noise, 0, 0, 1) : n == 3 ? slice(noise, 0, 1, 2) : Tensor();
+      take_steps({{plans[size_t(n)], &alone[size_t(n)]}}, slice(output, 0, n, n + 1), {}, own);
+    }
+  }
+  for (size_t n = 0; n < 4; ++n) {
+    EXPECT_EQ(together[n].step, alone[n].step);
+    EXPECT_EQ(together[n].x.to_vector(), alone[n].x.to_vector()) << n;
+    EXPECT_EQ(together[n].x_start.to_vector(), alone[n].x_start.to_vector()) << n;
+    EXPECT_EQ(together[n].eps.to_vector(), alone[n].eps.to_vector()) << n;
   }
 }
 

@@ -51,6 +51,28 @@ TEST(CachingAllocator, HandsOutAFreedBlockAgain) {
   EXPECT_EQ(memory.peak(), 1024u);
 }
 
+TEST(CachingAllocator, HeldBlocksComeBackToNobodyElse) {
+  FakeDevice device{1 << 20};
+  CachingAllocator memory(device.raw(), 1 << 20);
+  void* first = nullptr;
+  { first = memory.allocate(1000, "cached before").data(); }
+  {
+    HeldMemory held;
+    memory.hold_for(&held);
+    { EXPECT_EQ(memory.allocate(1000, "captured").data(), first); }
+    { EXPECT_EQ(memory.allocate(1000, "captured again").data(), first); }
+    EXPECT_EQ(memory.in_use(), 1024u);
+    memory.hold_for(nullptr);
+    EXPECT_NE(memory.allocate(1000, "another's").data(), first);
+    EXPECT_EQ(memory.in_use(), 1024u);
+    EXPECT_EQ(memory.cached(), 1024u);
+    memory.release_cached();
+    EXPECT_EQ(device.blocks.count(first), 1u);
+  }
+  EXPECT_EQ(memory.in_use(), 0u);
+  EXPECT_EQ(memory.allocate(1000, "after").data(), first);
+}
+
 TEST(CachingAllocator, DoesNotSpendALargeBlockOnASmallRequest) {
   FakeDevice device{64 << 20};
   CachingAllocator memory(device.raw(), 64 << 20);

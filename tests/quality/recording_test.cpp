@@ -51,8 +51,8 @@ RecorderJob recorder_job(int64_t count) {
   return job;
 }
 
-double judged(const std::vector<float>& x) {
-  Tensor image = from_values({1, 1, kSize, kSize}, x.data());
+double judged(const float* x) {
+  Tensor image = from_values({1, 1, kSize, kSize}, x);
   for (int64_t i = 0; i < kPixels; ++i) {
     float& value = image.mutable_data<float>()[i];
     value = std::clamp(value, -1.0f, 1.0f);
@@ -75,10 +75,10 @@ TEST_F(RecordingTest, HoldsWhatTheSamplerDid) {
   hooks.on_step = [&](const std::vector<Stepped>& steps) {
     for (const Stepped& one : steps) {
       const Chain& chain = recording.chains[size_t(one.index)];
-      EXPECT_EQ(chain.scores[0][size_t(one.step)], float(judged(one.state->x_start)));
-      EXPECT_EQ(chain.scores[1][size_t(one.step)], float(judged(one.state->x)));
+      EXPECT_EQ(chain.scores[0][size_t(one.step)], float(judged(one.state->x_start.data<float>())));
+      EXPECT_EQ(chain.scores[1][size_t(one.step)], float(judged(one.state->x.data<float>())));
       if (one.step == 7) {
-        EXPECT_EQ(chain.x0hat[1].pixels, to_gray(one.state->x_start.data(), kSize, kSize).pixels);
+        EXPECT_EQ(chain.x0hat[1].pixels, to_gray(one.state->x_start.data<float>(), kSize, kSize).pixels);
       }
     }
   };
@@ -88,13 +88,13 @@ TEST_F(RecordingTest, HoldsWhatTheSamplerDid) {
     EXPECT_EQ(chain.final.pixels, record.image.pixels);
     std::vector<float> x(kPixels);
     from_gray(record.image, x.data());
-    EXPECT_EQ(chain.scores[0][kT], float(judged(x)));
+    EXPECT_EQ(chain.scores[0][kT], float(judged(x.data())));
     const Metrics metrics = measure(record.image);
     EXPECT_EQ(float(chain.metrics.contrast), float(metrics.contrast));
     EXPECT_EQ(*chain.good, metrics.contrast <= 60);
     good += *chain.good;
     job.sampling.noise(record.index, 0, x.data(), kPixels);
-    EXPECT_EQ(chain.start[0], float(judged(x)));
+    EXPECT_EQ(chain.start[0], float(judged(x.data())));
   };
   run_sampler(job.sampling, fake_network, {}, hooks);
   EXPECT_GT(good, 0);

@@ -70,8 +70,9 @@ void auroc_figures(const RunSet& runs, Page& page) {
   }
   page.figure(
       "", line_plot(all),
-      concat_message("How well a judge knows at t whether the finished picture will be good, on trajectories of "
-                     "masks it wasn’t trained on. Whiskers: 95 % intervals, whole masks resampled.",
+      concat_message("How well a judge knows at t whether the finished picture will be good, on held-out "
+                     "trajectories of a value model, or on a recording whose masks a judge may know. Whiskers: 95 % "
+                     "intervals, whole masks resampled.",
                      runs.ceilings.empty() ? ""
                                            : " Dashed, the ceiling: a judge that knows the state and the network "
                                              "but not the noise to come, by branching that noise."));

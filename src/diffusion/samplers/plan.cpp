@@ -8,6 +8,8 @@
 #include "diffusion/samplers/ddpm.h"
 #include "diffusion/samplers/dpmpp.h"
 #include "kernels/error.h"
+#include "kernels/thread_pool.h"
+#include "tensor/dispatch.h"
 
 namespace echodiff {
 SamplerKind parse_sampler(const std::string& name) {
@@ -62,20 +64,39 @@ SamplingPlan make_tail(const Schedule& schedule, const SamplerOptions& options, 
   return plan;
 }
 
-void advance(const SamplingPlan& plan, SampleState& state, const float* output, const float* variance,
-             const float* noise) {
-  check(state.step < plan.count(), "advance: this sample is finished after ", plan.count(), " steps");
-  const PlanStep& row = plan.steps[size_t(state.step)];
-  check(noise != nullptr || !row.draws_noise, "advance: step ", state.step, " needs noise");
-  check(variance != nullptr || !plan.learned_variance, "advance: a learned variance needs the network's second half");
-  const size_t count = state.x.size();
-  std::swap(state.previous, state.x_start);
-  state.previous.resize(count);  // zeros before the first step, which no row looks at
-  state.x_start.resize(count);
-  state.eps.resize(count);
-  reference::sampler_update({plan.prediction, plan.clip, plan.rederive_eps, plan.learned_variance}, row, int64_t(count),
-                            {output, variance, noise, state.previous.data(), state.x.data(), state.x_start.data(), state.eps.data()});
-  ++state.step;
+void take_steps(const std::vector<Walk>& walks, const Tensor& output, const Tensor& variance, const Tensor& noise) {
+  const int64_t N = int64_t(walks.size());
+  check(output.rank() == 4 && output.dim(0) == N, "take_steps: an output of ", output.shape(), " for ", N, " samples");
+  Shape one = output.shape();
+  one[0] = 1;
+  const int64_t count = one.count();
+  const Device device = output.device();
+  const auto row_of = [&](const Tensor& rows, int64_t n) {
+    return rows ? rows.data<float>(device) + n * count : nullptr;
+  };
+  std::vector<SampleState> next;
+  std::vector<SamplerUpdate> updates;
+  int64_t drawn = 0;
+  for (int64_t n = 0; n < N; ++n) {
+    const auto& [plan, state] = walks[size_t(n)];
+    check(state->step < plan->count(), "take_steps: this sample is finished after ", plan->count(), " steps");
+    check(state->x.shape() == one, "take_steps: x ", state->x.shape(), " for an output of ", output.shape());
+    check(variance || !plan->learned_variance, "take_steps: a learned variance needs the network's second half");
+    const PlanStep& row = walks[size_t(n)].row();
+    check(!row.draws_noise || (noise && drawn < noise.dim(0)), "take_steps: step ", state->step, " needs noise");
+    SampleState& after = next.emplace_back(state->step + 1, empty(one, output), empty(one, output), empty(one, output));
+    updates.push_back({{plan->prediction, plan->clip, plan->rederive_eps, plan->learned_variance},
+                       row,
+                       {state->x.data<float>(device), row_of(output, n), row_of(variance, n),
+                        row.draws_noise ? row_of(noise, drawn++) : nullptr, row_of(state->x_start, 0),
+                        after.x.mutable_data<float>(device), after.x_start.mutable_data<float>(device),
+                        after.eps.mutable_data<float>(device)}});
+  }
+  on_device_of(
+      output, "take_steps",
+      [&] { parallel_for(N, [&](int64_t n) { reference::sampler_update(updates[size_t(n)], count); }); },
+      [&](DeviceCall& gpu) { cuda::sampler_update(gpu.table(updates), N, count, gpu.stream()); });
+  for (int64_t n = 0; n < N; ++n) *walks[size_t(n)].state = std::move(next[size_t(n)]);
 }
 
 }  // namespace echodiff

@@ -13,6 +13,7 @@
 #include "diffusion/diffusion.h"
 #include "diffusion/schedule.h"
 #include "kernels/sampler_update.h"
+#include "tensor/tensor.h"
 
 namespace echodiff {
 
@@ -48,19 +49,26 @@ SamplingPlan make_plan(const Schedule& schedule, const SamplerOptions& options);
 // A deterministic DDIM run of at most K steps from x_t at time t to x_0, to finish what another plan began.
 SamplingPlan make_tail(const Schedule& schedule, const SamplerOptions& options, int64_t t, int64_t K);
 
-// One sample on its way. All vectors have C H W elements, channels last.
+// One sample on its way. Each (1, C, H, W), all on one device. No step writes over them, so copies may share them.
 struct SampleState {
-  int64_t step = 0;             // the plan's next row
-  std::vector<float> x;         // x_T at first
-  std::vector<float> eps;       // of the last step
-  std::vector<float> x_start;   // x0_hat of the last step
-  std::vector<float> previous;  // x0_hat of the step before
+  int64_t step = 0;  // the plan's next row
+  Tensor x;          // x_T at first
+  Tensor eps;        // of the last step
+  Tensor x_start;    // x0_hat of the last step
 };
 
-// Takes the plan's row state.step, given the network's output for (state.x, row.t). `variance` is the second half of
-// the output of a network with learned variance, else null; `noise` may be null unless row.draws_noise.
-void advance(const SamplingPlan& plan, SampleState& state, const float* output, const float* variance,
-             const float* noise);
+// A sample and the table it walks.
+struct Walk {
+  const SamplingPlan* plan;
+  SampleState* state;
+  const PlanStep& row() const { return plan->steps[size_t(state->step)]; }
+};
+
+// Every sample takes its own next row. output (n, C, H, W): the network's, for their x at their row's t. variance: the
+// second half of the output of a network with learned variance, else undefined. noise: (k, C, H, W), of the k samples
+// whose row draws, in their order; undefined for none.
+void take_steps(const std::vector<Walk>& walks, const Tensor& output, const Tensor& variance = {},
+                const Tensor& noise = {});
 
 // A row for time t with the four scales of alpha_bar_t filled in (rounded to float, as the library's buffers).
 PlanStep plan_step(const Schedule& schedule, int64_t t, int64_t next_t);

@@ -30,14 +30,15 @@ SamplingPlan es_ddpm_plan(const Schedule& schedule, const SamplerOptions& option
 
 NoiseSource es_ddpm_start(const Schedule& schedule, int64_t t, std::vector<Tensor> pictures, NoiseSource noise) {
   check(!pictures.empty(), "es-ddpm: no pictures to begin with");
-  return [schedule, t, pictures = std::move(pictures), noise = std::move(noise)](int64_t index, int64_t draw,
-                                                                                 float* out, int64_t count) {
+  const auto fill = [schedule, t, pictures = std::move(pictures), noise = std::move(noise)](int64_t index, int64_t draw,
+                                                                                            float* out, int64_t count) {
     noise(index, draw, out, count);
     if (draw != 0) return;
     const Tensor& picture = pictures[size_t(index) % pictures.size()];
     const Tensor x = q_sample(schedule, picture, from_indices({t}), from_values(picture.shape(), out));
     std::copy_n(x.data<float>(), count, out);
   };
+  return {fill};
 }
 
 }  // namespace echodiff

@@ -1,5 +1,7 @@
 #include "kernels/layout.h"
 
+#include <algorithm>
+
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
@@ -81,6 +83,18 @@ int64_t axis_of(const char* op, const Tensor& x, int64_t dim) {
 void put_part(const Tensor& part, Tensor& whole, int64_t dim, int64_t begin) {
   const std::vector<int64_t> strides = whole.shape().strides();
   copy(walk(part.shape(), part.shape().strides(), strides), part, 0, whole, begin * strides[size_t(dim)]);
+}
+// Parts of one shape, one behind the other, on the device: one launch.
+void put_rows(const std::vector<Tensor>& parts, Tensor& whole, DeviceCall& gpu) {
+  const auto run = [&]<class T>(T) {
+    std::vector<const T*> rows;
+    for (const Tensor& part : parts) rows.push_back(gpu.in<T>(part));
+    cuda::concat_rows(gpu.table(rows), int64_t(rows.size()), parts[0].count(), gpu.out<T>(whole), gpu.stream());
+  };
+  if (whole.dtype() == DType::i64)
+    run(int64_t{});
+  else
+    run(float{});
 }
 Tensor take_part(const Tensor& whole, int64_t dim, int64_t begin, int64_t end) {
   Shape shape = whole.shape();
@@ -169,11 +183,19 @@ Tensor concat(const std::vector<Tensor>& parts, int64_t dim) {
     shape[axis] += part.dim(axis);
   }
   Tensor y = empty(shape, parts[0]);
-  int64_t begin = 0;
-  for (const Tensor& part : parts) {
-    put_part(part, y, axis, begin);
-    begin += part.dim(axis);
-  }
+  const auto one_by_one = [&] {
+    int64_t begin = 0;
+    for (const Tensor& part : parts) {
+      put_part(part, y, axis, begin);
+      begin += part.dim(axis);
+    }
+  };
+  const bool alike =
+      std::all_of(parts.begin(), parts.end(), [&](const Tensor& part) { return part.shape() == parts[0].shape(); });
+  if (axis == 0 && alike)
+    on_device_of(y, "concat", one_by_one, [&](DeviceCall& gpu) { put_rows(parts, y, gpu); });
+  else
+    one_by_one();
   return record("concat", y, parts, [parts, axis](const Tensor& dy) -> Gradients {
     Gradients gradients(parts.size());
     int64_t at = 0;

@@ -293,8 +293,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t raw_
   if (const auto status = told_to_fail("cublasLtMatmul")) return *status;
   if (!is_object(handle, "cublasLt handle", "cublasLtMatmul") || !is_object(stream, "stream", "cublasLtMatmul"))
     return CUBLAS_STATUS_INVALID_VALUE;
-  const MatmulDesc& desc = of<MatmulDesc>(raw_desc);
-  const Layout &a = of<Layout>(raw_a), &b = of<Layout>(raw_b), &c = of<Layout>(raw_c), &d = of<Layout>(raw_d);
+  const MatmulDesc desc = of<MatmulDesc>(raw_desc);
+  const Layout a = of<Layout>(raw_a), b = of<Layout>(raw_b), c = of<Layout>(raw_c), d = of<Layout>(raw_d);
   const cublasStatus_t status = check_product(desc, a, b, c, d);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   if (!algo) return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -308,10 +308,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t raw_
   if (desc.epilogue == CUBLASLT_EPILOGUE_BIAS)
     sound = check_range(desc.bias, d.rows * bytes_of(desc.bias_type), "cublasLtMatmul") && sound;
   if (!sound) return refuse("a product of operands that aren't sound");
-  const DeviceAccess access;
-  if (algorithm.workspace > 0) std::memset(workspace, 0xFF, algorithm.workspace);
-  multiply(desc, double(*static_cast<const float*>(alpha)), A, a, B, b, double(*static_cast<const float*>(beta)), C, c,
-           D, d);
+  const double factor = double(*static_cast<const float*>(alpha)), kept = double(*static_cast<const float*>(beta));
+  submit(stream, [=] {
+    const DeviceAccess access;
+    if (algorithm.workspace > 0) std::memset(workspace, 0xFF, algorithm.workspace);
+    multiply(desc, factor, A, a, B, b, kept, C, c, D, d);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 

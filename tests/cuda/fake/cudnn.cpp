@@ -285,10 +285,19 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     return CUDNN_STATUS_BAD_PARAM;
   const Object *plan = object_of(raw_plan, "cudnnBackendExecute"), *pack = object_of(raw_pack, "cudnnBackendExecute");
   if (!plan || !pack || !plan->finalized || !pack->finalized) return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
-  std::string why;
   const Object& configuration = plan->object(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-  const cudnnStatus_t status = run_graph(*configuration.graph, configuration.engine, *pack, why);
-  device().clock += milliseconds_of(configuration.engine);
+  const int engine = configuration.engine;
+  const cudaStream_t stream = reinterpret_cast<Handle*>(handle)->stream;
+  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+  std::string why;
+  if (device().capturing == stream)
+    submit(stream, [graph = configuration.graph, engine, kept = *pack] {
+      std::string problem;
+      if (run_graph(*graph, engine, kept, problem) != CUDNN_STATUS_SUCCESS) misuse("cuDNN in a graph: " + problem);
+    });
+  else
+    status = run_graph(*configuration.graph, engine, *pack, why);
+  device().clock += milliseconds_of(engine);
   return status == CUDNN_STATUS_SUCCESS ? status : refuse(status, why);
 }
 

@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ struct PendingCopy {
   std::vector<char> bytes;
 };
 
+// Work that a stream has taken, to be done at each launch of its graph.
+using Work = std::vector<std::function<void()>>;
+
 struct Device {
   int count = 1;
   size_t memory = size_t{1} << 30, used = 0;
@@ -26,6 +30,8 @@ struct Device {
   std::map<char*, size_t> allocations;
   std::map<const void*, std::string> objects;  // alive, with their kind
   std::vector<PendingCopy> pending;            // to the host
+  cudaStream_t capturing = nullptr;            // the stream that takes work without doing it
+  Work captured;
   int64_t call_count = 0, failing_call = 0;
   Failure failure = Failure::memory;
   double clock = 0;   // milliseconds of work done
@@ -39,6 +45,9 @@ Device& device();
 // Counts the call. The failure it is to return, if any.
 std::optional<Failure> next_call(const char* name);
 void misuse(const std::string& what);
+
+// Does the work, or takes it where the stream is being captured. Whatever the work reads must live in it.
+void submit(cudaStream_t stream, std::function<void()> work);
 
 const void* add_object(const void* object, const char* kind);
 // False, and a misuse, where it isn't alive.

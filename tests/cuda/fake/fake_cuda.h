@@ -5,7 +5,7 @@
 // Device memory is a range of addresses that nothing but a kernel, a copy or a library call may touch: host code that
 // does is ended with a message. Fresh memory is NaN. A copy to the host arrives at the next synchronisation. Kernels
 // take pointers into live device memory alone, and a stream of their own.
-// It can't show: speed, real rounding, what goes wrong between streams, graphs.
+// It can't show: speed, real rounding, what goes wrong between streams.
 //
 // A program is told by the environment, words separated by spaces:
 //   FAKE_CUDA="devices=0"  "memory=BYTES"  "fail=K:memory"  "fail=K:sticky"  "report=FILE" (written at exit)

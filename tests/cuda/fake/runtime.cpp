@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <optional>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -44,9 +44,13 @@ void before_launch(const void* const* pointers, int count, cudaStream_t stream) 
   if (!sound) echodiff::cuda::check_cuda(result(cudaErrorInvalidValue));
 }
 
-std::optional<DeviceAccess> running;
 [[maybe_unused]] const bool hooked = [] {
-  hostcuda::launch_hooks = {before_launch, [] { running.emplace(); }, [] { running.reset(); }};
+  hostcuda::launch_hooks = {before_launch, [](cudaStream_t stream, std::function<void()> grid) {
+                              submit(stream, [grid = std::move(grid)] {
+                                const DeviceAccess access;
+                                grid();
+                              });
+                            }};
   return true;
 }();
 
@@ -132,6 +136,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return failed(*failure);
   }
   if (!is_stream(stream, "cudaStreamSynchronize")) return result(cudaErrorInvalidResourceHandle);
+  if (device().capturing == stream) {
+    misuse("cudaStreamSynchronize: the stream is being captured");
+    return result(cudaErrorStreamCaptureUnsupported);
+  }
   deliver(stream);
   return cudaSuccess;
 }
@@ -183,14 +191,16 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     sound = false;
   }
   if (!sound) return result(cudaErrorInvalidValue);
-  const DeviceAccess access;
-  if (kind != cudaMemcpyDeviceToHost) {
-    std::memmove(to, from, bytes);
-    return cudaSuccess;
-  }
-  const char* source = static_cast<const char*>(from);
-  device().pending.push_back({stream, to, std::vector<char>(source, source + bytes)});
-  std::memset(to, 0xFF, bytes);  // nobody may rely on it before the stream has been waited for
+  submit(stream, [=] {
+    const DeviceAccess access;
+    if (kind != cudaMemcpyDeviceToHost) {
+      std::memmove(to, from, bytes);
+      return;
+    }
+    const char* source = static_cast<const char*>(from);
+    device().pending.push_back({stream, to, std::vector<char>(source, source + bytes)});
+    std::memset(to, 0xFF, bytes);  // nobody may rely on it before the stream has been waited for
+  });
   return cudaSuccess;
 }
 
@@ -198,8 +208,10 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   if (const auto failure = next_call("cudaMemsetAsync")) return failed(*failure);
   if (!is_stream(stream, "cudaMemsetAsync") || !check_range(to, bytes, "cudaMemsetAsync"))
     return result(cudaErrorInvalidValue);
-  const DeviceAccess access;
-  std::memset(to, value, bytes);
+  submit(stream, [=] {
+    const DeviceAccess access;
+    std::memset(to, value, bytes);
+  });
   return cudaSuccess;
 }
 

@@ -28,11 +28,10 @@ int64_t threads_run();
 void run_grid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
 
 // A faked runtime's part in a launch, null where there is none: it may refuse by throwing, given the kernel's pointer
-// arguments; then it opens device memory to the kernel and closes it.
+// arguments; then it runs the grid, now or later, with device memory open to it.
 struct LaunchHooks {
   void (*before)(const void* const* pointers, int count, cudaStream_t stream) = nullptr;
-  void (*enter)() = nullptr;
-  void (*leave)() = nullptr;
+  void (*submit)(cudaStream_t stream, std::function<void()> grid) = nullptr;
 };
 extern LaunchHooks launch_hooks;
 

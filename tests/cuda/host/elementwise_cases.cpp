@@ -158,6 +158,14 @@ void copies(Run& run, T) {
   run.close("permute", permuted, expected, 0);
   run.close("slice", sliced, columns, 0);
   run.close("concat", joined, whole, 0);
+
+  Array<const T*> parts(5);
+  for (int64_t n = 0; n < 5; ++n) parts[n] = x.data() + (4 - n) * 21;
+  Array<T> rows = run.unwritten<T>(105);
+  cuda::concat_rows(parts.data(), 5, 21, rows.data(), nullptr);
+  Array<double> reversed(105);
+  for (int64_t i = 0; i < 105; ++i) reversed[i] = double(float(x[(4 - i / 21) * 21 + i % 21]));
+  run.close("rows", rows, reversed, 0);
 }
 
 template <class T>

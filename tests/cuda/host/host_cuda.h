@@ -80,17 +80,17 @@ void add_pointer(const void** pointers, int& count, const T& parameter) {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {
   const std::tuple<Parameters...> bound(std::forward<Arguments>(arguments)...);
+  const auto grid = [kernel, shape, bound] {
+    hostcuda::run_grid(reinterpret_cast<const void*>(kernel), shape.grid, shape.block, shape.shared_bytes,
+                       [&] { std::apply(kernel, bound); });
+  };
   const hostcuda::LaunchHooks& hooks = hostcuda::launch_hooks;
-  if (hooks.before) {
-    const void* pointers[sizeof...(Parameters) + 1];
-    int count = 0;
-    std::apply([&](const Parameters&... each) { (add_pointer(pointers, count, each), ...); }, bound);
-    hooks.before(pointers, count, shape.stream);
-    hooks.enter();
-  }
-  hostcuda::run_grid(reinterpret_cast<const void*>(kernel), shape.grid, shape.block, shape.shared_bytes,
-                     [&] { std::apply(kernel, bound); });
-  if (hooks.leave) hooks.leave();
+  if (!hooks.before) return grid();
+  const void* pointers[sizeof...(Parameters) + 1];
+  int count = 0;
+  std::apply([&](const Parameters&... each) { (add_pointer(pointers, count, each), ...); }, bound);
+  hooks.before(pointers, count, shape.stream);
+  hooks.submit(shape.stream, grid);
 }
 
 }  // namespace echodiff::cuda

@@ -49,17 +49,21 @@ void samplers(Run& run) {
       const Array<float> x = run.normal<float>(n), output = run.normal<float>(n), variance = run.normal<float>(n),
                          noise = run.normal<float>(n), previous = run.normal<float>(n);
       Array<float> next = run.unwritten<float>(n), expected(n);
-      for (int64_t i = 0; i < n; ++i) next[i] = expected[i] = x[i];
       Array<float> x_start = run.unwritten<float>(n), eps = run.unwritten<float>(n), expected_start(n), expected_eps(n);
-      const float* maybe = learned ? variance.data() : nullptr;
-      cuda::sampler_update(
-          rule, rows.data(), N, count,
-          {output.data(), maybe, noise.data(), previous.data(), next.data(), x_start.data(), eps.data()}, nullptr);
-      for (int64_t r = 0; r < N; ++r)
-        reference::sampler_update(rule, rows[r], count,
-                                  {output.data() + r * count, maybe ? maybe + r * count : nullptr,
-                                   noise.data() + r * count, previous.data() + r * count, expected.data() + r * count,
-                                   expected_start.data() + r * count, expected_eps.data() + r * count});
+      const auto update_into = [&](int64_t r, Array<float>& to, Array<float>& start, Array<float>& of_eps) {
+        const int64_t at = r * count;
+        return SamplerUpdate{rule,
+                             rows[r],
+                             {x.data() + at, output.data() + at, learned ? variance.data() + at : nullptr,
+                              r != 0 ? noise.data() + at : nullptr, r != 2 ? previous.data() + at : nullptr,
+                              to.data() + at, start.data() + at, of_eps.data() + at}};
+      };
+      Array<SamplerUpdate> updates(N);
+      for (int64_t r = 0; r < N; ++r) {
+        updates[r] = update_into(r, next, x_start, eps);
+        reference::sampler_update(update_into(r, expected, expected_start, expected_eps), count);
+      }
+      cuda::sampler_update(updates.data(), N, count, nullptr);
       run.close("x", next, in_double(expected));
       run.close("x_start", x_start, in_double(expected_start));
       run.close("eps", eps, in_double(expected_eps));

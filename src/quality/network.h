@@ -1,0 +1,14 @@
+// The network of a run as the sampler calls it.
+#pragma once
+
+#include "quality/sampler.h"
+
+namespace echodiff {
+
+struct LoadedDenoiser;
+
+// Of a run, which must outlive it, with its weights on `device`. On cuda the whole call is one launch of a CUDA graph
+// from the third call with a shape on (kernels/cuda/captured_work.h).
+Network network_of(const LoadedDenoiser& run, Device device = Device::kCpu);
+
+}  // namespace echodiff
