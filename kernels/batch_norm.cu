@@ -5,13 +5,14 @@
 namespace echodiff::cuda {
 
 // mean == null: the sum of x; else the sum of (x - mean)^2.
+template <class T>
 struct BatchNormMoment {
   using Sum = double;
   int64_t C;
-  const float* x;
+  const T* x;
   const double* mean;
   __device__ double operator()(int64_t, int64_t row, int64_t c) const {
-    const double v = double(x[row * C + c]);
+    const double v = double(load(x + row * C + c));
     return mean ? (v - mean[c]) * (v - mean[c]) : v;
   }
 };
@@ -23,14 +24,16 @@ struct StoreMoment {
 };
 
 // dweight | dbias
+template <class T>
 struct BatchNormTerm {
   using Sum = double;
   int64_t C;
-  const float *x, *dy;
+  const T *x, *dy;
   const double *mean, *rstd;
   __device__ double operator()(int64_t, int64_t row, int64_t column) const {
     const int64_t c = column % C, at = row * C + c;
-    return column < C ? double(dy[at]) * (double(x[at]) - mean[c]) * rstd[c] : double(dy[at]);
+    const double g = double(load(dy + at));
+    return column < C ? g * (double(load(x + at)) - mean[c]) * rstd[c] : g;
   }
 };
 
@@ -65,40 +68,44 @@ __device__ float batch_normalised(int64_t c, float x, const float* weight, const
   return float((double(x) - mean[c]) * (rstd[c] * double(weight[c])) + double(bias[c]));
 }
 
-__global__ void batch_norm_forward_kernel(int64_t n, int64_t C, const float* x, const float* weight, const float* bias,
-                                          const double* mean, const double* rstd, float* y) {
+template <class T>
+__global__ void batch_norm_forward_kernel(int64_t n, int64_t C, const T* x, const float* weight, const float* bias,
+                                          const double* mean, const double* rstd, T* y) {
   const int64_t i = thread_index();
-  if (i < n) y[i] = batch_normalised(i % C, x[i], weight, bias, mean, rstd);
+  if (i < n) store(y + i, batch_normalised(i % C, load(x + i), weight, bias, mean, rstd));
 }
 
-__global__ void batch_norm_relu_forward_kernel(int64_t n, int64_t C, const float* x, const float* weight,
-                                               const float* bias, const double* mean, const double* rstd,
-                                               const float* residual, float* y) {
+template <class T>
+__global__ void batch_norm_relu_forward_kernel(int64_t n, int64_t C, const T* x, const float* weight, const float* bias,
+                                               const double* mean, const double* rstd, const T* residual, T* y) {
   const int64_t i = thread_index();
   if (i >= n) return;
-  const float v = batch_normalised(i % C, x[i], weight, bias, mean, rstd) + (residual ? residual[i] : 0.0f);
-  y[i] = v <= 0 ? 0 : v;  // a NaN stays one
+  const float v =
+      batch_normalised(i % C, load(x + i), weight, bias, mean, rstd) + (residual ? load(residual + i) : 0.0f);
+  store(y + i, v <= 0 ? 0 : v);  // a NaN stays one
 }
 
 // totals: dweight | dbias of the batch, or null in evaluation, where the statistics are constants.
-__global__ void batch_norm_backward_kernel(int64_t n, BatchNormGeometry geo, const float* x, const float* weight,
-                                           const float* dy, const double* mean, const double* rstd,
-                                           const double* totals, float* dx) {
+template <class T>
+__global__ void batch_norm_backward_kernel(int64_t n, BatchNormGeometry geo, const T* x, const float* weight,
+                                           const T* dy, const double* mean, const double* rstd, const double* totals,
+                                           T* dx) {
   const int64_t i = thread_index(), c = i % geo.C;
   if (i >= n) return;
   const double scale = double(weight[c]) * rstd[c];
-  double g = double(dy[i]);
-  if (totals) g -= (totals[geo.C + c] + (double(x[i]) - mean[c]) * rstd[c] * totals[c]) / double(geo.rows);
-  dx[i] = float(scale * g);
+  double g = double(load(dy + i));
+  if (totals) g -= (totals[geo.C + c] + (double(load(x + i)) - mean[c]) * rstd[c] * totals[c]) / double(geo.rows);
+  store(dx + i, float(scale * g));
 }
 
 int64_t batch_norm_scratch(BatchNormGeometry geo) { return 2 * geo.C + column_scratch({1, geo.rows, 2 * geo.C}); }
 
-void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch,
+template <class T>
+void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var, double* scratch,
                            Stream stream) {
   const ColumnShape shape{1, geo.rows, geo.C};
-  column_sums(shape, BatchNormMoment{geo.C, x, nullptr}, StoreMoment{double(geo.rows), mean}, scratch, stream);
-  column_sums(shape, BatchNormMoment{geo.C, x, mean}, StoreMoment{double(geo.rows), var}, scratch, stream);
+  column_sums(shape, BatchNormMoment<T>{geo.C, x, nullptr}, StoreMoment{double(geo.rows), mean}, scratch, stream);
+  column_sums(shape, BatchNormMoment<T>{geo.C, x, mean}, StoreMoment{double(geo.rows), var}, scratch, stream);
 }
 
 void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
@@ -112,26 +119,44 @@ void batch_norm_recall(int64_t C, double eps, const float* running_mean, const f
   launch_elements(batch_norm_recall_kernel, C, stream, eps, running_mean, running_var, mean, rstd);
 }
 
-void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
-                        const double* mean, const double* rstd, float* y, Stream stream) {
-  launch_elements(batch_norm_forward_kernel, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd, y);
+template <class T>
+void batch_norm_forward(BatchNormGeometry geo, const T* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, T* y, Stream stream) {
+  launch_elements(batch_norm_forward_kernel<T>, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd, y);
 }
 
-void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
-                             const double* mean, const double* rstd, const float* residual, float* y, Stream stream) {
-  launch_elements(batch_norm_relu_forward_kernel, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd,
+template <class T>
+void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const T* residual, T* y, Stream stream) {
+  launch_elements(batch_norm_relu_forward_kernel<T>, geo.rows * geo.C, stream, geo.C, x, weight, bias, mean, rstd,
                   residual, y);
 }
 
-void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
-                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias,
-                         double* scratch, Stream stream) {
+template <class T>
+void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const float* weight, const T* dy,
+                         const double* mean, const double* rstd, T* dx, float* dweight, float* dbias, double* scratch,
+                         Stream stream) {
   if (dweight || dbias || training)
-    column_sums({1, geo.rows, 2 * geo.C}, BatchNormTerm{geo.C, x, dy, mean, rstd},
+    column_sums({1, geo.rows, 2 * geo.C}, BatchNormTerm<T>{geo.C, x, dy, mean, rstd},
                 StoreBatchNormTotals{{geo.C, dweight, dbias}, scratch}, scratch + 2 * geo.C, stream);
   if (dx)
-    launch_elements(batch_norm_backward_kernel, geo.rows * geo.C, stream, geo, x, weight, dy, mean, rstd,
+    launch_elements(batch_norm_backward_kernel<T>, geo.rows * geo.C, stream, geo, x, weight, dy, mean, rstd,
                     static_cast<const double*>(training ? scratch : nullptr), dx);
 }
+
+template void batch_norm_statistics(BatchNormGeometry, const float*, double*, double*, double*, Stream);
+template void batch_norm_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
+                                 const double*, float*, Stream);
+template void batch_norm_relu_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
+                                      const double*, const float*, float*, Stream);
+template void batch_norm_backward(BatchNormGeometry, bool, const float*, const float*, const float*, const double*,
+                                  const double*, float*, float*, float*, double*, Stream);
+template void batch_norm_statistics(BatchNormGeometry, const Bfloat16*, double*, double*, double*, Stream);
+template void batch_norm_forward(BatchNormGeometry, const Bfloat16*, const float*, const float*, const double*,
+                                 const double*, Bfloat16*, Stream);
+template void batch_norm_relu_forward(BatchNormGeometry, const Bfloat16*, const float*, const float*, const double*,
+                                      const double*, const Bfloat16*, Bfloat16*, Stream);
+template void batch_norm_backward(BatchNormGeometry, bool, const Bfloat16*, const float*, const Bfloat16*,
+                                  const double*, const double*, Bfloat16*, float*, float*, double*, Stream);
 
 }  // namespace echodiff::cuda

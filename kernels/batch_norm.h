@@ -75,17 +75,21 @@ inline void batch_norm_backward(BatchNormGeometry geo, bool training, const doub
 
 namespace cuda {
 int64_t batch_norm_scratch(BatchNormGeometry geo);  // doubles, for statistics and backward
-void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var, double* scratch, Stream);
+template <class T>
+void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var, double* scratch, Stream);
 void batch_norm_track(BatchNormGeometry geo, double momentum, double eps, const double* mean, double* rstd,
                       float* running_mean, float* running_var, Stream);
 void batch_norm_recall(int64_t C, double eps, const float* running_mean, const float* running_var, double* mean,
                        double* rstd, Stream);
-void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
-                        const double* mean, const double* rstd, float* y, Stream);
-void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
-                             const double* mean, const double* rstd, const float* residual, float* y, Stream);
-void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
-                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias,
+template <class T>
+void batch_norm_forward(BatchNormGeometry geo, const T* x, const float* weight, const float* bias, const double* mean,
+                        const double* rstd, T* y, Stream);
+template <class T>
+void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const T* residual, T* y, Stream);
+template <class T>
+void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const float* weight, const T* dy,
+                         const double* mean, const double* rstd, T* dx, float* dweight, float* dbias,
                          double* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -58,12 +58,6 @@ struct StoreScaleShift {
   __device__ void operator()(int64_t n, int64_t c, float total) const { store(de + n * width + c, total); }
 };
 
-template <class From, class To>
-__global__ void convert_kernel(int64_t n, const From* from, To* to) {
-  const int64_t i = thread_index();
-  if (i < n) store(to + i, load(from + i));
-}
-
 template <class T>
 void arithmetic(Arithmetic kind, const BroadcastGeometry& geo, const T* a, const T* b, T* y, Stream stream) {
   const DeviceWalk<3> walk{StridedWalk<3>(geo)};
@@ -91,13 +85,6 @@ template <class T>
 void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de, float* scratch, Stream stream) {
   column_sums({geo.N, geo.pixels, 2 * geo.C}, ScaleShiftTerm<T>{geo, x, dy}, StoreScaleShift<T>{2 * geo.C, de}, scratch,
               stream);
-}
-
-void convert(int64_t n, const float* from, Bfloat16* to, Stream stream) {
-  launch_elements(convert_kernel<float, Bfloat16>, n, stream, from, to);
-}
-void convert(int64_t n, const Bfloat16* from, float* to, Stream stream) {
-  launch_elements(convert_kernel<Bfloat16, float>, n, stream, from, to);
 }
 
 template void arithmetic(Arithmetic, const BroadcastGeometry&, const float*, const float*, float*, Stream);

@@ -53,8 +53,5 @@ void scale_shift(ChannelGeometry geo, const T* x, const T* e, bool without_shift
 int64_t scale_shift_backward_scratch(ChannelGeometry geo);  // floats
 template <class T>
 void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de, float* scratch, Stream);
-// y = x, rounded to nearest even
-void convert(int64_t n, const float* x, Bfloat16* y, Stream);
-void convert(int64_t n, const Bfloat16* x, float* y, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -27,10 +27,12 @@ void layer_norm_backward(LayerNormGeometry geo, const T* x, const T* weight, con
 }  // namespace reference
 
 namespace cuda {
-void layer_norm_forward(LayerNormGeometry geo, const float* x, const float* weight, const float* bias, double eps, float* y,
+template <class T>
+void layer_norm_forward(LayerNormGeometry geo, const T* x, const float* weight, const float* bias, double eps, T* y,
                         double* mean, double* rstd, Stream);
 int64_t layer_norm_backward_scratch(LayerNormGeometry geo);  // doubles
-void layer_norm_backward(LayerNormGeometry geo, const float* x, const float* weight, const float* dy, const double* mean,
-                         const double* rstd, float* dx, float* dweight, float* dbias, double* scratch, Stream);
+template <class T>
+void layer_norm_backward(LayerNormGeometry geo, const T* x, const float* weight, const T* dy, const double* mean,
+                         const double* rstd, T* dx, float* dweight, float* dbias, double* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -10,7 +10,9 @@ struct ReduceTerm {
   using Sum = double;
   int64_t count, inner;
   const From* x;
-  __device__ double operator()(int64_t o, int64_t r, int64_t c) const { return double(x[(o * count + r) * inner + c]); }
+  __device__ double operator()(int64_t o, int64_t r, int64_t c) const {
+    return double(load(x + (o * count + r) * inner + c));
+  }
 };
 
 template <class To>
@@ -18,7 +20,9 @@ struct StoreReduced {
   int64_t inner;
   double scale;
   To* y;
-  __device__ void operator()(int64_t o, int64_t c, double total) const { y[o * inner + c] = To(scale * total); }
+  __device__ void operator()(int64_t o, int64_t c, double total) const {
+    store(y + o * inner + c, scale * total);
+  }
 };
 
 namespace {
@@ -61,7 +65,8 @@ int64_t reduce_scratch(const ReduceGeometry& geo) {
   return 2 * between + partials;
 }
 
-void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* y, double* scratch, Stream stream) {
+template <class T>
+void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y, double* scratch, Stream stream) {
   const std::vector<ColumnShape> passes = passes_of(geo);
   int64_t between = 0;
   for (const ColumnShape& pass : passes) between = std::max(between, pass.outer * pass.width);
@@ -69,9 +74,9 @@ void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* 
   for (size_t i = 0; i < passes.size(); ++i) {
     const ColumnShape& pass = passes[i];
     const bool first = i == 0, last = i + 1 == passes.size();
-    const ReduceTerm<float> of_x{pass.rows, pass.width, x};
+    const ReduceTerm<T> of_x{pass.rows, pass.width, x};
     const ReduceTerm<double> of_sums{pass.rows, pass.width, from};
-    const StoreReduced<float> store_y{pass.width, scale, y};
+    const StoreReduced<T> store_y{pass.width, scale, y};
     const StoreReduced<double> store_sums{pass.width, 1, to};
     if (first && last) column_sums(pass, of_x, store_y, partials, stream);
     if (first && !last) column_sums(pass, of_x, store_sums, partials, stream);
@@ -80,5 +85,8 @@ void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* 
     std::swap(from, to);
   }
 }
+
+template void reduce_sum(const ReduceGeometry&, const float*, double, float*, double*, Stream);
+template void reduce_sum(const ReduceGeometry&, const Bfloat16*, double, Bfloat16*, double*, Stream);
 
 }  // namespace echodiff::cuda

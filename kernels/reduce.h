@@ -31,6 +31,7 @@ void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y);
 
 namespace cuda {
 int64_t reduce_scratch(const ReduceGeometry& geo);  // doubles
-void reduce_sum(const ReduceGeometry& geo, const float* x, double scale, float* y, double* scratch, Stream);
+template <class T>
+void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y, double* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

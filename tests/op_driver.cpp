@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/thread_pool.h"
+#include "tensor/io/stored.h"
 #include "tests/ops/cases.h"
 #include "tests/shared.h"
 
@@ -15,18 +16,19 @@ namespace {
 
 constexpr uint64_t kSeed = 20240607;
 constexpr double kGradcheckTolerance = 1e-6;
-constexpr int64_t kMostElements = 96;  // central differences per input; a random direction covers the others
+constexpr double kBf16Tolerance = 1.0 / 64;  // relative to max|reference|; one rounding is up to 1/512
+constexpr int64_t kMostElements = 96;        // central differences per input; a random direction covers the others
 
 struct Results {
   Tensor output;
   std::vector<Tensor> gradients;  // undefined where the input is not differentiable
 };
 
-Results run_with_gradients(const OpCase& op_case, DType dtype, Device device = Device::kCpu) {
-  std::vector<Tensor> inputs = make_inputs(op_case, dtype, device);
+Results run_with_gradients(const OpCase& op_case, DType dtype, Device device = Device::kCpu, bool rounded = false) {
+  std::vector<Tensor> inputs = make_inputs(op_case, dtype, device, rounded);
   Results results{op_case.fn(inputs), {}};
   const bool differentiable = results.output.requires_grad();
-  if (differentiable) results.output.backward(make_cotangent(results.output));
+  if (differentiable) results.output.backward(make_cotangent(results.output, rounded));
   for (const Tensor& input : inputs) results.gradients.push_back(input.grad());
   return results;
 }
@@ -133,10 +135,39 @@ std::vector<double> draw_all(const OpInput& input, uint64_t stream) {
   return values;
 }
 
+// rounded: to what bf16 holds.
+Tensor tensor_of(const Shape& shape, const std::vector<double>& values, DType dtype, Device device, bool rounded) {
+  if (!rounded) return from_vector(shape, values, dtype).to(device);
+  const Tensor nearest = nearest_stored(from_vector(shape, values), StoredType::bf16, "an input");
+  return dtype == DType::bf16 ? nearest.to(device).to(dtype) : nearest.to(dtype).to(device);
+}
+
+// Output and gradients, relative to the largest element of each.
+void expect_close(const OpCase& op_case, const Results& found, const Results& expected, double tolerance) {
+  const auto compare = [&](const Tensor& a, const Tensor& b, const std::string& what) {
+    ASSERT_EQ(a.defined(), b.defined()) << title(op_case) << ": " << what;
+    if (!a.defined()) return;
+    ASSERT_EQ(a.shape(), b.shape()) << title(op_case) << ": " << what;
+    const std::vector<double> values = a.to_vector(), exact = b.to_vector();
+    const double scale = std::max(1e-3, max_abs(exact));
+    double worst = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double error = std::abs(values[i] - exact[i]) / scale;
+      worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+    }
+    EXPECT_LE(worst, tolerance) << title(op_case) << ": " << what << " of " << name_of(a.dtype())
+                                << " against the f64 reference";
+  };
+  compare(found.output, expected.output, "output");
+  for (size_t i = 0; i < found.gradients.size(); ++i)
+    compare(found.gradients[i], expected.gradients[i], "gradient of input " + std::to_string(i));
+}
+
 }  // namespace
 
 OpInput batch(Shape shape, Values values) { return {.shape = std::move(shape), .values = values, .batched = true}; }
 OpInput plain(Shape shape, Values values) { return {.shape = std::move(shape), .values = values}; }
+OpInput parameter(Shape shape) { return {.shape = std::move(shape), .parameter = true}; }
 OpInput constant(Shape shape, Values values) {
   return {.shape = std::move(shape), .values = values, .differentiable = false};
 }
@@ -152,19 +183,23 @@ std::vector<OpCase> all_op_cases() {
   return all;
 }
 
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device) {
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device, bool rounded) {
   std::vector<Tensor> inputs;
   for (const OpInput& input : op_case.inputs) {
-    const bool index = input.values == Values::index;
-    Tensor x = from_vector(input.shape, draw_all(input, inputs.size()), index ? DType::i64 : dtype).to(device);
+    const std::vector<double> values = draw_all(input, inputs.size());
+    const bool activation = input.differentiable && !input.parameter;
+    const DType kept = input.values == Values::index         ? DType::i64
+                       : dtype == DType::bf16 && !activation ? DType::f32
+                                                             : dtype;
+    Tensor x = tensor_of(input.shape, values, kept, device, rounded && activation);
     x.set_requires_grad(input.differentiable);
     inputs.push_back(x);
   }
   return inputs;
 }
 
-Tensor make_cotangent(const Tensor& like) {
-  return from_vector(like.shape(), draw_all(plain(like.shape()), 1000), like.dtype()).to(like.device());
+Tensor make_cotangent(const Tensor& like, bool rounded) {
+  return tensor_of(like.shape(), draw_all(plain(like.shape()), 1000), like.dtype(), like.device(), rounded);
 }
 
 void check_gradients(const OpCase& op_case) {
@@ -206,24 +241,16 @@ void check_gradients(const OpCase& op_case) {
 }
 
 void check_fast_path(const OpCase& op_case) {
-  const Results fast = run_with_gradients(op_case, DType::f32, test_device());
-  const Results reference = run_with_gradients(op_case, DType::f64);
-  const auto expect_close = [&](const Tensor& a, const Tensor& b, const std::string& what) {
-    ASSERT_EQ(a.defined(), b.defined()) << title(op_case) << ": " << what;
-    if (!a.defined()) return;
-    ASSERT_EQ(a.shape(), b.shape()) << title(op_case) << ": " << what;
-    const std::vector<double> found = a.to_vector(), expected = b.to_vector();
-    const double scale = std::max(1e-3, max_abs(expected));
-    double worst = 0;
-    for (size_t i = 0; i < found.size(); ++i) {
-      const double error = std::abs(found[i] - expected[i]) / scale;
-      worst = std::isnan(error) ? INFINITY : std::max(worst, error);
-    }
-    EXPECT_LE(worst, op_case.tolerance) << title(op_case) << ": " << what << " of f32 against the f64 reference";
-  };
-  expect_close(fast.output, reference.output, "output");
-  for (size_t i = 0; i < fast.gradients.size(); ++i)
-    expect_close(fast.gradients[i], reference.gradients[i], "gradient of input " + std::to_string(i));
+  expect_close(op_case, run_with_gradients(op_case, DType::f32, test_device()), run_with_gradients(op_case, DType::f64),
+               op_case.tolerance);
+}
+
+void check_bf16(const OpCase& op_case) {
+  const Results found = run_with_gradients(op_case, DType::bf16, Device::kCuda, true);
+  if (found.output.requires_grad()) {
+    EXPECT_EQ(found.output.dtype(), DType::bf16) << title(op_case);
+  }
+  expect_close(op_case, found, run_with_gradients(op_case, DType::f64, Device::kCpu, true), kBf16Tolerance);
 }
 
 void check_thread_counts(const OpCase& op_case) {

@@ -27,8 +27,9 @@ struct OpInput {
   Shape shape;
   Values values = Values::normal;
   bool differentiable = true;
-  bool batched = false;  // dimension 0 is the batch
-  int64_t limit = 0;     // of Values::index
+  bool batched = false;    // dimension 0 is the batch
+  int64_t limit = 0;       // of Values::index
+  bool parameter = false;  // f32 where activations are bf16
 };
 
 using OpFunction = std::function<Tensor(const std::vector<Tensor>& inputs)>;
@@ -40,11 +41,13 @@ struct OpCase {
   OpFunction fn;
   double tolerance = 3e-6;  // of f32 against the f64 reference, relative to max|reference|
   bool gradcheck = true;    // off for sizes where differences would take minutes
+  bool bf16 = true;         // off for what computes in f32 alone, or leaves nothing but rounding to compare
 };
 
 // x (N, ...) whose rows must not depend on their neighbours, and everything else.
 OpInput batch(Shape shape, Values values = Values::normal);
 OpInput plain(Shape shape, Values values = Values::normal);
+OpInput parameter(Shape shape);
 OpInput constant(Shape shape, Values values = Values::normal);  // needs no gradient
 OpInput index_below(Shape shape, int64_t limit);
 
@@ -52,13 +55,15 @@ OpInput index_below(Shape shape, int64_t limit);
 std::vector<OpCase> all_op_cases();
 
 // Inputs of a case: the same numbers, exact in f32, whatever the dtype. Differentiable ones require a gradient.
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device = Device::kCpu);
+// rounded: the activations among them are exact in bf16, and in that dtype are bf16.
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device = Device::kCpu, bool rounded = false);
 // A cotangent for `like`: normal numbers, never ones, which hide errors that sum to zero.
-Tensor make_cotangent(const Tensor& like);
+Tensor make_cotangent(const Tensor& like, bool rounded = false);
 
 // Each adds test failures that name the case.
 void check_gradients(const OpCase& op_case);  // f64 analytic gradients against central differences
 void check_fast_path(const OpCase& op_case);  // f32 on test_device() against the f64 reference: output and gradients
+void check_bf16(const OpCase& op_case);       // bf16 on the device against the f64 reference of the same rounded inputs
 void check_thread_counts(const OpCase& op_case);  // the same bits with 1, 2 and 3 threads
 void check_rows(const OpCase& op_case);           // row n of a batch is, bit for bit, what it is alone
 

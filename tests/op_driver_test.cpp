@@ -81,6 +81,7 @@ TEST(OpCoverage, EveryRecordedNameIsGradchecked) {
   for (const OpCase& op_case : all_op_cases())
     if (op_case.gradcheck) op_case.fn(make_inputs(op_case, DType::f64));
   recorded.erase("time_embedding");  // of integers: there is no gradient to check
+  recorded.erase("cast");            // difference quotients would see the steps of the lesser type
   for (const std::string& op : recorded)
     EXPECT_TRUE(names.seen.contains(op)) << "no gradcheck reaches record(\"" << op << "\"";
 }

@@ -38,8 +38,8 @@ void install_signal_handlers() {
 
 struct CommonFlags {
   int64_t seed = 0, threads = 0;
-  std::string device = "auto";
-  bool quiet = false;
+  std::string device = "auto", precision = "f32";
+  bool quiet = false, deterministic = false;
 };
 
 void declare_common(Options& options, CommonFlags& flags) {
@@ -49,6 +49,22 @@ void declare_common(Options& options, CommonFlags& flags) {
               {0, 1024}, "threads");
   options.add_choice("--device", flags.device, "where to compute; auto is cpu", {"auto", "cpu", "cuda"});
   options.add_flag("--quiet", flags.quiet, "no progress and no notes on stderr");
+}
+
+// Of what can run on a GPU: the program, or some of its subcommands.
+void declare_cuda(Options& options, CommonFlags& flags) {
+  for (const std::unique_ptr<Options>& sub : options.subcommands()) declare_cuda(*sub, flags);
+  if (!options.can_run_on_cuda()) return;
+  options.add_choice("--precision", flags.precision,
+                     "with --device cuda: f32 | tf32: products of f32 rounded to 11 bits | bf16: activations in bf16, "
+                     "weights in f32",
+                     {"f32", "tf32", "bf16"});
+  options.add_flag("--deterministic", flags.deterministic, "with --device cuda: the same bits in each run, slower");
+}
+
+void check_precision(const CommonFlags& flags) {
+  check_input(flags.precision == "f32" || flags.device == "cuda", Fault::kUsage, "--precision ", flags.precision,
+              ": the CPU computes in f32; add --device cuda, or leave --precision out");
 }
 
 void assign_given(const Options& options, const cli::CommandLine& line) {
@@ -78,17 +94,20 @@ std::string missing_subcommand(const Options& root) {
 }
 
 // auto takes the CPU: no GPU has run these kernels yet (docs/design.md, "CUDA").
-std::string resolve_device(const std::string& device, bool can_run_on_cuda, const std::string& program) {
-  if (device != "cuda") return "cpu";
+std::string resolve_device(const CommonFlags& flags, bool can_run_on_cuda, const std::string& program) {
+  if (flags.device != "cuda") return "cpu";
   check_input(can_run_on_cuda, Fault::kNoDevice, "--device cuda: ", program,
               " does not run on a GPU; use --device cpu");
   if constexpr (cuda::kBuiltWithCuda) {
-    cuda::context();  // throws where there is no usable GPU
+    cuda::ContextOptions options;
+    options.deterministic = flags.deterministic;
+    options.tf32 = flags.precision == "tf32";
+    cuda::open_context(options);  // throws where there is no usable GPU
   } else {
     throw Error(Fault::kNoDevice,
                 "--device cuda: this build has no CUDA; configure one with -D ECHODIFF_CUDA=ON, or use --device cpu");
   }
-  return device;
+  return flags.device;
 }
 
 std::string resolved_toml(const Options& root, const Options& common, const Options& chosen,
@@ -113,6 +132,7 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   Options common_options(ProgramInfo{});
   declare_common(common_options, flags);
   declare(root);
+  declare_cuda(root, flags);
   const cli::CommandLine line = cli::parse_command_line(argc, argv, root, common_options);
   if (line.help) {
     print(cli::help_text(root, common_options, line.chosen));
@@ -137,13 +157,15 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   }
   check_required(chosen);
   for (const std::function<void()>& rule : chosen.rules()) rule();
+  check_precision(flags);
   common.seed = uint64_t(flags.seed);
   common.threads = flags.threads ? flags.threads : thread_count();
   common.quiet = flags.quiet;
+  common.bf16 = flags.precision == "bf16";
   for (const Options* options : {&std::as_const(common_options), &chosen})
     for (const std::unique_ptr<Option>& option : options->options())
       if (option->is_given) common.given_flags[option->flag] = true;
-  common.device = resolve_device(flags.device, chosen.can_run_on_cuda(), common.program);
+  common.device = resolve_device(flags, chosen.can_run_on_cuda(), common.program);
   set_thread_count(int(common.threads));
   install_signal_handlers();
   const int code = chosen.run_body(common);

@@ -18,7 +18,7 @@
 // With subcommands each has its own options and body: `Options& scorer = options.subcommand("scorer", "Trains ...",
 // "dtrain scorer --labels ..."); scorer.add(...); scorer.body(...)`. What a flag is bound to holds its default and
 // must outlive run_program. Every program also has --help --version --config --print-config --seed --threads --device
-// --quiet. A config key is the flag's long name ("image-size = 64"), at the top or in the subcommand's table.
+// --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name ("image-size = 64"), at the top or in the subcommand's table.
 //
 // Errors: a bad flag or key ends the program with 2, any Error with its fault's code, std::bad_alloc with 71, any other
 // exception with 70; always one line on stderr. Order: flags and rules (2), device (69), then the body.
@@ -46,6 +46,7 @@ struct Common {
   uint64_t seed = 0;
   int64_t threads = 1;         // resolved: never 0; the thread pool has been told
   std::string device = "cpu";  // resolved: "cpu" or "cuda"
+  bool bf16 = false;           // --precision bf16: activations in bf16, on cuda
   bool quiet = false;          // no progress, no notes
   std::string program;         // "dtrain diffusion"
   std::string resolved_toml;   // every option with its value, as RUN/config.toml stores it; --config reads it back
@@ -112,7 +113,8 @@ class Options {
   // Positionals are taken in the order they are added.
   Option& add_positional(const std::string& name, std::string& value, const std::string& help);
 
-  // This program, or this subcommand, can compute on a GPU; the others refuse --device cuda.
+  // This program, or this subcommand, can compute on a GPU, and has --precision and --deterministic; the others refuse
+  // --device cuda.
   void runs_on_cuda() { runs_on_cuda_ = true; }
   bool can_run_on_cuda() const { return runs_on_cuda_; }
   // Runs after all flags are read and before the device is looked at: throws Error(kUsage).

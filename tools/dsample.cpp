@@ -50,7 +50,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   check_present(settings.thresholds, "a threshold file");
   check_present(settings.rule, "a rule that --fit wrote");
 
-  const SampledModel model = load_model(settings, parse_device(common.device));
+  const SampledModel model = load_model(settings, common);
   const DenoiserRun& run = model.run;
   const Shard shard = parse_shard(settings.shard);
 

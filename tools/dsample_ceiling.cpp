@@ -22,7 +22,7 @@ int find_ceiling(const SampleSettings& settings, const Common& common) {
   check_present(settings.model, "a diffusion run");
   check_present(settings.masks, "a data-set folder");
   const Thresholds thresholds = read_thresholds(settings.thresholds);
-  const SampledModel model = load_model(settings, parse_device(common.device));
+  const SampledModel model = load_model(settings, common);
   const int64_t states = *settings.count, branches = settings.branches;
   const Conditions conditions = read_masks(settings, common, model.run, states);
 

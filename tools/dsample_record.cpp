@@ -14,7 +14,7 @@ int record(const SampleSettings& settings, const Common& common) {
   check_present(settings.model, "a diffusion run");
   check_present(settings.masks, "a data-set folder");
   check_present(settings.thresholds, "a threshold file");
-  const SampledModel model = load_model(settings, parse_device(common.device));
+  const SampledModel model = load_model(settings, common);
   // All masks, so that a larger count adds to the recording: trajectory i takes number i mod their count either way.
   const Conditions conditions = read_masks(settings, common, model.run, std::numeric_limits<int64_t>::max());
 

@@ -50,12 +50,14 @@ void check_present(const std::string& path, const char* what) {
 
 Network SampledModel::network() const { return network_of(run, device); }
 
-SampledModel load_model(const SampleSettings& settings, Device device) {
+SampledModel load_model(const SampleSettings& settings, const Common& common) {
+  const Device device = parse_device(common.device);
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
   check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model,
               ": expected a network of grey pictures, found ", run.options.image_channels,
               " channels; import it with --image-channels 1");
   run.network.to(device);
+  run.network.use_bf16(common.bf16);
   apply_overrides(settings, run);
   const SamplerOptions options = sampler_options(settings, run);
   Schedule schedule = make_schedule(run.schedule, run.T);

@@ -23,7 +23,7 @@ struct SampledModel {
   // Looks at `run`, which must outlive it.
   Network network() const;
 };
-SampledModel load_model(const SampleSettings& settings, Device device);
+SampledModel load_model(const SampleSettings& settings, const Common& common);
 
 struct Conditions {
   std::vector<Tensor> masks;       // (1, P, H, W) each

@@ -176,6 +176,7 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   Denoiser network(run.options, seed), averaged(run.options, seed);
   network.to(device);
   averaged.to(device);
+  for (Denoiser* each : {&network, &averaged}) each->use_bf16(common.bf16);
   if (!initial.empty()) network.load_state_dict(initial);
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam optimizer(parameters, flags.adam());

@@ -154,6 +154,7 @@ int train_scorer(const Settings& settings, const Common& common) {
 
   const Device device = parse_device(common.device);
   scorer.to(device);
+  scorer.use_bf16(common.bf16);
 
   const RunDirectory run(settings.out);
   run.write_config(common.resolved_toml);

@@ -72,6 +72,7 @@ int train_value(const Settings& settings, const Common& common) {
   ValueModel model(options, seed);
   const Device device = parse_device(common.device);
   model.to(device);
+  model.use_bf16(common.bf16);
   const Schedule schedule = make_schedule(data.schedule, data.T);
   const Metadata facts = facts_of(settings, data, seed, split_seed);
 

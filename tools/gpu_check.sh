@@ -30,22 +30,22 @@ fi
 device=tests/cuda/devices/captured_$(tr -c '[:alnum:]\n' _ <<<"$name").json
 captured=$(result capture bash -c "$build/tests/cuda/capture_device >'$device'")
 
-# ms_per_step SIZE MULTS: dtrain's, by the difference of a run of 60 steps and one of 20.
+# ms_per_step SIZE MULTS PRECISION: dtrain's, by the difference of a run of 60 steps and one of 20.
 ms_per_step() {
   local steps begin runs=()
   for steps in 20 60; do
     rm -rf "$build/gpu_check_run" "$build/gpu_check_data"
     "$build/bin/dphantom" --out "$build/gpu_check_data" --count 64 --size "$1" >"$build/gpu_check_dtrain.log"
     begin=${EPOCHREALTIME/./}
-    "$build/bin/dtrain" diffusion --data "$build/gpu_check_data" --device cuda --image-size "$1" --dim 64 --mults "$2" --batch 16 --steps $steps \
+    "$build/bin/dtrain" diffusion --data "$build/gpu_check_data" --device cuda --precision "$3" --image-size "$1" --dim 64 --mults "$2" --batch 16 --steps $steps \
       --out "$build/gpu_check_run" >"$build/gpu_check_dtrain.log" 2>&1 || { echo "FAILED ($build/gpu_check_dtrain.log)"; return; }
     runs+=($((${EPOCHREALTIME/./} - begin)))
   done
   awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 40 / 1000 }'
 }
 
-table="| network, batch 16 | dtrain f32, ms a step | PyTorch eager bf16 | PyTorch compiled bf16 |
-|---|---|---|---|"
+table="| network, batch 16 | dtrain f32, ms a step | dtrain bf16 | PyTorch eager bf16 | PyTorch compiled bf16 |
+|---|---|---|---|---|"
 for network in "64 1,2,4" "128 1,2,4,8"; do
   read -r size mults <<<"$network"
   eager="no PyTorch" compiled="no PyTorch"
@@ -55,7 +55,7 @@ for network in "64 1,2,4" "128 1,2,4,8"; do
     eager=$(awk '$1 == "eager" { print $2 }' <<<"$times") compiled=$(awk '$1 == "compile" { print $2 }' <<<"$times")
   fi
   table+="
-| U-Net $size, mults $mults | $(ms_per_step "$size" "$mults") | ${eager:-FAILED} | ${compiled:-FAILED} |"
+| U-Net $size, mults $mults | $(ms_per_step "$size" "$mults" f32) | $(ms_per_step "$size" "$mults" bf16) | ${eager:-FAILED} | ${compiled:-FAILED} |"
 done
 
 mkdir -p "$(dirname "$out")"

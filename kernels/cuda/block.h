@@ -23,8 +23,10 @@ __device__ __forceinline__ int64_t thread_index() { return int64_t(blockIdx.x) *
 
 __device__ __forceinline__ float load(const float* p) { return *p; }
 __device__ __forceinline__ float load(const Bfloat16* p) { return __bfloat162float(*p); }
+__device__ __forceinline__ double load(const double* p) { return *p; }
 __device__ __forceinline__ void store(float* p, float v) { *p = v; }
 __device__ __forceinline__ void store(Bfloat16* p, float v) { *p = __float2bfloat16_rn(v); }
+__device__ __forceinline__ void store(double* p, double v) { *p = v; }
 
 // Every lane gets the result; the order of additions is the same in each run.
 template <class V>

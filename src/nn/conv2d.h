@@ -26,6 +26,7 @@ class Conv2d : public Module {
                                  .padding = {options_.padding, options_.padding}};
     return traced(conv2d(x, weight_, bias_, geometry));
   }
+  DType dtype() const { return weight_.dtype(); }  // of the parameters
 
   void visit(Visitor& v) override {
     v.parameter("weight", weight_);

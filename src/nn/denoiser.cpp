@@ -102,11 +102,18 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   const Shape given = condition ? condition.shape() : Shape();
   check(given == expected, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ", given);
   const bool concatenated = condition && options_.condition == "concat";
-  const Tensor input = concatenated ? concat({x_t, condition}, 1) : x_t;
+  const DType outside = x_t.dtype(), inside = bf16_ ? DType::bf16 : outside;
+  const Tensor input = cast(concatenated ? concat({x_t, condition}, 1) : x_t, inside);
+  const Tensor masks = condition && !concatenated ? cast(condition, inside) : Tensor();  // for SPADE
   const Tensor times = t.to(x_t.device());
-  if (const Unet* unet = std::get_if<Unet>(&network_)) return (*unet)(input, times);
-  if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_)) return (*unet)(input, times);
-  return std::get<GuidedUnet>(network_)(input, times, concatenated ? Tensor() : condition);
+  Tensor output;
+  if (const Unet* unet = std::get_if<Unet>(&network_))
+    output = (*unet)(input, times);
+  else if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_))
+    output = (*unet)(input, times);
+  else
+    output = std::get<GuidedUnet>(network_)(input, times, masks);
+  return cast(output, outside);
 }
 
 void Denoiser::visit(Visitor& v) {

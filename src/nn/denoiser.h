@@ -48,12 +48,17 @@ class Denoiser : public Module {
   // -> (N, image_channels, H, W), or twice the channels with a learned variance
   Tensor operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition) const;
 
+  // On cuda: activations in bf16. Parameters, their gradients, input and output stay f32, and so does the time
+  // embedding.
+  void use_bf16(bool on) { bf16_ = on; }
+
   const DenoiserOptions& options() const { return options_; }
   // The state_dict is the wrapped network's own: PyTorch's names, no prefix.
   void visit(Visitor& v) override;
 
  private:
   DenoiserOptions options_;
+  bool bf16_ = false;
   std::variant<Unet, GuidedUnet, DiffusersUnet> network_;
 };
 

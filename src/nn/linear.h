@@ -13,6 +13,7 @@ class Linear : public Module {
       : weight_(make_parameter({out_features, in_features})), bias_(make_parameter({out_features})) {}
 
   Tensor operator()(const Tensor& x) const { return traced(linear(x, weight_, bias_)); }  // x (.., in) -> (.., out)
+  DType dtype() const { return weight_.dtype(); }                                         // of the parameters
 
   void visit(Visitor& v) override {
     v.parameter("weight", weight_);

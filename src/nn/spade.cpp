@@ -16,7 +16,8 @@ Spade::Spade(int64_t channels, int64_t planes)
 
 Tensor Spade::operator()(const Tensor& x, const Tensor& masks) const {
   const int64_t C = x.dim(1);
-  const Tensor normal = group_norm(x, kGroups, full({C}, 1, x.dtype(), x.device()), zeros({C}, x.dtype(), x.device()));
+  const DType dtype = gamma_.dtype();
+  const Tensor normal = group_norm(x, kGroups, full({C}, 1, dtype, x.device()), zeros({C}, dtype, x.device()));
   const bool fits = masks.dim(2) == x.dim(2) && masks.dim(3) == x.dim(3);
   const Tensor hidden = relu(shared_(fits ? masks : resize(masks, x.dim(2), x.dim(3))));  // (N, 128, H, W)
   return traced(normal * (gamma_(hidden) + 1.0) + beta_(hidden));

@@ -5,7 +5,8 @@ namespace echodiff {
 TimeMlp::TimeMlp(int64_t dim, TimeMlpStyle style)
     : dim_(dim), style_(style), first_(dim, 4 * dim), second_(4 * dim, 4 * dim) {}
 
-Tensor TimeMlp::operator()(const Tensor& t, DType dtype) const {
+Tensor TimeMlp::operator()(const Tensor& t) const {
+  const DType dtype = first_.dtype();
   if (style_ == TimeMlpStyle::lucidrains) {
     const Tensor embedding = traced("0", time_embedding(t, dim_).to(dtype));  // (N, dim)
     return traced(second_(traced("2", gelu(first_(embedding)))));

@@ -15,7 +15,7 @@ enum class TimeMlpStyle {
 class TimeMlp : public Module {
  public:
   TimeMlp(int64_t dim, TimeMlpStyle style);
-  Tensor operator()(const Tensor& t, DType dtype) const;  // t (N) i64 -> (N, 4 dim) of dtype
+  Tensor operator()(const Tensor& t) const;  // t (N) i64 -> (N, 4 dim), in the parameters' dtype whatever x has
   void visit(Visitor& v) override;
 
  private:

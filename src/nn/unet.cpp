@@ -131,7 +131,7 @@ Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
         "unet: x must be (N, ", options_.channels, ", H, W) with H and W multiples of ", factor, ", got ",
         input.shape());
   const Tensor start = init_conv_(input);  // (N, dim, H, W)
-  const Tensor time = time_mlp_(t, input.dtype());
+  const Tensor time = time_mlp_(t);
   Tensor x = start;
   std::vector<Tensor> skips;
   for (const UnetLevel& level : downs_) x = level.down(x, time, skips);

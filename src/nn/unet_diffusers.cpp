@@ -221,7 +221,7 @@ Tensor DiffusersUnet::operator()(const Tensor& x, const Tensor& t) const {
   const Tensor embedding =
       time_embedding(t, first_width(options_),
                      {.cos_first = details.flip_sin_to_cos, .freq_shift = details.freq_shift, .divide_last = true});
-  const Tensor time = traced("time_embedding", time2_(silu(time1_(embedding.to(x.dtype())))));
+  const Tensor time = traced("time_embedding", time2_(silu(time1_(embedding.to(time1_.dtype())))));
   Tensor h = conv_in_(details.center_input_sample ? affine(x, 2, -1) : x);
   std::vector<Tensor> skips{h};
   for (const DiffusersBlock& block : down_blocks_) h = block.down(h, time, skips);

@@ -163,7 +163,7 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
             (masks && masks.rank() == 4 && masks.dim(0) == x.dim(0) && masks.dim(1) == options_.planes),
         "unet: masks must be (N, ", options_.planes, ", H, W) with N of x ", x.shape(), ", got ",
         masks ? masks.shape() : Shape());
-  const Tensor time = time_embed_(t, x.dtype());
+  const Tensor time = time_embed_(t);
   std::vector<Tensor> skips;
   Tensor h = x;
   for (const GuidedStage& block : input_blocks_) {

@@ -50,7 +50,12 @@ Module& Scorer::network() {
 }
 
 Tensor Scorer::logits(const Tensor& images) const {
-  return std::visit([&](const auto& network) { return network(images.to(device_)); }, network_);
+  return std::visit(
+      [&](const auto& network) {
+        const bool rounded = bf16_ && network.training();
+        return cast(network(cast(images.to(device_), rounded ? DType::bf16 : DType::f32)), DType::f32);
+      },
+      network_);
 }
 
 std::vector<double> Scorer::score(const Tensor& images) const {

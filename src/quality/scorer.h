@@ -26,6 +26,8 @@ class Scorer {
   Scorer(const ScorerOptions& options, uint64_t seed);
 
   void to(Device device);  // computes there from now on
+  // On cuda: activations in bf16 while it is trained; it judges in f32.
+  void use_bf16(bool on) { bf16_ = on; }
 
   Tensor logits(const Tensor& images) const;  // images (N, 1, H, W) in [-1, 1], on the CPU -> (N, 1), on its device
 
@@ -44,6 +46,7 @@ class Scorer {
   ScorerOptions options_;
   std::variant<ResNet18, PlainCnn> network_;
   Device device_ = Device::kCpu;
+  bool bf16_ = false;
 };
 
 // Any ResNet-18 in a run directory: a scorer, or one imported with its own channels and classes.

@@ -55,15 +55,16 @@ int64_t ValueModel::bin_of(int64_t t) const {
 
 Tensor ValueModel::logits(const Tensor& images, const Tensor& t, const Tensor& condition) const {
   const Tensor shown = options_.planes > 0 ? concat({images, condition}, 1) : images;  // (N, 1 + planes, H, W)
-  const Tensor x = shown.to(device_);
-  if (const ResNet18* resnet = std::get_if<ResNet18>(&network_)) return (*resnet)(x);
+  const bool rounded = bf16_ && std::visit([](const auto& network) { return network.training(); }, network_);
+  const Tensor x = cast(shown.to(device_), rounded ? DType::bf16 : DType::f32);
+  if (const ResNet18* resnet = std::get_if<ResNet18>(&network_)) return cast((*resnet)(x), DType::f32);
   Tensor level = empty({t.dim(0)}, DType::i64);
   for (int64_t i = 0; i < t.dim(0); ++i) {
     const int64_t time = t.data<int64_t>()[i];
     check(time >= -1 && time < options_.T, "value model: t = ", time, " is not in -1..", options_.T - 1);
     level.mutable_data<int64_t>()[i] = levels_[size_t(time + 1)];
   }
-  return std::get<ValueNet>(network_)(x, level.to(device_));
+  return cast(std::get<ValueNet>(network_)(x, level.to(device_)), DType::f32);
 }
 
 std::vector<double> ValueModel::score(const Tensor& images, const Tensor& t, const Tensor& condition) const {

@@ -34,6 +34,8 @@ class ValueModel {
   ValueModel(const ValueOptions& options, uint64_t seed);
 
   void to(Device device);  // computes there from now on
+  // On cuda: activations in bf16 while it is trained; it judges in f32.
+  void use_bf16(bool on) { bf16_ = on; }
 
   // images (N, 1, H, W) in [-1, 1], t (N) i64 in -1..T-1 (-1: finished), condition (N, planes, H, W), all on the CPU
   // -> (N, 1), on its device.
@@ -61,6 +63,7 @@ class ValueModel {
   std::variant<ValueNet, ResNet18> network_;
   std::vector<Platt> calibration_;
   Device device_ = Device::kCpu;
+  bool bf16_ = false;
 };
 
 // As a checkpoint's metadata states them. Throws Error(kBadInput), naming `path`, for another kind of checkpoint.

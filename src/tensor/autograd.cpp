@@ -30,8 +30,9 @@ void accumulate(Tensor& into, const Tensor& gradient) {
         T* out = sum.mutable_data<T>();
         for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
       },
-      [&](DeviceCall& gpu) {
-        cuda::arithmetic(Arithmetic::add, {{n, {1, 1, 1}}}, gpu.in(into), gpu.in(gradient), gpu.out(sum), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::arithmetic(Arithmetic::add, {{n, {1, 1, 1}}}, gpu.in<T>(into), gpu.in<T>(gradient), gpu.out<T>(sum),
+                         gpu.stream());
       });
   into = sum;
 }

@@ -1,10 +1,11 @@
-// Where an op's work is done: on the CPU in the dtype of its operands, or on the device in f32.
+// Where an op's work is done: on the CPU in f32 or f64, or on the device in f32 or bf16, as its operands are.
 //
 //   dispatch(x, "silu",
 //            [&]<class T>(T) { cpu::silu_forward(n, x.data<T>(), y.mutable_data<T>()); },
-//            [&](DeviceCall& gpu) { cuda::silu_forward(n, gpu.in(x), gpu.out(y), gpu.stream()); });
+//            [&]<class T>(DeviceCall& gpu) { cuda::silu_forward(n, gpu.in<T>(x), gpu.out<T>(y), gpu.stream()); });
 //
-// A build without CUDA never instantiates a call of the second function.
+// On the device T is how activations are stored; parameters and statistics stay f32: gpu.in(weight). An op without
+// bf16 kernels has no <class T> there. A build without CUDA never instantiates a call of the second function.
 #pragma once
 
 #include <vector>
@@ -25,14 +26,14 @@ class DeviceCall {
   cuda::Stream stream() const { return cuda::stream(); }
   cuda::Context& context() const { return cuda::context(); }
 
-  // Operands and results, null where undefined. Throws where one is not on the device.
+  // Operands and results, from element `first` on; null where undefined. Throws where one is not on the device.
   template <class T = float>
-  const T* in(const Tensor& x) const {
-    return x ? x.data<T>(Device::kCuda) : nullptr;
+  const T* in(const Tensor& x, int64_t first = 0) const {
+    return x ? element(x.data<T>(Device::kCuda), first) : nullptr;
   }
   template <class T = float>
-  T* out(Tensor& x) const {
-    return x ? x.mutable_data<T>(Device::kCuda) : nullptr;
+  T* out(Tensor& x, int64_t first = 0) const {
+    return x ? element(x.mutable_data<T>(Device::kCuda), first) : nullptr;
   }
   // n uninitialised elements.
   template <class T>
@@ -73,11 +74,24 @@ void on_device_of(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_c
   on_cpu();
 }
 
-// on_cuda(DeviceCall&), or on_cpu(T) with T of x's dtype.
+// on_cuda<T>(DeviceCall&) with T the storage of x, or on_cpu(T) with T of x's dtype. An on_cuda(DeviceCall&) that is no
+// template computes in f32 alone.
 template <class OnCpu, class OnCuda>
 void dispatch(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_cuda) {
-  on_device_of(
-      x, op, [&] { dispatch(x.dtype(), op, on_cpu); }, on_cuda);
+  if constexpr (cuda::kBuiltWithCuda) {
+    if (x.device() == Device::kCuda) {
+      DeviceCall call(op);
+      const bool rounded = x.dtype() == DType::bf16;
+      if constexpr (requires { on_cuda.template operator()<float>(call); }) {
+        if (rounded) return on_cuda.template operator()<Bfloat16>(call);
+        return on_cuda.template operator()<float>(call);
+      } else {
+        check(!rounded, op, ": computes in f32, got bf16; cast its operands");
+        return on_cuda(call);
+      }
+    }
+  }
+  dispatch(x.dtype(), op, on_cpu);
 }
 
 }  // namespace echodiff

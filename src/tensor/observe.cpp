@@ -51,6 +51,7 @@ void observe_backward(const char* op, const Tensor& dy, const std::vector<Tensor
 }
 
 TensorStatistics statistics_of(const Tensor& x) {
+  if (x.dtype() == DType::bf16) return statistics_of(x.to(DType::f32));
   if (x.device() != Device::kCpu) return statistics_of(x.to(Device::kCpu));
   TensorStatistics s;
   s.min = std::numeric_limits<double>::infinity();

@@ -11,6 +11,11 @@
 
 namespace echodiff {
 
+// ---- types (ops/cast.cpp). On cuda x may be bf16: an op computes in the dtype of its activations and rounds f32
+// parameters on the way, whose gradients come back in f32; norms take theirs in f32. Losses compute in f32 alone.
+// x in another floating-point type, itself where it is that already; the gradient has x's. bf16: from f32 and to it.
+Tensor cast(const Tensor& x, DType dtype);
+
 // ---- convolution (ops/conv2d.cpp, ops/conv_transpose2d.cpp)
 struct Conv2dOptions {
   std::array<int64_t, 2> stride{1, 1}, padding{0, 0}, dilation{1, 1};

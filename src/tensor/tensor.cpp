@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cast.h"
 #include "kernels/cuda/backend.h"
 #include "tensor/autograd.h"
 
@@ -79,7 +80,7 @@ double Tensor::item() const {
 }
 
 std::vector<double> Tensor::to_vector() const {
-  if (device() != Device::kCpu) return to(Device::kCpu).to_vector();
+  if (device() != Device::kCpu) return (dtype() == DType::bf16 ? to(DType::f32) : *this).to(Device::kCpu).to_vector();
   std::vector<double> values(static_cast<size_t>(count()));
   const std::vector<int64_t> strides = shape().strides();
   std::vector<int64_t> index(size_t(rank()), 0);
@@ -96,6 +97,8 @@ std::vector<double> Tensor::to_vector() const {
       case DType::i64:
         value = double(data<int64_t>()[offset]);
         break;
+      case DType::bf16:
+        break;  // on cuda alone: see above
     }
     for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
   }
@@ -128,6 +131,15 @@ Tensor Tensor::to(DType target) const {
   if (target == dtype()) return *this;
   Tensor out = make(shape(), target, device());
   const int64_t n = count();
+  if constexpr (cuda::kBuiltWithCuda) {
+    if (target == DType::bf16 || dtype() == DType::bf16) {
+      if (target == DType::bf16)
+        cuda::cast(n, data<float>(Device::kCuda), out.mutable_data<Bfloat16>(Device::kCuda), cuda::stream());
+      else
+        cuda::cast(n, data<Bfloat16>(Device::kCuda), out.mutable_data<float>(Device::kCuda), cuda::stream());
+      return out;
+    }
+  }
   const auto convert = [n](const auto* from, auto* into) {
     for (int64_t i = 0; i < n; ++i) into[i] = std::remove_reference_t<decltype(into[i])>(from[i]);
   };
@@ -188,6 +200,8 @@ uint64_t Tensor::version() const { return impl_->storage->version(); }
 
 Tensor Tensor::make(const Shape& shape, DType dtype, Device device) {
   for (int64_t size : shape.sizes()) check(size >= 0, "tensor: negative size in ", shape);
+  check_input(dtype != DType::bf16 || device == Device::kCuda, Fault::kUsage, "tensor: ", shape,
+              " of bf16 on the CPU, which computes in f32; use --device cuda, or --precision f32");
   Tensor x;
   x.impl_ = std::make_shared<Impl>();
   x.impl_->shape = shape;
@@ -204,6 +218,7 @@ Tensor empty(const Shape& shape, const Tensor& like) { return Tensor::make(shape
 Tensor empty_like(const Tensor& x) { return Tensor::make(x.shape(), x.dtype(), x.device()); }
 
 Tensor full(const Shape& shape, double value, DType dtype, Device device) {
+  if (dtype == DType::bf16) return full(shape, value, DType::f32, device).to(dtype);
   if (device != Device::kCpu) return full(shape, value, dtype).to(device);
   Tensor x = empty(shape, dtype);
   const int64_t n = x.count();

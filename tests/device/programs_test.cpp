@@ -183,6 +183,25 @@ TEST_F(DevicePrograms, FailuresHaveTheDocumentedExitCodes) {
   EXPECT_EQ(train("lost", "--steps 3 --resume" + kUnwatched), 0);  // the last checkpoint is good
 }
 
+TEST_F(DevicePrograms, Bf16TrainsAndSamplesAndItsRunsGoOnInF32) {
+  const auto near = [](const fs::path& found, const fs::path& expected) {
+    const json there = lines_of(dir_ / found / "log.jsonl")[0], here = lines_of(dir_ / expected / "log.jsonl")[0];
+    const double loss = there.at("loss"), wanted = here.at("loss");
+    EXPECT_NEAR(loss, wanted, 2e-2 * wanted) << found;
+    EXPECT_GT(std::abs(loss - wanted), 1e-6) << found << " did not round";
+  };
+  ASSERT_EQ(train("bf16", "--steps 1 --device cuda --precision bf16" + kUnwatched), 0);
+  near("bf16", "model");
+  EXPECT_NE(read_file(at("bf16/config.toml")).find("precision = \"bf16\""), std::string::npos);
+  ASSERT_EQ(train("bf16", "--steps 2 --resume" + kUnwatched), 0);
+  EXPECT_EQ(checkpoint("bf16").metadata.at("step"), "2");
+  ASSERT_EQ(train_scorer("scorer_bf16", "--device cuda --precision bf16"), 0);
+  near("scorer_bf16", "scorer");
+  EXPECT_EQ(sample("sampled_bf16", "--count 1 --sample-steps 1 --device cuda --precision bf16"), 0);
+  EXPECT_EQ(train("on_the_cpu", "--steps 1 --precision bf16"), 2);
+  EXPECT_FALSE(fs::exists(dir_ / "on_the_cpu"));
+}
+
 // What the fake says at the end of a program.
 struct Report {
   std::string failed;  // the call that was told to

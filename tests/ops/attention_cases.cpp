@@ -24,7 +24,7 @@ OpCase linear_one(const std::string& name, int64_t B, int64_t queries, int64_t k
 // q, k, v in one tensor, and M shared keys and values before them.
 OpCase joined(const std::string& op, const std::string& name, int64_t B, int64_t L, int64_t M, int64_t heads, int64_t d) {
   OpCase op_case{.op = op, .name = name, .inputs = {batch({B, L, 3 * heads * d})}, .fn = {}, .tolerance = 1e-5};
-  if (M > 0) op_case.inputs.push_back(plain({2, M, heads * d}));
+  if (M > 0) op_case.inputs.push_back(parameter({2, M, heads * d}));
   op_case.fn = [=](const std::vector<Tensor>& in) {
     const Tensor memory = M > 0 ? in[1] : Tensor();
     return op == "self_attention" ? self_attention(in[0], memory, heads) : linear_self_attention(in[0], memory, heads);
@@ -36,6 +36,7 @@ OpCase joined(const std::string& op, const std::string& name, int64_t B, int64_t
 // the driver divides by 1e-3.
 OpCase cancelling(OpCase op_case) {
   op_case.tolerance = 3e-4;
+  op_case.bf16 = false;
   return op_case;
 }
 

@@ -6,8 +6,8 @@ namespace {
 
 OpCase conv(const std::string& name, const Shape& x, const Shape& weight, const Conv2dOptions& options,
             bool bias = true) {
-  OpCase op_case{.op = "conv2d", .name = name, .inputs = {batch(x), plain(weight)}, .fn = {}};
-  if (bias) op_case.inputs.push_back(plain({weight[0]}));
+  OpCase op_case{.op = "conv2d", .name = name, .inputs = {batch(x), parameter(weight)}, .fn = {}};
+  if (bias) op_case.inputs.push_back(parameter({weight[0]}));
   op_case.fn = [=](const std::vector<Tensor>& in) { return conv2d(in[0], in[1], bias ? in[2] : Tensor(), options); };
   return op_case;
 }
@@ -27,8 +27,8 @@ OpCase winograd(OpCase op_case) {
 
 OpCase transpose(const std::string& name, const Shape& x, const Shape& weight, const ConvTranspose2dOptions& options,
                  bool bias = true) {
-  OpCase op_case{.op = "conv_transpose2d", .name = name, .inputs = {batch(x), plain(weight)}, .fn = {}};
-  if (bias) op_case.inputs.push_back(plain({weight[1] * options.groups}));
+  OpCase op_case{.op = "conv_transpose2d", .name = name, .inputs = {batch(x), parameter(weight)}, .fn = {}};
+  if (bias) op_case.inputs.push_back(parameter({weight[1] * options.groups}));
   op_case.fn = [=](const std::vector<Tensor>& in) {
     return conv_transpose2d(in[0], in[1], bias ? in[2] : Tensor(), options);
   };

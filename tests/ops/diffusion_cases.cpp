@@ -1,4 +1,4 @@
-// time_embedding and dropout.
+// time_embedding, dropout and cast.
 #include "tests/ops/cases.h"
 
 namespace echodiff {
@@ -21,6 +21,22 @@ OpCase embed(const std::string& name, int64_t dim, const TimeEmbeddingOptions& o
           .gradcheck = false};
 }
 
+// There and back: through the other type that the device has. Both ways round.
+OpCase there_and_back(const Shape& x) {
+  const auto fn = [](const std::vector<Tensor>& in) {
+    const DType dtype = in[0].dtype();
+    const DType other = in[0].device() == Device::kCuda ? (dtype == DType::f32 ? DType::bf16 : DType::f32)
+                                                        : (dtype == DType::f32 ? DType::f64 : DType::f32);
+    return cast(cast(in[0], other), dtype);
+  };
+  return {.op = "cast",
+          .name = concat_message(x),
+          .inputs = {batch(x)},
+          .fn = fn,
+          .tolerance = 1.0 / 256,
+          .gradcheck = false};
+}
+
 }  // namespace
 
 std::vector<OpCase> diffusion_cases() {
@@ -31,6 +47,8 @@ std::vector<OpCase> diffusion_cases() {
       embed("sin first", 16, {}),
       embed("cos first, no shift", 32, {.cos_first = true, .freq_shift = 0}),
       embed("odd", 33, {.cos_first = true, .freq_shift = 0}),
+      there_and_back({3, 5, 3, 4}),
+      there_and_back({19, 131}),
   };
 }
 

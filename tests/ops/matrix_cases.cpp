@@ -15,8 +15,8 @@ OpCase product(const std::string& name, const Shape& a, const Shape& b, bool lar
 }
 
 OpCase lin(const std::string& name, const Shape& x, int64_t out, bool bias, bool large = false) {
-  OpCase op_case{.op = "linear", .name = name, .inputs = {batch(x), plain({out, x[x.rank() - 1]})}, .fn = {}};
-  if (bias) op_case.inputs.push_back(plain({out}));
+  OpCase op_case{.op = "linear", .name = name, .inputs = {batch(x), parameter({out, x[x.rank() - 1]})}, .fn = {}};
+  if (bias) op_case.inputs.push_back(parameter({out}));
   op_case.fn = [bias](const std::vector<Tensor>& in) { return linear(in[0], in[1], bias ? in[2] : Tensor()); };
   op_case.gradcheck = !large;
   return op_case;

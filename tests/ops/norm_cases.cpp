@@ -7,7 +7,7 @@ namespace {
 OpCase group(const std::string& name, const Shape& x, int64_t groups, double eps = 1e-5, bool large = false) {
   return {.op = "group_norm",
           .name = name,
-          .inputs = {batch(x), plain({x[1]}), plain({x[1]})},
+          .inputs = {batch(x), parameter({x[1]}), parameter({x[1]})},
           .fn = [=](const std::vector<Tensor>& in) { return group_norm(in[0], groups, in[1], in[2], eps); },
           .gradcheck = !large};
 }
@@ -15,14 +15,14 @@ OpCase group(const std::string& name, const Shape& x, int64_t groups, double eps
 OpCase rms(const std::string& name, const Shape& x, bool large = false) {
   return {.op = "rms_norm",
           .name = name,
-          .inputs = {batch(x), plain({1, x[1], 1, 1})},
+          .inputs = {batch(x), parameter({1, x[1], 1, 1})},
           .fn = [](const std::vector<Tensor>& in) { return rms_norm(in[0], in[1]); },
           .gradcheck = !large};
 }
 
 // modulated: with scale and shift
 OpCase group_silu(const std::string& name, const Shape& x, int64_t groups, bool modulated, bool large = false) {
-  OpCase op_case{.op = "group_norm_silu", .name = name, .inputs = {batch(x), plain({x[1]}), plain({x[1]})}, .fn = {}, .gradcheck = !large};
+  OpCase op_case{.op = "group_norm_silu", .name = name, .inputs = {batch(x), parameter({x[1]}), parameter({x[1]})}, .fn = {}, .gradcheck = !large};
   if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
   op_case.fn = [=](const std::vector<Tensor>& in) {
     return group_norm_silu(in[0], groups, in[1], in[2], 1e-5, modulated ? in[3] : Tensor());
@@ -31,7 +31,7 @@ OpCase group_silu(const std::string& name, const Shape& x, int64_t groups, bool 
 }
 
 OpCase rms_silu(const std::string& name, const Shape& x, bool modulated, bool large = false) {
-  OpCase op_case{.op = "rms_norm_silu", .name = name, .inputs = {batch(x), plain({1, x[1], 1, 1})}, .fn = {}, .gradcheck = !large};
+  OpCase op_case{.op = "rms_norm_silu", .name = name, .inputs = {batch(x), parameter({1, x[1], 1, 1})}, .fn = {}, .gradcheck = !large};
   if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
   op_case.fn = [=](const std::vector<Tensor>& in) { return rms_norm_silu(in[0], in[1], modulated ? in[2] : Tensor()); };
   return op_case;
@@ -41,7 +41,7 @@ OpCase layer(const std::string& name, const Shape& x, bool large = false) {
   const int64_t C = x[x.rank() - 1];
   return {.op = "layer_norm",
           .name = name,
-          .inputs = {batch(x), plain({C}), plain({C})},
+          .inputs = {batch(x), parameter({C}), parameter({C})},
           .fn = [](const std::vector<Tensor>& in) { return layer_norm(in[0], in[1], in[2]); },
           .gradcheck = !large};
 }
@@ -50,7 +50,7 @@ OpCase layer(const std::string& name, const Shape& x, bool large = false) {
 OpCase batch_statistics(const std::string& name, const Shape& x, bool training, bool large = false) {
   return {.op = "batch_norm",
           .name = name,
-          .inputs = {training ? plain(x) : batch(x), plain({x[1]}), plain({x[1]}), constant({x[1]}),
+          .inputs = {training ? plain(x) : batch(x), parameter({x[1]}), parameter({x[1]}), constant({x[1]}),
                      constant({x[1]}, Values::positive)},
           .fn =
               [=](const std::vector<Tensor>& in) {
@@ -64,7 +64,7 @@ OpCase batch_statistics(const std::string& name, const Shape& x, bool training, 
 OpCase batch_statistics_relu(const std::string& name, const Shape& x, bool training, bool large = false) {
   return {.op = "batch_norm_relu",
           .name = name,
-          .inputs = {training ? plain(x) : batch(x), plain({x[1]}), plain({x[1]}), constant({x[1]}),
+          .inputs = {training ? plain(x) : batch(x), parameter({x[1]}), parameter({x[1]}), constant({x[1]}),
                      constant({x[1]}, Values::positive), training ? plain(x) : batch(x)},
           .fn =
               [=](const std::vector<Tensor>& in) {

@@ -21,6 +21,28 @@ TEST(Autograd, AddsWhatComesBackOnEveryPath) {
   EXPECT_EQ(x.grad().item(), 7);
 }
 
+TEST(Autograd, CastGivesTheGradientInItsInputsType) {
+  Tensor x = from_vector({2}, {0.1, 3});
+  x.set_requires_grad(true);
+  const Tensor y = cast(x, DType::f64), dy = from_vector({2}, {1.0 / 3, 7}, DType::f64);
+  EXPECT_EQ(y.to_vector(), x.to_vector());
+  EXPECT_TRUE(cast(x, DType::f32).same_as(x));
+  y.backward(dy);
+  EXPECT_EQ(x.grad().dtype(), DType::f32);
+  EXPECT_EQ(x.grad().to_vector(), dy.to(DType::f32).to_vector());
+  EXPECT_THROW(cast(x, DType::i64), Error);
+}
+
+TEST(Autograd, Bf16IsRefusedOnTheCpuSayingWhatToDo) {
+  try {
+    cast(zeros({2, 3}), DType::bf16);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::kUsage);
+    EXPECT_NE(std::string(error.what()).find("--device cuda"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Autograd, AddsOverCalls) {
   const Tensor x = leaf({3});
   (x * 2).backward();

@@ -28,13 +28,15 @@ Tensor activate(const char* op, Activation kind, const Tensor& x, double slope =
   Tensor y = empty_like(x);
   dispatch(
       x, op, [&]<class T>(T) { forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::activation_forward(kind, slope, x.count(), gpu.in(x), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::activation_forward(kind, slope, x.count(), gpu.in<T>(x), gpu.out<T>(y), gpu.stream());
+      });
   return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(x);
     dispatch(
         x, op, [&]<class T>(T) { backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>()); },
-        [&](DeviceCall& gpu) {
-          cuda::activation_backward(kind, slope, x.count(), gpu.in(x), gpu.in(dy), gpu.out(dx), gpu.stream());
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::activation_backward(kind, slope, x.count(), gpu.in<T>(x), gpu.in<T>(dy), gpu.out<T>(dx), gpu.stream());
         });
     return {dx};
   });

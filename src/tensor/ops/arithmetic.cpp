@@ -2,6 +2,7 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -33,7 +34,9 @@ Tensor compute(Arithmetic kind, const Tensor& a, const Tensor& b) {
   Tensor y = empty(shape, a);
   dispatch(
       a, op, [&]<class T>(T) { reference::arithmetic(kind, geo, a.data<T>(), b.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::arithmetic(kind, geo, gpu.in(a), gpu.in(b), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::arithmetic(kind, geo, gpu.in<T>(a), gpu.in<T>(b), gpu.out<T>(y), gpu.stream());
+      });
   return y;
 }
 
@@ -41,7 +44,9 @@ Tensor scaled(const Tensor& x, double scale, double offset) {
   Tensor y = empty_like(x);
   dispatch(
       x, "affine", [&]<class T>(T) { reference::affine(x.count(), x.data<T>(), scale, offset, y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::affine(x.count(), gpu.in(x), scale, offset, gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::affine(x.count(), gpu.in<T>(x), scale, offset, gpu.out<T>(y), gpu.stream());
+      });
   return y;
 }
 
@@ -93,12 +98,15 @@ Tensor affine(const Tensor& x, double scale, double offset) {
                 [scale](const Tensor& dy) -> Gradients { return {scale == 1 ? dy : scaled(dy, scale, 0)}; });
 }
 
-Tensor add_channel(const Tensor& x, const Tensor& e) {
+Tensor add_channel(const Tensor& x, const Tensor& embedded) {
+  const Tensor e = rounded_like(x, embedded);
   const ChannelGeometry geo = channel_geometry("add_channel", x, e, 1);
   Tensor y = empty_like(x);
   dispatch(
       x, "add_channel", [&]<class T>(T) { reference::add_channel(geo, x.data<T>(), e.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::add_channel(geo, gpu.in(x), gpu.in(e), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::add_channel(geo, gpu.in<T>(x), gpu.in<T>(e), gpu.out<T>(y), gpu.stream());
+      });
   return record("add_channel", y, {x, e}, [geo, e](const Tensor& dy) -> Gradients {
     if (!e.requires_grad()) return {dy, Tensor()};
     return {dy, sum_to(dy, {geo.N, geo.C, 1, 1}).alias({geo.N, geo.C})};
@@ -106,17 +114,16 @@ Tensor add_channel(const Tensor& x, const Tensor& e) {
 }
 
 Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift) {
-  const ChannelGeometry geo = channel_geometry("scale_shift", x, scale_and_shift, 2);
+  const Tensor e = rounded_like(x, scale_and_shift);  // (N, 2C)
+  const ChannelGeometry geo = channel_geometry("scale_shift", x, e, 2);
   Tensor y = empty_like(x);
   dispatch(
       x, "scale_shift",
-      [&]<class T>(T) {
-        reference::scale_shift(geo, x.data<T>(), scale_and_shift.data<T>(), false, y.mutable_data<T>());
-      },
-      [&](DeviceCall& gpu) {
-        cuda::scale_shift(geo, gpu.in(x), gpu.in(scale_and_shift), false, gpu.out(y), gpu.stream());
+      [&]<class T>(T) { reference::scale_shift(geo, x.data<T>(), e.data<T>(), false, y.mutable_data<T>()); },
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::scale_shift(geo, gpu.in<T>(x), gpu.in<T>(e), false, gpu.out<T>(y), gpu.stream());
       });
-  return record("scale_shift", y, {x, scale_and_shift}, [geo, x, e = scale_and_shift](const Tensor& dy) -> Gradients {
+  return record("scale_shift", y, {x, e}, [geo, x, e](const Tensor& dy) -> Gradients {
     Tensor dx, de;
     if (x.requires_grad()) dx = empty_like(x);
     if (e.requires_grad()) de = empty_like(e);
@@ -126,10 +133,10 @@ Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift) {
           if (dx) reference::scale_shift(geo, dy.data<T>(), e.data<T>(), true, dx.mutable_data<T>());
           if (de) reference::scale_shift_backward(geo, x.data<T>(), dy.data<T>(), de.mutable_data<T>());
         },
-        [&](DeviceCall& gpu) {
-          if (dx) cuda::scale_shift(geo, gpu.in(dy), gpu.in(e), true, gpu.out(dx), gpu.stream());
+        [&]<class T>(DeviceCall& gpu) {
+          if (dx) cuda::scale_shift(geo, gpu.in<T>(dy), gpu.in<T>(e), true, gpu.out<T>(dx), gpu.stream());
           if (de)
-            cuda::scale_shift_backward(geo, gpu.in(x), gpu.in(dy), gpu.out(de),
+            cuda::scale_shift_backward(geo, gpu.in<T>(x), gpu.in<T>(dy), gpu.out<T>(de),
                                        gpu.scratch<float>(cuda::scale_shift_backward_scratch(geo)), gpu.stream());
         });
     return {dx, de};

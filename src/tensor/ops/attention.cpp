@@ -5,6 +5,7 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/attention_operands.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -17,10 +18,10 @@ Tensor attend(const AttentionOperands& operands) {
   Tensor output, lse;  // what backward on the device needs
   dispatch(
       y, "attention", [&]<class T>(T) { cpu::attention_forward(g, operands.pointers<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) {
+      [&]<class T>(DeviceCall& gpu) {
         output = y.detach();
-        lse = empty({g.B, g.heads, g.Lq}, y);
-        cuda::attention_forward(g, operands.pointers<float>(Device::kCuda), gpu.out(y), gpu.out(lse), gpu.stream());
+        lse = empty_statistics({g.B, g.heads, g.Lq}, y);
+        cuda::attention_forward(g, operands.pointers<T>(Device::kCuda), gpu.out<T>(y), gpu.out(lse), gpu.stream());
       });
   return record("attention", y, operands.inputs, [=](const Tensor& dy) -> Gradients {
     Gradients gradients = operands.make_gradients();
@@ -29,9 +30,9 @@ Tensor attend(const AttentionOperands& operands) {
         [&]<class T>(T) {
           cpu::attention_backward(operands.geo, operands.pointers<T>(), dy.data<T>(), operands.pointers<T>(gradients));
         },
-        [&](DeviceCall& gpu) {
-          cuda::attention_backward(operands.geo, operands.pointers<float>(Device::kCuda), gpu.in(output), gpu.in(lse),
-                                   gpu.in(dy), operands.pointers<float>(gradients, Device::kCuda),
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::attention_backward(operands.geo, operands.pointers<T>(Device::kCuda), gpu.in<T>(output), gpu.in(lse),
+                                   gpu.in<T>(dy), operands.pointers<T>(gradients, Device::kCuda),
                                    gpu.scratch<float>(cuda::attention_backward_scratch(operands.geo)), gpu.stream());
         });
     return gradients;
@@ -50,7 +51,8 @@ AttentionOperands attention_operands(const char* op, const Tensor& q, const Tens
   return {{q, k, v}, {q.dim(0), q.dim(1), k.dim(1), heads, d, scale == 0 ? scale_for(d) : scale, 0, width, width}};
 }
 
-AttentionOperands self_attention_operands(const char* op, const Tensor& qkv, const Tensor& memory, int64_t heads) {
+AttentionOperands self_attention_operands(const char* op, const Tensor& qkv, const Tensor& learned, int64_t heads) {
+  const Tensor memory = rounded_like(qkv, learned);
   check(qkv.rank() == 3 && heads >= 1 && qkv.dim(2) % (3 * heads) == 0, op, ": expected qkv (B, L, 3*heads*d) with ",
         heads, " heads, got ", qkv.shape());
   const int64_t width = qkv.dim(2) / 3, L = qkv.dim(1);

@@ -19,7 +19,8 @@ struct AttentionOperands {
   AttentionInputs<T> pointers(Device device = Device::kCpu) const {
     const T* first = inputs[0].data<T>(device);
     if (!joined()) return {first, inputs[1].data<T>(device), inputs[2].data<T>(device), nullptr};
-    return {first, first + geo.width(), first + 2 * geo.width(), inputs[1] ? inputs[1].data<T>(device) : nullptr};
+    return {first, element(first, geo.width()), element(first, 2 * geo.width()),
+            inputs[1] ? inputs[1].data<T>(device) : nullptr};
   }
   // One gradient per input, uninitialised; and where in them the kernels write.
   Gradients make_gradients() const;
@@ -27,7 +28,7 @@ struct AttentionOperands {
   AttentionGradients<T> pointers(Gradients& gradients, Device device = Device::kCpu) const {
     T* first = gradients[0].mutable_data<T>(device);
     if (!joined()) return {first, gradients[1].mutable_data<T>(device), gradients[2].mutable_data<T>(device), nullptr};
-    return {first, first + geo.width(), first + 2 * geo.width(),
+    return {first, element(first, geo.width()), element(first, 2 * geo.width()),
             gradients[1] ? gradients[1].mutable_data<T>(device) : nullptr};
   }
 };

@@ -3,6 +3,7 @@
 #include "kernels/activation.h"
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -18,9 +19,9 @@ Statistics statistics(const char* op, const Tensor& x, const Tensor& weight, con
   check(x.rank() == 4, op, ": x must be (N, C, H, W), got ", x.shape());
   const BatchNormGeometry geo{x.dim(0) * x.dim(2) * x.dim(3), x.dim(1)};
   for (const Tensor& per_channel : {weight, bias, running_mean, running_var})
-    check(per_channel.shape() == Shape{geo.C} && per_channel.dtype() == x.dtype(), op,
-          ": weight, bias and running statistics must be (", geo.C, ") ", name_of(x.dtype()), " for x ", x.shape(),
-          ", got ", per_channel.shape(), " ", name_of(per_channel.dtype()));
+    check(per_channel.shape() == Shape{geo.C} && per_channel.dtype() == statistics_dtype(x), op,
+          ": weight, bias and running statistics must be (", geo.C, ") ", name_of(statistics_dtype(x)), " for x ",
+          x.shape(), ", got ", per_channel.shape(), " ", name_of(per_channel.dtype()));
   check(!options.training || geo.rows > 1, op, ": training needs more than one value per channel, got x ", x.shape());
   const NoGrad no_grad;
   Tensor mean = empty({geo.C}, DType::f64, x.device()), rstd = empty_like(mean);
@@ -34,12 +35,12 @@ Statistics statistics(const char* op, const Tensor& x, const Tensor& weight, con
         reference::batch_norm_track(geo, options.momentum, options.eps, m, r, running_mean.mutable_data<T>(),
                                     running_var.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
+      [&]<class T>(DeviceCall& gpu) {
         double *m = gpu.out<double>(mean), *r = gpu.out<double>(rstd);
         if (!options.training)
           return cuda::batch_norm_recall(geo.C, options.eps, gpu.in(running_mean), gpu.in(running_var), m, r,
                                          gpu.stream());
-        cuda::batch_norm_statistics(geo, gpu.in(x), m, r, gpu.scratch<double>(cuda::batch_norm_scratch(geo)),
+        cuda::batch_norm_statistics(geo, gpu.in<T>(x), m, r, gpu.scratch<double>(cuda::batch_norm_scratch(geo)),
                                     gpu.stream());
         cuda::batch_norm_track(geo, options.momentum, options.eps, m, r, gpu.out(running_mean), gpu.out(running_var),
                                gpu.stream());
@@ -62,9 +63,9 @@ Gradients backward(const Statistics& s, bool training, const Tensor& x, const Te
                                  dweight ? dweight.mutable_data<T>() : nullptr,
                                  dbias ? dbias.mutable_data<T>() : nullptr);
       },
-      [&](DeviceCall& gpu) {
-        cuda::batch_norm_backward(s.geo, training, gpu.in(x), gpu.in(weight), gpu.in(dy), gpu.in<double>(s.mean),
-                                  gpu.in<double>(s.rstd), gpu.out(dx), gpu.out(dweight), gpu.out(dbias),
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::batch_norm_backward(s.geo, training, gpu.in<T>(x), gpu.in(weight), gpu.in<T>(dy), gpu.in<double>(s.mean),
+                                  gpu.in<double>(s.rstd), gpu.out<T>(dx), gpu.out(dweight), gpu.out(dbias),
                                   gpu.scratch<double>(cuda::batch_norm_scratch(s.geo)), gpu.stream());
       });
   return {dx, dweight, dbias};
@@ -82,9 +83,9 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
         cpu::batch_norm_forward(s.geo, x.data<T>(), weight.data<T>(), bias.data<T>(), s.mean.data<double>(),
                                 s.rstd.data<double>(), y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::batch_norm_forward(s.geo, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.in<double>(s.mean),
-                                 gpu.in<double>(s.rstd), gpu.out(y), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::batch_norm_forward(s.geo, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), gpu.in<double>(s.mean),
+                                 gpu.in<double>(s.rstd), gpu.out<T>(y), gpu.stream());
       });
   return record("batch_norm", y, {x, weight, bias}, [=, training = options.training](const Tensor& dy) -> Gradients {
     return backward(s, training, x, weight, bias, dy);
@@ -104,9 +105,9 @@ Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias
                                      s.rstd.data<double>(), residual ? residual.data<T>() : nullptr,
                                      y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::batch_norm_relu_forward(s.geo, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.in<double>(s.mean),
-                                      gpu.in<double>(s.rstd), gpu.in(residual), gpu.out(y), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::batch_norm_relu_forward(s.geo, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), gpu.in<double>(s.mean),
+                                      gpu.in<double>(s.rstd), gpu.in<T>(residual), gpu.out<T>(y), gpu.stream());
       });
   return record(
       "batch_norm_relu", y, {x, weight, bias, residual},
@@ -115,8 +116,8 @@ Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias
         dispatch(
             dy, "batch_norm_relu",
             [&]<class T>(T) { cpu::relu_backward(dy.count(), y.data<T>(), dy.data<T>(), dz.mutable_data<T>()); },
-            [&](DeviceCall& gpu) {
-              cuda::activation_backward(Activation::relu, 0, dy.count(), gpu.in(y), gpu.in(dy), gpu.out(dz),
+            [&]<class T>(DeviceCall& gpu) {
+              cuda::activation_backward(Activation::relu, 0, dy.count(), gpu.in<T>(y), gpu.in<T>(dy), gpu.out<T>(dz),
                                         gpu.stream());
             });
         Gradients gradients = backward(s, training, x, weight, bias, dz);

@@ -5,6 +5,7 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -45,14 +46,15 @@ void forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& weight, con
         }
         cpu::conv2d_forward(g, x.data<T>(), w, b, y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::conv2d_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::conv2d_forward(g, gpu.in<T>(x), gpu.in<T>(weight), gpu.in<T>(bias), gpu.out<T>(y), gpu.context());
       });
 }
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv2d(const Tensor& x, const Tensor& master, const Tensor& master_bias, const Conv2dOptions& options) {
+  const Tensor weight = rounded_like(x, master), bias = rounded_like(x, master_bias);
   const Conv2dGeometry g = geometry_of(x, weight, bias, options);
   Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x);
   forward(g, x, weight, bias, y);
@@ -71,10 +73,11 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
           if (dbias)
             cpu::conv2d_backward_bias(g.N * g.out_height * g.out_width, g.K, dy.data<T>(), dbias.mutable_data<T>());
         },
-        [&](DeviceCall& gpu) {
-          const float* no_bias = nullptr;
-          if (dx) cuda::conv2d_backward_data(g, gpu.in(dy), gpu.in(weight), no_bias, gpu.out(dx), gpu.context());
-          if (dweight) cuda::conv2d_backward_weight(g, gpu.in(x), gpu.in(dy), gpu.out(dweight), gpu.context());
+        [&]<class T>(DeviceCall& gpu) {
+          const T* no_bias = nullptr;
+          if (dx)
+            cuda::conv2d_backward_data(g, gpu.in<T>(dy), gpu.in<T>(weight), no_bias, gpu.out<T>(dx), gpu.context());
+          if (dweight) cuda::conv2d_backward_weight(g, gpu.in<T>(x), gpu.in<T>(dy), gpu.out<T>(dweight), gpu.context());
           if (dbias) dbias = sum_to(dy, {1, g.K, 1, 1}).alias({g.K});
         });
     return {dx, dweight, dbias};

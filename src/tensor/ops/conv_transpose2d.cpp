@@ -3,6 +3,7 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -31,8 +32,9 @@ Conv2dGeometry transposed_geometry(const Tensor& x, const Tensor& weight, const 
 
 }  // namespace
 
-Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+Tensor conv_transpose2d(const Tensor& x, const Tensor& master, const Tensor& master_bias,
                         const ConvTranspose2dOptions& options) {
+  const Tensor weight = rounded_like(x, master), bias = rounded_like(x, master_bias);
   const Conv2dGeometry g = transposed_geometry(x, weight, bias, options);
   Tensor y = empty({g.N, g.C, g.H, g.W}, x);
   dispatch(
@@ -41,8 +43,8 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
         cpu::conv2d_backward_data(g, x.data<T>(), weight.data<T>(), bias ? bias.data<T>() : nullptr,
                                   y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::conv2d_backward_data(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.out(y), gpu.context());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::conv2d_backward_data(g, gpu.in<T>(x), gpu.in<T>(weight), gpu.in<T>(bias), gpu.out<T>(y), gpu.context());
       });
   return record("conv_transpose2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
     Tensor dx, dweight, dbias;
@@ -58,10 +60,10 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
           if (dweight) cpu::conv2d_backward_weight(g, dy.data<T>(), x.data<T>(), dweight.mutable_data<T>());
           if (dbias) cpu::conv2d_backward_bias(g.N * g.H * g.W, g.C, dy.data<T>(), dbias.mutable_data<T>());
         },
-        [&](DeviceCall& gpu) {
-          const float* no_bias = nullptr;
-          if (dx) cuda::conv2d_forward(g, gpu.in(dy), gpu.in(weight), no_bias, gpu.out(dx), gpu.context());
-          if (dweight) cuda::conv2d_backward_weight(g, gpu.in(dy), gpu.in(x), gpu.out(dweight), gpu.context());
+        [&]<class T>(DeviceCall& gpu) {
+          const T* no_bias = nullptr;
+          if (dx) cuda::conv2d_forward(g, gpu.in<T>(dy), gpu.in<T>(weight), no_bias, gpu.out<T>(dx), gpu.context());
+          if (dweight) cuda::conv2d_backward_weight(g, gpu.in<T>(dy), gpu.in<T>(x), gpu.out<T>(dweight), gpu.context());
           if (dbias) dbias = sum_to(dy, {1, g.C, 1, 1}).alias({g.C});
         });
     return {dx, dweight, dbias};

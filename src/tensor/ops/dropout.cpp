@@ -10,7 +10,7 @@ Tensor masked(const DropoutGeometry& geo, const Tensor& x) {
   Tensor y = empty_like(x);
   dispatch(
       x, "dropout", [&]<class T>(T) { reference::dropout(geo, x.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::dropout(geo, gpu.in(x), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) { cuda::dropout(geo, gpu.in<T>(x), gpu.out<T>(y), gpu.stream()); });
   return y;
 }
 

@@ -2,6 +2,7 @@
 
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
@@ -19,15 +20,15 @@ GroupNormGeometry geometry(const char* op, const Tensor& x, int64_t groups, cons
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
   const GroupNormGeometry g = geometry("group_norm", x, groups, weight, bias);
-  Tensor y = empty_like(x), mean = empty({g.N, groups}, x), rstd = empty({g.N, groups}, x);
+  Tensor y = empty_like(x), mean = empty_statistics({g.N, groups}, x), rstd = empty_like(mean);
   dispatch(
       x, "group_norm",
       [&]<class T>(T) {
         cpu::group_norm_forward(g, x.data<T>(), weight.data<T>(), bias.data<T>(), eps, y.mutable_data<T>(),
                                 mean.mutable_data<T>(), rstd.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::group_norm_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), eps, gpu.out(y), gpu.out(mean),
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::group_norm_forward(g, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), eps, gpu.out<T>(y), gpu.out(mean),
                                  gpu.out(rstd), gpu.stream());
       });
   return record("group_norm", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
@@ -38,9 +39,9 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
           cpu::group_norm_backward(g, x.data<T>(), weight.data<T>(), mean.data<T>(), rstd.data<T>(), dy.data<T>(),
                                    dx.mutable_data<T>(), dweight.mutable_data<T>(), dbias.mutable_data<T>());
         },
-        [&](DeviceCall& gpu) {
-          cuda::group_norm_backward(g, gpu.in(x), gpu.in(weight), gpu.in(mean), gpu.in(rstd), gpu.in(dy), gpu.out(dx),
-                                    gpu.out(dweight), gpu.out(dbias),
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::group_norm_backward(g, gpu.in<T>(x), gpu.in(weight), gpu.in(mean), gpu.in(rstd), gpu.in<T>(dy),
+                                    gpu.out<T>(dx), gpu.out(dweight), gpu.out(dbias),
                                     gpu.scratch<float>(cuda::group_norm_backward_scratch(g)), gpu.stream());
         });
     return {dx, dweight, dbias};
@@ -50,10 +51,10 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
 Tensor group_norm_silu(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
                        const Tensor& scale_and_shift) {
   const GroupNormGeometry g = geometry("group_norm_silu", x, groups, weight, bias);
-  const Tensor& modulation = scale_and_shift;
+  const Tensor modulation = rounded_like(x, scale_and_shift);
   check(!modulation || modulation.shape() == Shape({g.N, 2 * g.C}), "group_norm_silu: scale_and_shift must be (", g.N,
         ", ", 2 * g.C, ") for x ", x.shape(), ", got ", modulation ? modulation.shape() : Shape());
-  Tensor y = empty_like(x), mean = empty({g.N, groups}, x), rstd = empty({g.N, groups}, x);
+  Tensor y = empty_like(x), mean = empty_statistics({g.N, groups}, x), rstd = empty_like(mean);
   dispatch(
       x, "group_norm_silu",
       [&]<class T>(T) {
@@ -61,9 +62,9 @@ Tensor group_norm_silu(const Tensor& x, int64_t groups, const Tensor& weight, co
                                      modulation ? modulation.data<T>() : nullptr, eps, y.mutable_data<T>(),
                                      mean.mutable_data<T>(), rstd.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::group_norm_silu_forward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.in(modulation), eps, gpu.out(y),
-                                      gpu.out(mean), gpu.out(rstd), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::group_norm_silu_forward(g, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), gpu.in<T>(modulation), eps,
+                                      gpu.out<T>(y), gpu.out(mean), gpu.out(rstd), gpu.stream());
       });
   return record("group_norm_silu", y, {x, weight, bias, modulation}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(x), dweight = empty_like(weight), dbias = empty_like(bias), dmodulation;
@@ -76,11 +77,11 @@ Tensor group_norm_silu(const Tensor& x, int64_t groups, const Tensor& weight, co
                                         dy.data<T>(), dx.mutable_data<T>(), dweight.mutable_data<T>(),
                                         dbias.mutable_data<T>(), modulation ? dmodulation.mutable_data<T>() : nullptr);
         },
-        [&](DeviceCall& gpu) {
-          cuda::group_norm_silu_backward(g, gpu.in(x), gpu.in(weight), gpu.in(bias), gpu.in(modulation), gpu.in(mean),
-                                         gpu.in(rstd), gpu.in(dy), gpu.out(dx), gpu.out(dweight), gpu.out(dbias),
-                                         gpu.out(dmodulation), gpu.scratch<float>(cuda::group_norm_backward_scratch(g)),
-                                         gpu.stream());
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::group_norm_silu_backward(g, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), gpu.in<T>(modulation),
+                                         gpu.in(mean), gpu.in(rstd), gpu.in<T>(dy), gpu.out<T>(dx), gpu.out(dweight),
+                                         gpu.out(dbias), gpu.out<T>(dmodulation),
+                                         gpu.scratch<float>(cuda::group_norm_backward_scratch(g)), gpu.stream());
         });
     return {dx, dweight, dbias, dmodulation};
   });

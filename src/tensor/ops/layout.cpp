@@ -22,9 +22,11 @@ void copy(const CopyGeometry& geo, const Tensor& x, int64_t from, Tensor& y, int
       },
       [&](DeviceCall& gpu) {
         if (x.dtype() == DType::i64)
-          cuda::strided_copy(geo, gpu.in<int64_t>(x) + from, gpu.out<int64_t>(y) + to, gpu.stream());
+          cuda::strided_copy(geo, gpu.in<int64_t>(x, from), gpu.out<int64_t>(y, to), gpu.stream());
+        else if (x.dtype() == DType::bf16)
+          cuda::strided_copy(geo, gpu.in<Bfloat16>(x, from), gpu.out<Bfloat16>(y, to), gpu.stream());
         else
-          cuda::strided_copy(geo, gpu.in(x) + from, gpu.out(y) + to, gpu.stream());
+          cuda::strided_copy(geo, gpu.in(x, from), gpu.out(y, to), gpu.stream());
       });
 }
 
@@ -93,6 +95,8 @@ void put_rows(const std::vector<Tensor>& parts, Tensor& whole, DeviceCall& gpu) 
   };
   if (whole.dtype() == DType::i64)
     run(int64_t{});
+  else if (whole.dtype() == DType::bf16)
+    run(Bfloat16{});
   else
     run(float{});
 }

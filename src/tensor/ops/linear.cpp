@@ -5,10 +5,12 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/broadcast.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& master, const Tensor& master_bias) {
+  const Tensor weight = rounded_like(x, master), bias = rounded_like(x, master_bias);
   check(x.rank() >= 1 && x.rank() != 4, "linear: x must be (.., in) of rank 1 to 3, got ", x.shape());
   check(weight.rank() == 2 && weight.dim(1) == x.dim(-1), "linear: weight must be (out, ", x.dim(-1), "), got ",
         weight.shape());
@@ -26,9 +28,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
         cpu::parallel_gemm(rows, out, in, MatrixView<T>{x.data<T>(), in, 1}, MatrixView<T>{weight.data<T>(), 1, in},
                            into, out, bias.defined());
       },
-      [&](DeviceCall& gpu) {
-        cuda::gemm<float>(rows, out, in, {gpu.in(x), in, 1}, {gpu.in(weight), 1, in}, gpu.in(bias), gpu.out(y), out,
-                          false, gpu.context());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::gemm<T>(rows, out, in, {gpu.in<T>(x), in, 1}, {gpu.in<T>(weight), 1, in}, gpu.in<T>(bias), gpu.out<T>(y),
+                      out, false, gpu.context());
       });
   return record("linear", y, {x, weight, bias},
                 [=](const Tensor& dy) -> Gradients {  // dx = dy W, dW = dy^T x, db = sum dy
@@ -47,13 +49,13 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                                              MatrixView<T>{x.data<T>(), in, 1}, dweight.mutable_data<T>(), in, false);
                         if (dbias) cpu::conv2d_backward_bias(rows, out, dy.data<T>(), dbias.mutable_data<T>());
                       },
-                      [&](DeviceCall& gpu) {
+                      [&]<class T>(DeviceCall& gpu) {
                         if (dx)
-                          cuda::gemm<float>(rows, in, out, {gpu.in(dy), out, 1}, {gpu.in(weight), in, 1}, nullptr,
-                                            gpu.out(dx), in, false, gpu.context());
+                          cuda::gemm<T>(rows, in, out, {gpu.in<T>(dy), out, 1}, {gpu.in<T>(weight), in, 1}, nullptr,
+                                        gpu.out<T>(dx), in, false, gpu.context());
                         if (dweight)
-                          cuda::gemm<float>(out, in, rows, {gpu.in(dy), 1, out}, {gpu.in(x), in, 1}, nullptr,
-                                            gpu.out(dweight), in, false, gpu.context());
+                          cuda::gemm<T>(out, in, rows, {gpu.in<T>(dy), 1, out}, {gpu.in<T>(x), in, 1}, nullptr,
+                                        gpu.out<T>(dweight), in, false, gpu.context());
                         if (dbias) dbias = sum_to(dy.alias({rows, out}), {1, out}).alias({out});
                       });
                   return {dx, dweight, dbias};

@@ -3,14 +3,15 @@
 #include "tensor/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/ops/attention_operands.h"
+#include "tensor/ops/precision.h"
 
 namespace echodiff {
 namespace {
 
 Tensor attend(const AttentionOperands& operands) {
   const AttentionGeometry& g = operands.geo;
-  Tensor y = empty(operands.output_shape(), operands.inputs[0]), largest = empty({g.B, g.heads, g.d}, y),
-         total = empty_like(largest), context = empty({g.B, g.heads, g.d * g.d}, y);
+  Tensor y = empty(operands.output_shape(), operands.inputs[0]), largest = empty_statistics({g.B, g.heads, g.d}, y),
+         total = empty_like(largest), context = empty_statistics({g.B, g.heads, g.d * g.d}, y);
   dispatch(
       y, "linear_attention",
       [&]<class T>(T) {
@@ -18,9 +19,9 @@ Tensor attend(const AttentionOperands& operands) {
                                             context.mutable_data<T>()};
         cpu::linear_attention_forward(g, operands.pointers<T>(), state, y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::linear_attention_forward(g, operands.pointers<float>(Device::kCuda),
-                                       {gpu.out(largest), gpu.out(total), gpu.out(context)}, gpu.out(y),
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::linear_attention_forward(g, operands.pointers<T>(Device::kCuda),
+                                       {gpu.out(largest), gpu.out(total), gpu.out(context)}, gpu.out<T>(y),
                                        gpu.scratch<float>(cuda::linear_attention_scratch(g)), gpu.stream());
       });
   return record("linear_attention", y, operands.inputs, [=](const Tensor& dy) -> Gradients {
@@ -32,10 +33,10 @@ Tensor attend(const AttentionOperands& operands) {
           cpu::linear_attention_backward(operands.geo, operands.pointers<T>(), state, dy.data<T>(),
                                          operands.pointers<T>(gradients));
         },
-        [&](DeviceCall& gpu) {
+        [&]<class T>(DeviceCall& gpu) {
           cuda::linear_attention_backward(
-              operands.geo, operands.pointers<float>(Device::kCuda), {gpu.in(largest), gpu.in(total), gpu.in(context)},
-              gpu.in(dy), operands.pointers<float>(gradients, Device::kCuda),
+              operands.geo, operands.pointers<T>(Device::kCuda), {gpu.in(largest), gpu.in(total), gpu.in(context)},
+              gpu.in<T>(dy), operands.pointers<T>(gradients, Device::kCuda),
               gpu.scratch<float>(cuda::linear_attention_scratch(operands.geo)), gpu.stream());
         });
     return gradients;

@@ -25,7 +25,7 @@ struct Operand {
 // Number i of a batch of (rows, columns), as the operand means them.
 template <class T>
 MatrixView<T> view(const T* data, bool transposed, int64_t rows, int64_t columns, int64_t i) {
-  data += i * rows * columns;
+  data = element(data, i * rows * columns);
   return transposed ? MatrixView<T>{data, 1, rows} : MatrixView<T>{data, columns, 1};
 }
 
@@ -39,11 +39,11 @@ void products(int64_t batch, int64_t M, int64_t N, int64_t K, const Operand& a, 
           cpu::parallel_gemm(M, N, K, view(a.matrices.data<T>(), a.transposed, M, K, i),
                              view(b.matrices.data<T>(), b.transposed, K, N, i), into + i * M * N, N, false);
       },
-      [&](DeviceCall& gpu) {
+      [&]<class T>(DeviceCall& gpu) {
         for (int64_t i = 0; i < batch; ++i)
-          cuda::gemm<float>(M, N, K, view(gpu.in(a.matrices), a.transposed, M, K, i),
-                            view(gpu.in(b.matrices), b.transposed, K, N, i), nullptr, gpu.out(out) + i * M * N, N,
-                            false, gpu.context());
+          cuda::gemm<T>(M, N, K, view(gpu.in<T>(a.matrices), a.transposed, M, K, i),
+                        view(gpu.in<T>(b.matrices), b.transposed, K, N, i), nullptr, gpu.out<T>(out, i * M * N), N,
+                        false, gpu.context());
       });
 }
 

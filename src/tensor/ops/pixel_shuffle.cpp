@@ -11,7 +11,7 @@ Tensor to_large(const PixelShuffleGeometry& geo, const Tensor& small) {
   dispatch(
       small, "pixel_shuffle",
       [&]<class T>(T) { reference::pixel_shuffle(geo, small.data<T>(), large.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::pixel_shuffle(geo, gpu.in(small), gpu.out(large), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) { cuda::pixel_shuffle(geo, gpu.in<T>(small), gpu.out<T>(large), gpu.stream()); });
   return large;
 }
 
@@ -20,7 +20,7 @@ Tensor to_small(const PixelShuffleGeometry& geo, const Tensor& large) {
   dispatch(
       large, "pixel_unshuffle",
       [&]<class T>(T) { reference::pixel_unshuffle(geo, large.data<T>(), small.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::pixel_unshuffle(geo, gpu.in(large), gpu.out(small), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) { cuda::pixel_unshuffle(geo, gpu.in<T>(large), gpu.out<T>(small), gpu.stream()); });
   return small;
 }
 

@@ -30,17 +30,17 @@ Tensor average(const char* op, const AvgPoolGeometry& geo, const Tensor& x) {
   Tensor y = empty({geo.N, geo.C, geo.rows.out, geo.columns.out}, x);
   dispatch(
       x, op, [&]<class T>(T) { reference::avg_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) {
-        cuda::avg_pool2d_forward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in(x), gpu.out(y),
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::avg_pool2d_forward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in<T>(x), gpu.out<T>(y),
                                  gpu.stream());
       });
   return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty({geo.N, geo.C, geo.rows.in, geo.columns.in}, dy);
     dispatch(
         dy, op, [&]<class T>(T) { reference::avg_pool2d_backward(geo, dy.data<T>(), dx.mutable_data<T>()); },
-        [&](DeviceCall& gpu) {
-          cuda::avg_pool2d_backward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in(dy), gpu.out(dx),
-                                    gpu.stream());
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::avg_pool2d_backward(geo.N, geo.C, view(gpu, geo.rows), view(gpu, geo.columns), gpu.in<T>(dy),
+                                    gpu.out<T>(dx), gpu.stream());
         });
     return {dx};
   });
@@ -67,8 +67,8 @@ Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
       [&]<class T>(T) {
         cpu::max_pool2d_forward(geo, x.data<T>(), y.mutable_data<T>(), index ? index.mutable_data<int64_t>() : nullptr);
       },
-      [&](DeviceCall& gpu) {
-        cuda::max_pool2d_forward(geo, gpu.in(x), gpu.out(y), gpu.out<int64_t>(index), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::max_pool2d_forward(geo, gpu.in<T>(x), gpu.out<T>(y), gpu.out<int64_t>(index), gpu.stream());
       });
   return record("max_pool2d", y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty({geo.N, geo.C, geo.H, geo.W}, dy);
@@ -77,8 +77,8 @@ Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
         [&]<class T>(T) {
           reference::max_pool2d_backward(geo, dy.data<T>(), index.data<int64_t>(), dx.mutable_data<T>());
         },
-        [&](DeviceCall& gpu) {
-          cuda::max_pool2d_backward(geo, gpu.in(dy), gpu.in<int64_t>(index), gpu.out(dx), gpu.stream());
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::max_pool2d_backward(geo, gpu.in<T>(dy), gpu.in<int64_t>(index), gpu.out<T>(dx), gpu.stream());
         });
     return {dx};
   });

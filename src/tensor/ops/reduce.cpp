@@ -34,8 +34,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape, double scale) {
   Tensor y = empty(shape, x);
   dispatch(
       x, "sum", [&]<class T>(T) { reference::reduce_sum(geo, x.data<T>(), scale, y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) {
-        cuda::reduce_sum(geo, gpu.in(x), scale, gpu.out(y), gpu.scratch<double>(cuda::reduce_scratch(geo)),
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::reduce_sum(geo, gpu.in<T>(x), scale, gpu.out<T>(y), gpu.scratch<double>(cuda::reduce_scratch(geo)),
                          gpu.stream());
       });
   return y;

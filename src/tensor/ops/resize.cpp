@@ -28,9 +28,9 @@ Tensor apply(const AxisTaps& rows, const AxisTaps& columns, const Tensor& x) {
         reference::resize_axis(columns, N * rows.in, C, x.data<T>(), wide.mutable_data<T>());
         reference::resize_axis(rows, N, columns.out * C, wide.data<T>(), y.mutable_data<T>());
       },
-      [&](DeviceCall& gpu) {
-        cuda::resize_axis(view(gpu, columns), N * rows.in, C, gpu.in(x), gpu.out(wide), gpu.stream());
-        cuda::resize_axis(view(gpu, rows), N, columns.out * C, gpu.in(wide), gpu.out(y), gpu.stream());
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::resize_axis(view(gpu, columns), N * rows.in, C, gpu.in<T>(x), gpu.out<T>(wide), gpu.stream());
+        cuda::resize_axis(view(gpu, rows), N, columns.out * C, gpu.in<T>(wide), gpu.out<T>(y), gpu.stream());
       });
   return y;
 }
@@ -55,13 +55,17 @@ Tensor upsample_nearest2(const Tensor& x) {
   dispatch(
       x, "upsample_nearest2",
       [&]<class T>(T) { reference::upsample_nearest2_forward(geo, x.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::upsample_nearest2_forward(geo, gpu.in(x), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) {
+        cuda::upsample_nearest2_forward(geo, gpu.in<T>(x), gpu.out<T>(y), gpu.stream());
+      });
   return record("upsample_nearest2", y, {x}, [geo](const Tensor& dy) -> Gradients {
     Tensor dx = empty({geo.N, geo.C, geo.H, geo.W}, dy);
     dispatch(
         dy, "upsample_nearest2",
         [&]<class T>(T) { reference::upsample_nearest2_backward(geo, dy.data<T>(), dx.mutable_data<T>()); },
-        [&](DeviceCall& gpu) { cuda::upsample_nearest2_backward(geo, gpu.in(dy), gpu.out(dx), gpu.stream()); });
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::upsample_nearest2_backward(geo, gpu.in<T>(dy), gpu.out<T>(dx), gpu.stream());
+        });
     return {dx};
   });
 }

@@ -14,13 +14,15 @@ Tensor softmax(const Tensor& x, int64_t dim) {
   Tensor y = empty_like(x);
   dispatch(
       x, "softmax", [&]<class T>(T) { reference::softmax_forward(geo, x.data<T>(), y.mutable_data<T>()); },
-      [&](DeviceCall& gpu) { cuda::softmax_forward(geo, gpu.in(x), gpu.out(y), gpu.stream()); });
+      [&]<class T>(DeviceCall& gpu) { cuda::softmax_forward(geo, gpu.in<T>(x), gpu.out<T>(y), gpu.stream()); });
   return record("softmax", y, {x}, [geo, y = y.detach()](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(y);
     dispatch(
         y, "softmax",
         [&]<class T>(T) { reference::softmax_backward(geo, y.data<T>(), dy.data<T>(), dx.mutable_data<T>()); },
-        [&](DeviceCall& gpu) { cuda::softmax_backward(geo, gpu.in(y), gpu.in(dy), gpu.out(dx), gpu.stream()); });
+        [&]<class T>(DeviceCall& gpu) {
+          cuda::softmax_backward(geo, gpu.in<T>(y), gpu.in<T>(dy), gpu.out<T>(dx), gpu.stream());
+        });
     return {dx};
   });
 }

@@ -1,6 +1,7 @@
-// activation, elementwise, reduce, softmax, layout, dropout
+// activation, cast, elementwise, reduce, softmax, layout, dropout
 #include "cuda/host/kernel_case.h"
 #include "kernels/activation.h"
+#include "kernels/cast.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/layout.h"
@@ -88,17 +89,18 @@ void channels(Run& run, T) {
   }
 }
 
-void conversions(Run& run) {
+void casts(Run& run) {
   const Array<float> x = run.normal<float>(259);
   Array<Bfloat16> rounded = run.unwritten<Bfloat16>(259);
   Array<float> back = run.unwritten<float>(259);
-  cuda::convert(259, x.data(), rounded.data(), nullptr);
-  cuda::convert(259, static_cast<const Bfloat16*>(rounded.data()), back.data(), nullptr);
+  cuda::cast(259, x.data(), rounded.data(), nullptr);
+  cuda::cast(259, static_cast<const Bfloat16*>(rounded.data()), back.data(), nullptr);
   run.close("rounded", rounded, in_double(x));
   run.close("back", back, in_double(rounded), 0);
 }
 
-void reductions(Run& run) {
+template <class T>
+void reductions(Run& run, T) {
   const std::vector<ReduceGeometry> geometries{{{4099, true}},
                                                {{3, false}, {35, true}},
                                                {{301, true}, {13, false}},
@@ -111,8 +113,8 @@ void reductions(Run& run) {
       in *= dimension.size;
       if (!dimension.reduced) out *= dimension.size;
     }
-    const Array<float> x = run.normal<float>(in);
-    Array<float> y = run.unwritten<float>(out);
+    const Array<T> x = run.normal<T>(in);
+    Array<T> y = run.unwritten<T>(out);
     Array<double> scratch = run.unwritten<double>(cuda::reduce_scratch(geo));
     cuda::reduce_sum(geo, x.data(), 0.25, y.data(), scratch.data(), nullptr);
     const Array<double> values = in_double(x);
@@ -186,8 +188,8 @@ void add_elementwise_cases(KernelCases& cases) {
   add_both(cases, "elementwise arithmetic", [](Run& run, auto type) { arithmetics(run, type); });
   add_both(cases, "elementwise affine", [](Run& run, auto type) { affines(run, type); });
   add_both(cases, "elementwise channels", [](Run& run, auto type) { channels(run, type); });
-  cases.push_back({"elementwise convert", conversions});
-  cases.push_back({"reduce", reductions});
+  cases.push_back({"cast", casts});
+  add_both(cases, "reduce", [](Run& run, auto type) { reductions(run, type); });
   add_both(cases, "softmax", [](Run& run, auto type) { softmaxes(run, type); });
   add_both(cases, "layout", [](Run& run, auto type) { copies(run, type); });
   add_both(cases, "dropout", [](Run& run, auto type) { dropouts(run, type); });

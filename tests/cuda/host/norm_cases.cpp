@@ -109,14 +109,15 @@ void rms_norms(Run& run, T) {
   }
 }
 
-void layer_norms(Run& run) {
+template <class T>
+void layer_norms(Run& run, T) {
   for (const LayerNormGeometry& geo : {LayerNormGeometry{5, 7}, LayerNormGeometry{37, 301}, LayerNormGeometry{1, 1}}) {
     for (const bool affine : {true, false}) {
       const int64_t n = geo.rows * geo.D;
-      const Array<float> x = run.normal<float>(n), dy = run.normal<float>(n), weight = run.normal<float>(geo.D),
-                         bias = run.normal<float>(geo.D);
-      Array<float> y = run.unwritten<float>(n), dx = run.unwritten<float>(n), dweight = run.unwritten<float>(geo.D),
-                   dbias = run.unwritten<float>(geo.D);
+      const Array<T> x = run.normal<T>(n), dy = run.normal<T>(n);
+      const Array<float> weight = run.normal<float>(geo.D), bias = run.normal<float>(geo.D);
+      Array<T> y = run.unwritten<T>(n), dx = run.unwritten<T>(n);
+      Array<float> dweight = run.unwritten<float>(geo.D), dbias = run.unwritten<float>(geo.D);
       Array<double> mean = run.unwritten<double>(geo.rows), rstd = run.unwritten<double>(geo.rows);
       Array<double> scratch = run.unwritten<double>(cuda::layer_norm_backward_scratch(geo));
       cuda::layer_norm_forward(geo, x.data(), affine ? weight.data() : nullptr, affine ? bias.data() : nullptr, 1e-5,
@@ -137,11 +138,12 @@ void layer_norms(Run& run) {
   }
 }
 
-void batch_norms(Run& run) {
+template <class T>
+void batch_norms(Run& run, T) {
   for (const BatchNormGeometry& geo : {BatchNormGeometry{35, 3}, BatchNormGeometry{131, 67}, BatchNormGeometry{2, 1}}) {
     const int64_t n = geo.rows * geo.C;
-    const Array<float> x = run.normal<float>(n), dy = run.normal<float>(n), weight = run.normal<float>(geo.C),
-                       bias = run.normal<float>(geo.C);
+    const Array<T> x = run.normal<T>(n), dy = run.normal<T>(n);
+    const Array<float> weight = run.normal<float>(geo.C), bias = run.normal<float>(geo.C);
     Array<double> mean = run.unwritten<double>(geo.C), var = run.unwritten<double>(geo.C), rstd(geo.C), m(geo.C),
                   v(geo.C);
     Array<double> scratch = run.unwritten<double>(cuda::batch_norm_scratch(geo));
@@ -151,12 +153,12 @@ void batch_norms(Run& run) {
     run.close("mean", mean, m, 1e-12);
     run.close("var", var, v, 1e-12);
     for (int64_t c = 0; c < geo.C; ++c) rstd[c] = 1 / std::sqrt(v[c] + 1e-5);
-    Array<float> y = run.unwritten<float>(n);
+    Array<T> y = run.unwritten<T>(n);
     Array<double> value(n), of_x(n), of_weight(geo.C), of_bias(geo.C);
     cuda::batch_norm_forward(geo, x.data(), weight.data(), bias.data(), m.data(), rstd.data(), y.data(), nullptr);
     reference::batch_norm_forward(geo, in.data(), w.data(), b.data(), m.data(), rstd.data(), value.data());
     run.close("y", y, value);
-    const Array<float> residual = run.normal<float>(n);
+    const Array<T> residual = run.normal<T>(n);
     const Array<double> added = in_double(residual);
     for (const bool has_residual : {true, false}) {
       cuda::batch_norm_relu_forward(geo, x.data(), weight.data(), bias.data(), m.data(), rstd.data(),
@@ -179,8 +181,8 @@ void batch_norms(Run& run) {
     run.close("recalled mean", mean, of_m);
     run.close("recalled rstd", var, of_r);
     for (const bool training : {true, false}) {
-      Array<float> dx = run.unwritten<float>(n), dweight = run.unwritten<float>(geo.C),
-                   dbias = run.unwritten<float>(geo.C);
+      Array<T> dx = run.unwritten<T>(n);
+      Array<float> dweight = run.unwritten<float>(geo.C), dbias = run.unwritten<float>(geo.C);
       cuda::batch_norm_backward(geo, training, x.data(), weight.data(), dy.data(), m.data(), rstd.data(), dx.data(),
                                 dweight.data(), dbias.data(), scratch.data(), nullptr);
       reference::batch_norm_backward(geo, training, in.data(), w.data(), gradient.data(), m.data(), rstd.data(),
@@ -197,8 +199,8 @@ void batch_norms(Run& run) {
 void add_norm_cases(KernelCases& cases) {
   add_both(cases, "group_norm", [](Run& run, auto type) { group_norms(run, type); });
   add_both(cases, "rms_norm", [](Run& run, auto type) { rms_norms(run, type); });
-  cases.push_back({"layer_norm", layer_norms});
-  cases.push_back({"batch_norm", batch_norms});
+  add_both(cases, "layer_norm", [](Run& run, auto type) { layer_norms(run, type); });
+  add_both(cases, "batch_norm", [](Run& run, auto type) { batch_norms(run, type); });
 }
 
 }  // namespace kernels_host
