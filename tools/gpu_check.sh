@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a GPU can prove, on a machine with one, the CUDA toolkit and cuDNN: builds with ECHODIFF_CUDA=ON, runs the tests of
 # a real device, again under compute-sanitizer where that is there, captures the device's properties for cuDNN, times
-# training against PyTorch (bf16, channels last, eager and compiled) in the same run, and writes one Markdown table.
+# training and denoising against PyTorch (bf16, channels last, eager and compiled) in the same run, and writes one Markdown table.
 #   tools/gpu_check.sh [--out docs/bench/gpu_NAME.md]
 # PyTorch comes from the Python that ECHODIFF_TORCH_PYTHON names (with torch and denoising_diffusion_pytorch); without it
 # that part is left out and the table says so.
@@ -14,7 +14,7 @@ out=docs/bench/gpu_$(tr -c '[:alnum:]\n' _ <<<"$name").md
 build="build-gpu"
 
 cmake -S . -B "$build" -DECHODIFF_CUDA=ON -DCMAKE_RULE_MESSAGES=OFF >/dev/null
-cmake --build "$build" --parallel "$(nproc)" --target cuda_device_tests capture_device dphantom dtrain
+cmake --build "$build" --parallel "$(nproc)" --target cuda_device_tests capture_device dphantom dtrain dsample
 
 # result COMMAND...: runs it, its output in a log; "passed", or "FAILED (log)".
 result() {
@@ -44,18 +44,34 @@ ms_per_step() {
   awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 40 / 1000 }'
 }
 
-table="| network, batch 16 | dtrain f32, ms a step | dtrain bf16 | PyTorch eager bf16 | PyTorch compiled bf16 |
-|---|---|---|---|---|"
+# ms_per_denoise PRECISION: of the run that ms_per_step left, 16 pictures a step, the same way.
+ms_per_denoise() {
+  local steps begin runs=()
+  for steps in 50 250; do
+    rm -rf "$build/gpu_check_samples"
+    begin=${EPOCHREALTIME/./}
+    "$build/bin/dsample" --model "$build/gpu_check_run" --masks "$build/gpu_check_data" --device cuda --precision "$1" --sampler ddim --sample-steps $steps \
+      --batch 16 --count 16 --policy none --out "$build/gpu_check_samples" >"$build/gpu_check_dsample.log" 2>&1 || { echo "FAILED ($build/gpu_check_dsample.log)"; return; }
+    runs+=($((${EPOCHREALTIME/./} - begin)))
+  done
+  awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 200 / 1000 }'
+}
+
+table="| network, batch 16 | train step, f32, ms | bf16 | PyTorch eager bf16 | PyTorch compiled bf16 | denoise step, f32, ms | bf16 | PyTorch eager bf16 | PyTorch compiled bf16 |
+|---|---|---|---|---|---|---|---|---|"
 for network in "64 1,2,4" "128 1,2,4,8"; do
   read -r size mults <<<"$network"
-  eager="no PyTorch" compiled="no PyTorch"
+  times="" missing="no PyTorch"
   if [ -n "${ECHODIFF_TORCH_PYTHON:-}" ]; then
+    missing=FAILED
     # shellcheck disable=SC2086
     times=$("$ECHODIFF_TORCH_PYTHON" tools/gpu_bench.py "$size" 64 16 ${mults//,/ } 2>"$build/gpu_check_torch.log") || times=""
-    eager=$(awk '$1 == "eager" { print $2 }' <<<"$times") compiled=$(awk '$1 == "compile" { print $2 }' <<<"$times")
   fi
+  # MODE COLUMN: 2 for training, 3 for a denoise step.
+  theirs() { awk -v mode="$1" -v column="$2" -v missing="$missing" '$1 == mode { found = $column } END { print found == "" ? missing : found }' <<<"$times"; }
   table+="
-| U-Net $size, mults $mults | $(ms_per_step "$size" "$mults" f32) | $(ms_per_step "$size" "$mults" bf16) | ${eager:-FAILED} | ${compiled:-FAILED} |"
+| U-Net $size, mults $mults | $(ms_per_step "$size" "$mults" f32) | $(ms_per_step "$size" "$mults" bf16) | $(theirs eager 2) | $(theirs compile 2) |"
+  table+=" $(ms_per_denoise f32) | $(ms_per_denoise bf16) | $(theirs eager 3) | $(theirs compile 3) |"
 done
 
 mkdir -p "$(dirname "$out")"
