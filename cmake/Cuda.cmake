@@ -1,15 +1,17 @@
-# ECHODIFF_CUDA: ON links the programs with the CUDA backend and fails without toolkit and cuDNN; FAKE links them with the
-# same backend on a device that is faked on the host (tests/cuda/fake; needs the toolkit's and cuDNN's headers). AUTO
-# leaves the programs without it and tests it where the toolkit is found; OFF never looks. Sets ECHODIFF_CUDA_INCLUDE (the toolkit's headers: enough to run kernels on the host),
-# ECHODIFF_NVCC (to compile them for a device) and ECHODIFF_CUDNN (the library, of at least 9.8), each empty where missing;
-# ECHODIFF_WITH_CUDA: whether the programs have the backend.
-set(ECHODIFF_CUDA AUTO CACHE STRING "AUTO, ON, FAKE or OFF: the CUDA backend")
-set_property(CACHE ECHODIFF_CUDA PROPERTY STRINGS AUTO ON FAKE OFF)
+# ECHODIFF_CUDA: ON links the programs with the CUDA backend and fails without toolkit and cuDNN; AUTO leaves the programs
+# without it and tests it where the toolkit is found (tests/cuda); OFF never looks. Sets ECHODIFF_CUDA_INCLUDE (the
+# toolkit's headers: enough to run kernels on the host), ECHODIFF_NVCC (to compile them for a device) and ECHODIFF_CUDNN
+# (the library, of at least 9.8), each empty where missing; ECHODIFF_WITH_CUDA: whether the programs have the backend.
+set(ECHODIFF_CUDA AUTO CACHE STRING "AUTO, ON or OFF: the CUDA backend")
+set_property(CACHE ECHODIFF_CUDA PROPERTY STRINGS AUTO ON OFF)
+if(NOT ECHODIFF_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "ECHODIFF_CUDA must be AUTO, ON or OFF, got ${ECHODIFF_CUDA}")
+endif()
 set(ECHODIFF_CUDA_INCLUDE "")
 set(ECHODIFF_NVCC "")
 set(ECHODIFF_CUDNN "")
 set(ECHODIFF_WITH_CUDA OFF)
-if(ECHODIFF_CUDA STREQUAL "ON" OR ECHODIFF_CUDA STREQUAL "FAKE")
+if(ECHODIFF_CUDA STREQUAL "ON")
   set(ECHODIFF_WITH_CUDA ON)
 endif()
 
@@ -35,12 +37,7 @@ if(CUDAToolkit_FOUND AND CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.4)
     endif()
   endforeach()
 endif()
-if(ECHODIFF_CUDA STREQUAL "FAKE")
-  if(NOT EXISTS "${ECHODIFF_CUDA_INCLUDE}/cudnn.h")
-    message(FATAL_ERROR "ECHODIFF_CUDA=FAKE needs the headers of a CUDA toolkit of at least 12.4 and of cuDNN; set CUDAToolkit_ROOT")
-  endif()
-  message(STATUS "CUDA: faked on the host, with the headers of toolkit ${CUDAToolkit_VERSION}")
-elseif(ECHODIFF_CUDA STREQUAL "ON" AND NOT (ECHODIFF_NVCC AND ECHODIFF_CUDNN))
+if(ECHODIFF_CUDA STREQUAL "ON" AND NOT (ECHODIFF_NVCC AND ECHODIFF_CUDNN))
   message(FATAL_ERROR "ECHODIFF_CUDA=ON needs nvcc of at least 12.4 and cuDNN of at least 9.8; set CUDAToolkit_ROOT, or ECHODIFF_CUDA=AUTO")
 elseif(ECHODIFF_CUDA_INCLUDE AND ECHODIFF_NVCC)
   set(CMAKE_CUDA_COMPILER ${ECHODIFF_NVCC})

@@ -9,9 +9,23 @@ function(echodiff_folder name)
   file(MAKE_DIRECTORY ${root})
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)
   add_library(${name} STATIC ${sources})
+  tell_device_sources(${sources})
   target_include_directories(${name} PUBLIC ${root})
   target_link_libraries(${name} PUBLIC ${FOLDER_DEPENDS} ${FOLDER_LIBRARIES})
   target_precompile_headers(${name} PRIVATE ${ECHODIFF_COMMON_HEADERS})
+endfunction()
+
+# tell_device_sources(SOURCES...): those that include the device's header learn whether the programs have the backend;
+# for all others it doesn't compile (kernels/cuda/backend.h). So all others are the same with it and without, and the
+# programs on the faked device (tests/cuda) compile these alone once more.
+function(tell_device_sources)
+  foreach(source ${ARGN})
+    file(STRINGS ${source} includes REGEX "^#include \"(kernels/cuda/backend|tensor/dispatch)\\.h\"")
+    if(includes)
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ECHODIFF_WITH_CUDA=$<BOOL:${ECHODIFF_WITH_CUDA}>)
+      set_property(GLOBAL APPEND PROPERTY ECHODIFF_DEVICE_SOURCES ${source})
+    endif()
+  endforeach()
 endfunction()
 
 # Parsing these takes as long as compiling the average file; each library parses them once. No file relies on it: every

@@ -15,10 +15,10 @@
 
 namespace echodiff::cuda {
 
-#ifdef ECHODIFF_WITH_CUDA
-inline constexpr bool kBuiltWithCuda = true;
+#ifndef ECHODIFF_WITH_CUDA  // include this, or tensor/dispatch.h, in the .cpp itself, then run cmake again
+#error "cmake/Folder.cmake has this source built as one that knows of no device"
 #else
-inline constexpr bool kBuiltWithCuda = false;
+inline constexpr bool kBuiltWithCuda = ECHODIFF_WITH_CUDA;
 #endif
 
 struct ContextOptions {

@@ -5,8 +5,6 @@
 #include <functional>
 #include <memory>
 
-#include "kernels/cuda/backend.h"
-
 namespace echodiff::cuda {
 
 class CapturedWork {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "kernels/cuda/backend.h"
 #include "kernels/cuda/captured_work.h"
 #include "tensor/tensor.h"
 #include "train/model_run.h"

@@ -120,7 +120,6 @@ void Block::run() {
     Thread& thread = threads_[i];
     thread.linear = i;
     thread.index = {i % block_size.x, i / block_size.x % block_size.y, i / (block_size.x * block_size.y)};
-    switch_.start(thread.fiber, &Block::entry);
   }
   while (live_ > 0) {
     if (ready_.empty()) deadlock();
@@ -131,6 +130,7 @@ void Block::run() {
       Thread& thread = threads_[i];
       running_ = &thread;
       thread_index = thread.index;
+      if (!thread.fiber.stack) switch_.start(thread.fiber, &Block::entry);  // on the stack that was left last
       switch_.resume(thread.fiber);
       settle(thread);
     }
