@@ -88,17 +88,18 @@ void put_part(const Tensor& part, Tensor& whole, int64_t dim, int64_t begin) {
 }
 // Parts of one shape, one behind the other, on the device: one launch.
 void put_rows(const std::vector<Tensor>& parts, Tensor& whole, DeviceCall& gpu) {
-  const auto run = [&]<class T>(T) {
+  const auto run = [&]<class T>(const T*) {
     std::vector<const T*> rows;
     for (const Tensor& part : parts) rows.push_back(gpu.in<T>(part));
     cuda::concat_rows(gpu.table(rows), int64_t(rows.size()), parts[0].count(), gpu.out<T>(whole), gpu.stream());
   };
   if (whole.dtype() == DType::i64)
-    run(int64_t{});
+    run(gpu.in<int64_t>(whole));
   else if (whole.dtype() == DType::bf16)
-    run(Bfloat16{});
+    run(gpu.in<Bfloat16>(whole));
   else
-    run(float{});
+    run(gpu.in(whole));
+});
 }
 Tensor take_part(const Tensor& whole, int64_t dim, int64_t begin, int64_t end) {
   Shape shape = whole.shape();
