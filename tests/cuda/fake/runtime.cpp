@@ -38,6 +38,7 @@ void deliver(cudaStream_t stream) {
 // A kernel's launch is a call like any other; it may touch device memory until it has run.
 void before_launch(const void* const* pointers, int count, cudaStream_t stream) {
   if (const auto failure = next_call("launch")) echodiff::cuda::check_cuda(failed(*failure));
+  hostcuda::launch_hooks.idle = device().idle;
   bool sound = is_stream(stream, "launch");
   for (int i = 0; i < count; ++i)
     if (pointers[i]) sound = check_range(pointers[i], 1, "launch") && sound;
@@ -46,7 +47,11 @@ void before_launch(const void* const* pointers, int count, cudaStream_t stream) 
 
 std::optional<DeviceAccess> running;
 [[maybe_unused]] const bool hooked = [] {
-  hostcuda::launch_hooks = {before_launch, [] { running.emplace(); }, [] { running.reset(); }};
+  hostcuda::launch_hooks = {before_launch,
+                            [] {
+                              if (!device().idle) running.emplace();
+                            },
+                            [] { running.reset(); }, false};
   return true;
 }();
 

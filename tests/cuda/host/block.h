@@ -33,6 +33,7 @@ struct LaunchHooks {
   void (*before)(const void* const* pointers, int count, cudaStream_t stream) = nullptr;
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
+  bool idle = false;  // launches are checked, and nothing runs
 };
 extern LaunchHooks launch_hooks;
 
