@@ -1,4 +1,4 @@
-// For tests that run on the faked device (ECHODIFF_CUDA=FAKE) and, with ECHODIFF_CUDA=ON, on a real one. Without a GPU
+// For tests that run on the faked device and, with ECHODIFF_CUDA=ON, on a real one. Without a GPU
 // the latter are skipped, never passed.
 #pragma once
 

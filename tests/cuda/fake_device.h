@@ -1,4 +1,4 @@
-// For tests that run on the faked device (ECHODIFF_CUDA=FAKE): a fresh one for each test, and what must hold after it.
+// For tests that run on the faked device: a fresh one for each test, and what must hold after it.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -99,7 +99,6 @@ void put_rows(const std::vector<Tensor>& parts, Tensor& whole, DeviceCall& gpu) 
     run(gpu.in<Bfloat16>(whole));
   else
     run(gpu.in(whole));
-});
 }
 Tensor take_part(const Tensor& whole, int64_t dim, int64_t begin, int64_t end) {
   Shape shape = whole.shape();

@@ -310,6 +310,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t raw_
   if (!sound) return refuse("a product of operands that aren't sound");
   const double factor = double(*static_cast<const float*>(alpha)), kept = double(*static_cast<const float*>(beta));
   submit(stream, [=] {
+    if (device().idle) return;
     const DeviceAccess access;
     if (algorithm.workspace > 0) std::memset(workspace, 0xFF, algorithm.workspace);
     multiply(desc, factor, A, a, B, b, kept, C, c, D, d);

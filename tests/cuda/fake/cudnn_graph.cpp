@@ -287,6 +287,7 @@ cudnnStatus_t run_graph(const Object& graph, int engine, const Object& pack, std
     const cudnnStatus_t status = check_operand(*each, data, why);
     if (status != CUDNN_STATUS_SUCCESS) return status;
   }
+  if (device().idle) return CUDNN_STATUS_SUCCESS;
   const DeviceAccess access;
   if (workspace_of(engine) > 0) {
     void* workspace = pack.value<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);

@@ -9,7 +9,9 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
+#include <utility>
 
 namespace fake_cuda {
 namespace {
@@ -50,6 +52,7 @@ Device* start() {
     const std::string name = word.substr(0, word.find('=')), value = word.substr(word.find('=') + 1);
     if (name == "devices") d->count = std::stoi(value);
     if (name == "memory") d->memory = std::stoull(value);
+    if (name == "idle") d->idle = true;
     if (name == "report") d->report = value;
     if (name == "fail") {
       d->failing_call = std::stoll(value);
@@ -68,6 +71,9 @@ Device* start() {
     out << "failed " << d.names[size_t(d.failing_call - 1)] << "\n";
   out << "calls " << d.call_count << "\nlive_allocations " << d.allocations.size() << "\nlive_objects "
       << d.objects.size() << "\n";
+  std::map<std::string, std::pair<size_t, size_t>> ends;  // of each kind of call the first and the last
+  for (size_t k = 1; k <= d.names.size(); ++k) ends.try_emplace(d.names[k - 1], k, k).first->second.second = k;
+  for (const auto& [name, at] : ends) out << "kind " << name << " " << at.first << " " << at.second << "\n";
   for (const std::string& each : d.misuses) out << "misuse " << each << "\n";
 }
 
@@ -83,12 +89,13 @@ void reset(size_t memory) {
   d.count = 1;
   d.memory = memory;
   d.call_count = d.failing_call = 0;
-  d.lost = false;
+  d.idle = d.lost = false;
   d.last_error = cudaSuccess;
   d.names.clear();
   d.misuses.clear();
 }
 void set_device_count(int count) { device().count = count; }
+void stay_idle() { device().idle = true; }
 void fail_call(int64_t k, Failure how) {
   device().failing_call = device().call_count + k;
   device().failure = how;
@@ -173,7 +180,7 @@ cudaError_t cudaMalloc(void** out, size_t bytes) {
   d.allocations[place] = bytes;
   d.used += bytes;
   const DeviceAccess access;
-  std::memset(place, 0xFF, bytes);  // NaN
+  std::memset(place, d.idle ? 0 : 0xFF, bytes);  // 0xFF: NaN
   *out = place;
   return cudaSuccess;
 }

@@ -35,6 +35,7 @@ struct Device {
   int64_t call_count = 0, failing_call = 0;
   Failure failure = Failure::memory;
   double clock = 0;   // milliseconds of work done
+  bool idle = false;  // nothing is computed
   bool lost = false;  // a sticky failure has happened
   cudaError_t last_error = cudaSuccess;
   std::vector<std::string> names, misuses;

@@ -1,6 +1,6 @@
 // A CUDA device that is none: the runtime, cuBLASLt and cuDNN calls that kernels/ makes, implemented on the host by
-// their documented semantics, so that everything above them runs without a GPU (ECHODIFF_CUDA=FAKE). This is the tests'
-// side of it: what was called, what was misused, what is still alive, and which call is to fail.
+// their documented semantics, so that everything above them runs without a GPU. This is the tests' side of it: what was
+// called, what was misused, what is still alive, and which call is to fail.
 //
 // Device memory is a range of addresses that nothing but a kernel, a copy or a library call may touch: host code that
 // does is ended with a message. Fresh memory is NaN. A copy to the host arrives at the next synchronisation. Kernels
@@ -8,7 +8,7 @@
 // It can't show: speed, real rounding, what goes wrong between streams.
 //
 // A program is told by the environment, words separated by spaces:
-//   FAKE_CUDA="devices=0"  "memory=BYTES"  "fail=K:memory"  "fail=K:sticky"  "report=FILE" (written at exit)
+//   FAKE_CUDA="devices=0"  "memory=BYTES"  "idle"  "fail=K:memory"  "fail=K:sticky"  "report=FILE" (written at exit)
 #pragma once
 
 #include <cstddef>
@@ -26,6 +26,9 @@ enum class Failure {
 // Calls and misuse are forgotten, nothing fails, one device of `memory` bytes. What is alive stays.
 void reset(size_t memory = size_t{1} << 30);
 void set_device_count(int count);
+// Until reset: every call is checked and copies are made, but kernels and libraries compute nothing, and fresh memory
+// is zero. For what is about calls and not about numbers.
+void stay_idle();
 void fail_call(int64_t k, Failure how);  // the k-th call from now, from 1
 
 int64_t calls();                               // since reset
