@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -39,7 +38,6 @@ void deliver(cudaStream_t stream) {
 // A kernel's launch is a call like any other; it may touch device memory until it has run.
 void before_launch(const void* const* pointers, int count, cudaStream_t stream) {
   if (const auto failure = next_call("launch")) echodiff::cuda::check_cuda(failed(*failure));
-  hostcuda::launch_hooks.idle = device().idle;
   bool sound = is_stream(stream, "launch");
   for (int i = 0; i < count; ++i)
     if (pointers[i]) sound = check_range(pointers[i], 1, "launch") && sound;
@@ -48,12 +46,12 @@ void before_launch(const void* const* pointers, int count, cudaStream_t stream) 
 
 [[maybe_unused]] const bool hooked = [] {
   hostcuda::launch_hooks = {before_launch, [](cudaStream_t stream, std::function<void()> grid) {
+                              if (device().idle) return;
                               submit(stream, [grid = std::move(grid)] {
-                                std::optional<DeviceAccess> access;
-                                if (!device().idle) access.emplace();
+                                const DeviceAccess access;
                                 grid();
                               });
-                            }, false};
+                            }};
   return true;
 }();
 

@@ -294,7 +294,6 @@ void run_grid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, co
   if (threads == 0 || threads > 1024 || block.z > 64 || blocks == 0 || grid.x > 2147483647u || grid.y > 65535 ||
       grid.z > 65535 || shared_bytes > kMaxDynamicShared)
     fail("a launch that CUDA refuses", kernel_name(kernel).c_str(), 0);
-  if (launch_hooks.idle) return;
   launched.insert(kernel_name(kernel));
   threads_total += int64_t(threads * blocks);
   block_size = block;

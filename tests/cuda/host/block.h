@@ -32,7 +32,6 @@ void run_grid(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, co
 struct LaunchHooks {
   void (*before)(const void* const* pointers, int count, cudaStream_t stream) = nullptr;
   void (*submit)(cudaStream_t stream, std::function<void()> grid) = nullptr;
-  bool idle = false;  // launches are checked, and nothing runs
 };
 extern LaunchHooks launch_hooks;
 
