@@ -134,9 +134,6 @@ struct TimeEmbeddingOptions {
   bool divide_last = false;
 };
 Tensor time_embedding(const Tensor& t, int64_t dim, const TimeEmbeddingOptions& options = {});  // t (N) i64 -> (N, dim) f32
-// f32 of `shape` (N, ...): row n holds the standard normal numbers of (seed, streams[n], steps[n]) (kernels/philox.h).
-Tensor normal_rows(const Shape& shape, uint64_t seed, const std::vector<int64_t>& streams, const std::vector<int64_t>& steps,
-                   Device device = Device::kCpu);
 // Zeroes elements with probability p, scales the others by 1/(1-p); the mask is a function of (seed, stream) and the element.
 Tensor dropout(const Tensor& x, double p, uint64_t seed, uint64_t stream);
 

@@ -81,6 +81,9 @@ Tensor empty_like(const Tensor& x);
 Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = Device::kCpu);
 Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = Device::kCpu);
 Tensor arange(int64_t n);  // i64: 0, 1, .., n-1
+// f32 of `shape` (N, ...): row n holds the standard normal numbers of (seed, streams[n], steps[n]) (kernels/philox.h).
+Tensor normal_rows(const Shape& shape, uint64_t seed, const std::vector<int64_t>& streams,
+                   const std::vector<int64_t>& steps, Device device = Device::kCpu);
 // From values in logical row-major order.
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype = DType::f32);
 Tensor from_values(const Shape& shape, const float* values);  // f32, logical row-major order

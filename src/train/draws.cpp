@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "kernels/philox.h"
-#include "tensor/ops.h"
 
 namespace echodiff {
 namespace {

@@ -52,6 +52,7 @@ target_link_libraries(cuda_fake_tests PRIVATE kernels_fake GTest::gtest_main)
 file(GLOB device_tests CONFIGURE_DEPENDS ../device/*.cpp)
 on_fake_device(device_tests echodiff_tests ${device_tests})
 target_compile_definitions(device_tests PRIVATE ECHODIFF_BIN_DIR="${fake_bin}")
+target_include_directories(device_tests PRIVATE ${PROJECT_SOURCE_DIR})
 target_include_directories(device_tests SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE})
 target_link_libraries(device_tests PRIVATE cli)
 

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
+#include "kernels/philox.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
 #include "train/draws.h"
@@ -114,6 +118,17 @@ TEST(Tensor, Misuse) {
   EXPECT_THROW(from_vector({3}, {1, 2}), Error);
   EXPECT_THROW(arange(3).set_requires_grad(true), Error);
   EXPECT_THROW(x.alias({5}), Error);
+}
+
+TEST(Tensor, NormalRowsAreEachOnesOwn) {
+  const Tensor x = normal_rows({3, 5, 1, 1}, 9, {4, 0, 4}, {1, 2, 3});
+  for (const auto& [row, stream, step] : {std::array<int64_t, 3>{0, 4, 1}, {1, 0, 2}, {2, 4, 3}}) {
+    std::vector<float> expected(5);
+    fill_normal(expected.data(), 5, 9, uint64_t(stream), uint64_t(step));
+    for (int64_t i = 0; i < 5; ++i) EXPECT_EQ(x.data<float>()[row * 5 + i], expected[size_t(i)]) << row << ", " << i;
+  }
+  EXPECT_EQ(normal_rows({0, 5}, 9, {}, {}).count(), 0);
+  EXPECT_THROW(normal_rows({2, 5}, 9, {1}, {1}), Error);
 }
 
 TEST(Tensor, EmptyTensorsAreLegal) {

@@ -2,7 +2,7 @@
 
 #include "kernels/thread_pool.h"
 #include "tensor/dispatch.h"
-#include "tensor/ops.h"
+#include "tensor/tensor.h"
 
 namespace echodiff {
 
