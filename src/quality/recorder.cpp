@@ -83,8 +83,7 @@ class ShardRecorder {
         numbers.push_back(scored.condition);
       }
       Tensor images = concat(parts, 0).to(Device::kCpu);
-      float* values = images.mutable_data<float>();
-      for (int64_t i = 0; i < images.count(); ++i) values[i] = std::clamp(values[i], -1.0f, 1.0f);
+      clamp_pictures(images);
       const std::vector<double> some =
           ask(judge, images, from_indices(times), stack_conditions(job_.sampling.conditions, numbers));
       scores.insert(scores.end(), some.begin(), some.end());

@@ -82,8 +82,7 @@ class NetworkChains : public Chains {
     Tensor images = looked_at(slots, totals, [&](const Slot& slot) {
       return job_.score_on == ScoreOn::xt || slot.state.step == 0 ? slot.state.x : slot.state.x_start;
     });
-    float* values = images.mutable_data<float>();
-    for (int64_t i = 0; i < images.count(); ++i) values[i] = std::clamp(values[i], -1.0f, 1.0f);
+    clamp_pictures(images);
     return judged(judge_, images, times, slots, totals);
   }
 
@@ -189,6 +188,11 @@ class NetworkChains : public Chains {
 
 const char* name_of(ScoreOn on) { return on == ScoreOn::xt ? "xt" : "x0hat"; }
 ScoreOn parse_score_on(const std::string& name) { return name == "xt" ? ScoreOn::xt : ScoreOn::x0hat; }
+
+void clamp_pictures(Tensor& images) {
+  float* const values = images.mutable_data<float>();
+  for (int64_t i = 0; i < images.count(); ++i) values[i] = std::clamp(values[i], -1.0f, 1.0f);
+}
 
 std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& t, const Tensor& condition) {
   std::vector<double> scores = judge(images, t, condition);

@@ -24,6 +24,8 @@ using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Ten
 // images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W), all on the CPU ->
 // n scores in 0..1. Must give a picture the same score in any batch.
 using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;
+// To [-1, 1], as judges see what is on its way.
+void clamp_pictures(Tensor& images);
 // The judge's scores, held to be one for each picture and finite, and rounded to float as a recording holds them: a
 // replay then decides the same. Throws Error(kInternal) for others.
 std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& t, const Tensor& condition);
