@@ -44,7 +44,7 @@ CapturedWork::CapturedWork() = default;
 CapturedWork::~CapturedWork() = default;
 
 void CapturedWork::run(const std::function<void()>& enqueue) {
-  if (++calls_ == 1) return enqueue();
+  if (!std::exchange(has_run_, true)) return enqueue();
   if (!graph_) {
     std::unique_ptr<Graph> made = std::make_unique<Graph>();
     const CaptureScope scope(context(), made->memory, made->tables);

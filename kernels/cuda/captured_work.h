@@ -21,7 +21,7 @@ class CapturedWork {
 
  private:
   struct Graph;
-  int calls_ = 0;
+  bool has_run_ = false;
   std::unique_ptr<Graph> graph_;
 };
 

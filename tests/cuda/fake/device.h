@@ -47,6 +47,10 @@ Device& device();
 std::optional<Failure> next_call(const char* name);
 void misuse(const std::string& what);
 
+// The runtime's answer: a failure becomes cudaGetLastError's.
+cudaError_t result(cudaError_t status);
+cudaError_t failed(Failure how);
+
 // Does the work, or takes it where the stream is being captured. Whatever the work reads must live in it.
 void submit(cudaStream_t stream, std::function<void()> work);
 

@@ -21,23 +21,14 @@ void submit(cudaStream_t stream, std::function<void()> work) {
 
 namespace {
 
-cudaError_t result(cudaError_t status) {
-  if (status != cudaSuccess) device().last_error = status;
-  return status;
-}
-std::optional<cudaError_t> told_to_fail(const char* call) {
-  const auto failure = next_call(call);
-  if (!failure) return std::nullopt;
-  return result(*failure == Failure::memory ? cudaErrorMemoryAllocation : cudaErrorIllegalAddress);
-}
 Work& work_of(const void* graph) { return *static_cast<Work*>(const_cast<void*>(graph)); }
 
 template <class Handle>
 cudaError_t destroy(Handle handle, const char* kind, const char* call) {
-  const auto failed = told_to_fail(call);
+  const auto failure = next_call(call);
   if (!remove_object(handle, kind, call)) return result(cudaErrorInvalidValue);
   delete &work_of(handle);
-  return failed.value_or(cudaSuccess);
+  return failure ? failed(*failure) : cudaSuccess;
 }
 
 }  // namespace
@@ -45,7 +36,7 @@ cudaError_t destroy(Handle handle, const char* kind, const char* call) {
 extern "C" {
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  if (const auto failed = told_to_fail("cudaStreamBeginCapture")) return *failed;
+  if (const auto failure = next_call("cudaStreamBeginCapture")) return failed(*failure);
   if (!is_object(stream, "stream", "cudaStreamBeginCapture") || device().capturing)
     return result(cudaErrorStreamCaptureUnsupported);
   device().capturing = stream;
@@ -58,7 +49,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* out) {
   const bool was_capturing = d.capturing == stream;
   d.capturing = nullptr;
   Work work = std::exchange(d.captured, {});
-  if (const auto failed = told_to_fail("cudaStreamEndCapture")) return *failed;
+  if (const auto failure = next_call("cudaStreamEndCapture")) return failed(*failure);
   if (!was_capturing) {
     misuse("cudaStreamEndCapture: the stream isn't being captured");
     return result(cudaErrorStreamCaptureInvalidated);
@@ -71,7 +62,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* out) {
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return destroy(graph, "graph", "cudaGraphDestroy"); }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* out, cudaGraph_t graph, unsigned long long) {
-  if (const auto failed = told_to_fail("cudaGraphInstantiate")) return *failed;
+  if (const auto failure = next_call("cudaGraphInstantiate")) return failed(*failure);
   if (!is_object(graph, "graph", "cudaGraphInstantiate")) return result(cudaErrorInvalidValue);
   *out = reinterpret_cast<cudaGraphExec_t>(new Work(work_of(graph)));
   add_object(*out, "executable graph");
@@ -81,7 +72,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
   return destroy(graph, "executable graph", "cudaGraphExecDestroy");
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
-  if (const auto failed = told_to_fail("cudaGraphLaunch")) return *failed;
+  if (const auto failure = next_call("cudaGraphLaunch")) return failed(*failure);
   if (!is_object(graph, "executable graph", "cudaGraphLaunch") || !is_object(stream, "stream", "cudaGraphLaunch"))
     return result(cudaErrorInvalidValue);
   for (const std::function<void()>& each : work_of(graph)) each();

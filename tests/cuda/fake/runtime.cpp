@@ -15,7 +15,7 @@
 
 using namespace fake_cuda;
 
-namespace {
+namespace fake_cuda {
 
 cudaError_t result(cudaError_t status) {
   if (status != cudaSuccess) device().last_error = status;
@@ -24,6 +24,10 @@ cudaError_t result(cudaError_t status) {
 cudaError_t failed(Failure how) {
   return result(how == Failure::memory ? cudaErrorMemoryAllocation : cudaErrorIllegalAddress);
 }
+
+}  // namespace fake_cuda
+
+namespace {
 
 // The streams that were made are the only ones: the default stream waits for none of them.
 bool is_stream(cudaStream_t stream, const char* call) { return is_object(stream, "stream", call); }
