@@ -18,7 +18,8 @@
 // With subcommands each has its own options and body: `Options& scorer = options.subcommand("scorer", "Trains ...",
 // "dtrain scorer --labels ..."); scorer.add(...); scorer.body(...)`. What a flag is bound to holds its default and
 // must outlive run_program. Every program also has --help --version --config --print-config --seed --threads --device
-// --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name ("image-size = 64"), at the top or in the subcommand's table.
+// --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name
+// ("image-size = 64"), at the top or in the subcommand's table.
 //
 // Errors: a bad flag or key ends the program with 2, any Error with its fault's code, std::bad_alloc with 71, any other
 // exception with 70; always one line on stderr. Order: flags and rules (2), device (69), then the body.

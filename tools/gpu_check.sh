@@ -30,31 +30,28 @@ fi
 device=tests/cuda/devices/captured_$(tr -c '[:alnum:]\n' _ <<<"$name").json
 captured=$(result capture bash -c "$build/tests/cuda/capture_device >'$device'")
 
-# ms_per_step SIZE MULTS PRECISION: dtrain's, by the difference of a run of 60 steps and one of 20.
-ms_per_step() {
-  local steps begin runs=()
-  for steps in 20 60; do
-    rm -rf "$build/gpu_check_run" "$build/gpu_check_data"
-    "$build/bin/dphantom" --out "$build/gpu_check_data" --count 64 --size "$1" >"$build/gpu_check_dtrain.log"
+# ms_apart NAME SHORT LONG COMMAND...: milliseconds of a step, by the difference of a run of LONG steps and one of SHORT,
+# each as COMMAND... with the number behind it and the run in the folder gpu_check_NAME.
+ms_apart() {
+  local name=$1 short=$2 long=$3 steps begin runs=()
+  for steps in "$short" "$long"; do
+    rm -rf "$build/gpu_check_$name"
     begin=${EPOCHREALTIME/./}
-    "$build/bin/dtrain" diffusion --data "$build/gpu_check_data" --device cuda --precision "$3" --image-size "$1" --dim 64 --mults "$2" --batch 16 --steps $steps \
-      --out "$build/gpu_check_run" >"$build/gpu_check_dtrain.log" 2>&1 || { echo "FAILED ($build/gpu_check_dtrain.log)"; return; }
+    "${@:4}" "$steps" --out "$build/gpu_check_$name" >"$build/gpu_check_$name.log" 2>&1 || { echo "FAILED ($build/gpu_check_$name.log)"; return; }
     runs+=($((${EPOCHREALTIME/./} - begin)))
   done
-  awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 40 / 1000 }'
+  awk -v microseconds=$((runs[1] - runs[0])) -v steps=$((long - short)) 'BEGIN { printf "%.2f", microseconds / steps / 1000 }'
 }
-
-# ms_per_denoise PRECISION: of the run that ms_per_step left, 16 pictures a step, the same way.
+# ms_per_step SIZE MULTS PRECISION: dtrain's.
+ms_per_step() {
+  rm -rf "$build/gpu_check_data"
+  "$build/bin/dphantom" --out "$build/gpu_check_data" --count 64 --size "$1" >"$build/gpu_check_data.log"
+  ms_apart run 20 60 "$build/bin/dtrain" diffusion --data "$build/gpu_check_data" --device cuda --precision "$3" --image-size "$1" --dim 64 --mults "$2" --batch 16 --steps
+}
+# ms_per_denoise PRECISION: dsample's, of the run that ms_per_step left, 16 pictures a step.
 ms_per_denoise() {
-  local steps begin runs=()
-  for steps in 50 250; do
-    rm -rf "$build/gpu_check_samples"
-    begin=${EPOCHREALTIME/./}
-    "$build/bin/dsample" --model "$build/gpu_check_run" --masks "$build/gpu_check_data" --device cuda --precision "$1" --sampler ddim --sample-steps $steps \
-      --batch 16 --count 16 --policy none --out "$build/gpu_check_samples" >"$build/gpu_check_dsample.log" 2>&1 || { echo "FAILED ($build/gpu_check_dsample.log)"; return; }
-    runs+=($((${EPOCHREALTIME/./} - begin)))
-  done
-  awk -v long="${runs[1]}" -v short="${runs[0]}" 'BEGIN { printf "%.2f", (long - short) / 200 / 1000 }'
+  ms_apart samples 50 250 "$build/bin/dsample" --model "$build/gpu_check_run" --masks "$build/gpu_check_data" --device cuda --precision "$1" --sampler ddim \
+    --batch 16 --count 16 --policy none --sample-steps
 }
 
 table="| network, batch 16 | train step, f32, ms | bf16 | PyTorch eager bf16 | PyTorch compiled bf16 | denoise step, f32, ms | bf16 | PyTorch eager bf16 | PyTorch compiled bf16 |
