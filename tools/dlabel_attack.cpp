@@ -1,4 +1,5 @@
-// dlabel attack: pictures that a judge must not take for good ones, and whether it does.
+// dlabel attack: pictures that a judge must not take for good ones, and whether it does; and whether it lets good ones
+// pass.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -7,18 +8,23 @@
 #include "quality/evaluate/attacks.h"
 #include "quality/evaluate/guard.h"
 #include "quality/evaluate/predicted_attack.h"
+#include "quality/metrics.h"
 #include "quality/network.h"
+#include "quality/picture_list.h"
 #include "quality/scorer.h"
+#include "quality/thresholds.h"
 #include "report/intervals.h"
 #include "tensor/io/file.h"
 #include "train/dataset.h"
+#include "train/image.h"
 #include "train/model_run.h"
 
 namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string images, out, scorer, diffusion;
+  std::string images, out, scorer, diffusion, masks, thresholds;
+  std::vector<std::string> samples;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.95;
 };
@@ -97,6 +103,24 @@ void write_pictures(const std::string& out, const std::string& name, const Pictu
   }
 }
 
+// The sampled pictures that the metric rule calls good: a judge of it should let them pass.
+Pictures metric_good(const Settings& settings) {
+  const Thresholds rule = read_thresholds(settings.thresholds);
+  const int64_t size = settings.image_size;
+  require_same_size(rule, size, size, settings.thresholds);
+  Pictures good;
+  for (const std::string& folder : settings.samples)
+    for (const ListedPicture& listed : list_pictures(folder, settings.masks)) {
+      const GrayImage image = resize_area(read_png(listed.path), size, size), sector = read_sector(listed, size, size);
+      if (!is_good(measure(image, rule.metric, rule.region == "sector" ? &sector : nullptr), rule)) continue;
+      good.images.push_back(image);
+      good.sectors.push_back(sector);
+    }
+  check_input(!good.images.empty(), Fault::kBadInput, settings.samples[0], ": no sample is good by ",
+              settings.thresholds);
+  return good;
+}
+
 std::string share_text(int64_t k, size_t n) {
   const Proportion share = wilson(k, int64_t(n));
   char text[64];
@@ -128,6 +152,7 @@ int run_attack(const Settings& settings, const Common& common) {
   std::vector<const Example*> held_out = of_split(data, "test");
   check_input(!held_out.empty() && !training.empty(), Fault::kBadInput, settings.images, ": no ",
               held_out.empty() ? "test" : "train", " pictures; index.csv must name some");
+  const Pictures good = settings.samples.empty() ? Pictures() : metric_good(settings);
   make_directories(settings.out + "/images");
   make_directories(settings.out + "/sector");
   std::string index = "file,split,group\n";
@@ -151,6 +176,7 @@ int run_attack(const Settings& settings, const Common& common) {
   std::printf("%-17s %5s  %-24s  %-24s  %-24s\n", "attack", "n", "rejected [95 %]", "flagged", "either");
   for (size_t i = 0; i < sets.size(); ++i) print_verdicts(names[i], sets[i], guard, scorer, settings.tau);
   print_verdicts("held-out real", pictures_of(held_out), guard, scorer, settings.tau);
+  if (!settings.samples.empty()) print_verdicts("good samples", good, guard, scorer, settings.tau);
   return 0;
 }
 
@@ -176,6 +202,16 @@ void add_attack(Options& root) {
   options.add("--diffusion", settings.diffusion,
               "one attack more: what this network takes for the finished picture at T/2 (x0hat_half)", "RUN",
               "left out");
+  options.add_list("--samples", settings.samples,
+                   "outputs of dsample: one line more, for those of their pictures that --thresholds calls good",
+                   "DIR");
+  options.add("--masks", settings.masks, "data-set folder that --samples were drawn for", "DIR");
+  options.add("--thresholds", settings.thresholds, "the metric rule, from dlabel calibrate", "FILE");
+  options.rule([] {
+    check_input(settings.samples.empty() ||
+                    (!settings.scorer.empty() && !settings.masks.empty() && !settings.thresholds.empty()),
+                Fault::kUsage, "--samples: needs --scorer, --masks and --thresholds");
+  });
   options.add("--tau", settings.tau, "the scorer rejects below it", {0, 1}, "score");
   options.add("--guard-quantile", settings.quantile,
               "share of validation pictures that the guard's statistics let pass", {0.5, 1}, "fraction");

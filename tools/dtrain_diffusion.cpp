@@ -23,6 +23,7 @@
 #include "train/grid.h"
 #include "train/loader.h"
 #include "train/patient_log.h"
+#include "train/prefetch.h"
 #include "train/run_dir.h"
 #include "train/validation.h"
 
@@ -34,12 +35,6 @@ struct Data {
   std::optional<Dataset> dataset;
   std::optional<Loader> training, held_out;
   std::optional<Replay> replay;
-};
-
-// What one forward and backward pass is made from.
-struct Draws {
-  Batch batch;
-  Tensor t, noise;  // (N) i64 on the CPU, (N, 1, H, W)
 };
 
 Data open_data(const DiffusionFlags& flags, uint64_t seed, DenoiserRun* run) {
@@ -75,19 +70,21 @@ int64_t total_steps(const DiffusionFlags& flags, const Data& data) {
   return flags.steps.value_or((samples + pictures_a_step - 1) / pictures_a_step);
 }
 
-Draws draw(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step, Device device) {
-  Draws draws;
-  if (data.replay) {
-    draws = {data.replay->batch(micro_step), data.replay->times(micro_step), data.replay->noise(micro_step)};
-  } else {
-    const int64_t first = micro_step * flags.batch;
-    draws = {data.training->draw(first, flags.batch), draw_times(seed, Draw::time, first, flags.batch, T), {}};
-    draws.noise = draw_noise(seed, Draw::noise, first, draws.batch.x_0.shape(), device);
-    draws.batch.condition =
-        drop_organs(draws.batch.condition, flags.mask_drop, seed_of(seed, Draw::mask_drop), uint64_t(first));
-  }
-  // t stays: it picks from tables of the host
-  return {{draws.batch.x_0.to(device), draws.batch.condition.to(device)}, draws.t, draws.noise.to(device)};
+// x_0 and c of one forward and backward pass.
+Batch draw_pictures(const DiffusionFlags& flags, const Data& data, uint64_t seed, int64_t micro_step) {
+  if (data.replay) return data.replay->batch(micro_step);
+  const int64_t first = micro_step * flags.batch;
+  Batch batch = data.training->draw(first, flags.batch);
+  batch.condition = drop_organs(batch.condition, flags.mask_drop, seed_of(seed, Draw::mask_drop), uint64_t(first));
+  return batch;
+}
+Tensor draw_t(const DiffusionFlags& flags, const Data& data, int64_t T, uint64_t seed, int64_t micro_step) {
+  if (data.replay) return data.replay->times(micro_step);
+  return draw_times(seed, Draw::time, micro_step * flags.batch, flags.batch, T);
+}
+Tensor draw_eps(const DiffusionFlags& flags, const Data& data, const Tensor& x_0, uint64_t seed, int64_t micro_step) {
+  if (data.replay) return data.replay->noise(micro_step).to(x_0.device());
+  return draw_noise(seed, Draw::noise, micro_step * flags.batch, x_0.shape(), x_0.device());
 }
 
 // Resuming under other options would silently give another run.
@@ -250,19 +247,29 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     }
   };
 
+  const StepTensors pictures = drawn_ahead(
+      [&](int64_t micro_step) {
+        const Batch batch = draw_pictures(flags, data, seed, micro_step);
+        return std::vector<Tensor>{batch.x_0, batch.condition};
+      },
+      steps * flags.accumulate, device);
+
   // The losses of one step's passes, with their gradient added to the parameters'.
   const auto forward_backward = [&](int64_t step) {
     optimizer.zero_grad();
     std::vector<Tensor> losses;
     for (int64_t micro = 0; micro < flags.accumulate; ++micro) {
       const int64_t micro_step = step * flags.accumulate + micro;
-      const Draws drawn = draw(flags, data, run.T, seed, micro_step, device);  // x_0, c, t, eps
+      const std::vector<Tensor> drawn = pictures(micro_step);
+      const Tensor &x_0 = drawn[0], &c = drawn[1];
+      const Tensor t = draw_t(flags, data, run.T, seed, micro_step);  // stays: it picks from tables of the host
+      const Tensor eps = draw_eps(flags, data, x_0, seed, micro_step);
       if (flags.dropout > 0) network.seed_dropout(seed_of(seed, Draw::dropout) + uint64_t(micro_step));
-      const Tensor x_t = q_sample(schedule, drawn.batch.x_0, drawn.t, drawn.noise);
-      const Tensor target = training_target(schedule, run.prediction, drawn.batch.x_0, drawn.t, drawn.noise);
-      const Tensor output = network(x_t, drawn.t, drawn.batch.condition);
+      const Tensor x_t = q_sample(schedule, x_0, t, eps);
+      const Tensor target = training_target(schedule, run.prediction, x_0, t, eps);
+      const Tensor output = network(x_t, t, c);
       const Tensor loss =
-          diffusion_loss(schedule, run.prediction, output, target, drawn.t, flags.min_snr_gamma.value_or(kNoMinSnr));
+          diffusion_loss(schedule, run.prediction, output, target, t, flags.min_snr_gamma.value_or(kNoMinSnr));
       losses.push_back(loss.detach());
       (flags.accumulate == 1 ? loss : loss * (1.0 / double(flags.accumulate))).backward();
     }

@@ -74,6 +74,9 @@ int train_segmenter(const Settings& settings, const Common& common) {
                        .dim = settings.dim,
                        .mults = parse_integers(settings.mults, "--mults")},
                       common.seed);
+  const Device device = parse_device(common.device);
+  segmenter.to(device);
+  segmenter.use_bf16(common.bf16);
   const Loader loader(data, "train", common.seed, {.flip = settings.flip});
   check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
   const RunDirectory run(settings.out);
@@ -88,8 +91,8 @@ int train_segmenter(const Settings& settings, const Common& common) {
 
   for (int64_t step = 0; step < settings.steps; ++step) {
     const Batch batch = loader.draw(step * settings.batch, settings.batch);
-    // the last plane is the sector
-    const Tensor loss = bce_with_logits(segmenter(batch.x_0), slice(batch.condition, 1, 0, batch.condition.dim(1) - 1));
+    const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
+    const Tensor loss = bce_with_logits(segmenter(batch.x_0), planes.to(device));
     adam.zero_grad();
     loss.backward();
     const double norm = clip_grad_norm(segmenter.network().parameters(), 1).item(), value = loss.item();
@@ -122,9 +125,10 @@ int train_segmenter(const Settings& settings, const Common& common) {
 
 void add_segmenter(Options& program) {
   static Settings settings;
-  Options& options =
-      program.subcommand("segmenter", "Trains a U-Net that finds the masks in a picture, on the data's real pairs and on samples if given.",
-                         "dtrain segmenter --data data --out runs/segmenter");
+  Options& options = program.subcommand(
+      "segmenter",
+      "Trains a U-Net that finds the masks in a picture, on the data's real pairs and on samples if given.",
+      "dtrain segmenter --data data --out runs/segmenter");
   options.add("--data", settings.data, "data-set folder with masks", "DIR").required();
   options.add_list("--samples", settings.samples,
                    "outputs of dsample, drawn from training masks of --data: more pictures to train on", "DIR");
@@ -137,6 +141,7 @@ void add_segmenter(Options& program) {
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
               "per step");
   options.add_flag("--flip", settings.flip, "mirror every other training picture");
+  options.runs_on_cuda();
   options.body([](const Common& common) { return train_segmenter(settings, common); });
 }
 

@@ -14,7 +14,7 @@ out=docs/bench/gpu_$(tr -c '[:alnum:]\n' _ <<<"$name").md
 build="build-gpu"
 
 cmake -S . -B "$build" -DECHODIFF_CUDA=ON -DCMAKE_RULE_MESSAGES=OFF >/dev/null
-cmake --build "$build" --parallel "$(nproc)" --target cuda_device_tests capture_device dphantom dtrain dsample
+cmake --build "$build" --parallel "$(nproc)" --target echodiff_tests cuda_device_tests capture_device dphantom dtrain dsample
 
 # result COMMAND...: runs it, its output in a log; "passed", or "FAILED (log)".
 result() {

@@ -32,8 +32,15 @@ UnetOptions unet_options(const SegmenterOptions& options) {
 Segmenter::Segmenter(const SegmenterOptions& options, uint64_t seed)
     : options_(options), network_(unet_options(options), seed) {}
 
+void Segmenter::to(Device device) {
+  device_ = device;
+  network_.to(device);
+}
+
 Tensor Segmenter::operator()(const Tensor& images) const {
-  return network_(images, zeros({images.dim(0)}, DType::i64));
+  const bool rounded = bf16_ && network_.training();
+  const Tensor x = cast(images.to(device_), rounded ? DType::bf16 : DType::f32);
+  return cast(network_(x, zeros({images.dim(0)}, DType::i64, device_)), DType::f32);
 }
 
 std::vector<std::vector<GrayImage>> Segmenter::segment(const std::vector<GrayImage>& images) const {

@@ -25,7 +25,11 @@ class Segmenter {
   // Throws Error(kUsage) without classes, or when the size can't be halved as often as there are levels.
   Segmenter(const SegmenterOptions& options, uint64_t seed);
 
-  // images (N, 1, H, W) in [-1, 1] -> logits (N, classes, H, W)
+  void to(Device device);  // computes there from now on
+  // On cuda: activations in bf16 while it is trained; it finds masks in f32.
+  void use_bf16(bool on) { bf16_ = on; }
+
+  // images (N, 1, H, W) in [-1, 1], on the CPU -> logits (N, classes, H, W), on its device
   Tensor operator()(const Tensor& images) const;
   // For each picture one plane of 0 and 1 a class: where the logit is above 0. Throws Error(kBadInput) for another
   // size.
@@ -39,6 +43,8 @@ class Segmenter {
  private:
   SegmenterOptions options_;
   Unet network_;
+  Device device_ = Device::kCpu;
+  bool bf16_ = false;
 };
 
 // The newest checkpoint of a run of dtrain segmenter, in evaluation mode. Throws Error: kMissingInput, kBadInput.

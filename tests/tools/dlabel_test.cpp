@@ -2,10 +2,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 
+#include "quality/labels.h"
 #include "tensor/io/file.h"
 #include "tests/tools/run_program.h"
 
@@ -119,6 +123,26 @@ TEST_F(Dlabel, AttackWritesADataSetFolder) {
                 at("attacks.jsonl")),
             0);
   EXPECT_NE(read_file(at("attacks.jsonl")).find("near_copy"), std::string::npos);
+}
+
+TEST_F(Dlabel, AttackAsksAboutTheSamplesThatTheRuleCallsGood) {
+  ASSERT_EQ(run("dlabel score --images " + at("others") + " --thresholds " + at("thresholds.json") + " --out " +
+                at("others.jsonl")),
+            0);
+  const Labels labels = read_label_file(at("others.jsonl"));
+  const int64_t good = std::count_if(labels.images.begin(), labels.images.end(), [](auto& one) { return one.good; });
+  ASSERT_GT(good, 0);
+  ASSERT_LT(good, int64_t(labels.images.size()));
+  const std::string command = "dlabel attack --images " + at("data") + " --out " + at("attacks_and_samples") +
+                              " --count 1 --image-size 32 --scorer " + at("scorer") + " --samples " + at("others");
+  EXPECT_EQ(run(command + " --masks " + at("others")), 2) << "the rule is missing";
+  const std::string text = at("attacks.txt");
+  ASSERT_EQ(std::system((std::string(ECHODIFF_BIN_DIR) + "/" + command + " --masks " + at("others") + " --thresholds " +
+                         at("thresholds.json") + " > " + text)
+                            .c_str()),
+            0);
+  EXPECT_TRUE(std::regex_search(read_file(text), std::regex("good samples +" + std::to_string(good) + " ")))
+      << read_file(text);
 }
 
 TEST_F(Dlabel, AttackAsksANetworkWhereThereIsOne) {

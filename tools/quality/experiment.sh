@@ -103,7 +103,8 @@ segmenter() {
 }
 attack() {  # on scorer and guard
   "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
-    --scorer "$out/scorer" --tau 0.5 --seed "$seed" > "$out/attacks.txt"
+    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --samples "$out/unjudged" --masks "$out/masks" --thresholds "$out/thresholds.json" \
+    > "$out/attacks.txt"
 }
 sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose accepted share lies in .2 to .6
   local steps eta name

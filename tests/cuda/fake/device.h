@@ -19,6 +19,12 @@ struct PendingCopy {
   void* host;
   std::vector<char> bytes;
 };
+// A copy from page-locked memory: who writes there before it has been waited for changes what the device gets.
+struct PinnedCopy {
+  const char* host;
+  std::vector<char> bytes;
+  int64_t number;  // of copies, in order
+};
 
 // Work that a stream has taken, to be done at each launch of its graph.
 using Work = std::vector<std::function<void()>>;
@@ -30,6 +36,9 @@ struct Device {
   std::map<char*, size_t> allocations;
   std::map<const void*, std::string> objects;  // alive, with their kind
   std::vector<PendingCopy> pending;            // to the host
+  std::map<char*, size_t> pinned;              // page-locked memory
+  std::vector<PinnedCopy> pinned_copies;       // not waited for
+  int64_t pinned_copy_count = 0;
   cudaStream_t capturing = nullptr;            // the stream that takes work without doing it
   Work captured;
   int64_t call_count = 0, failing_call = 0;
@@ -51,12 +60,17 @@ void misuse(const std::string& what);
 cudaError_t result(cudaError_t status);
 cudaError_t failed(Failure how);
 
+// The copies from page-locked memory up to this number are waited for; a misuse where what they read has changed.
+void settle_pinned_copies(int64_t number);
+
 // Does the work, or takes it where the stream is being captured. Whatever the work reads must live in it.
 void submit(cudaStream_t stream, std::function<void()> work);
 
 const void* add_object(const void* object, const char* kind);
 // False, and a misuse, where it isn't alive.
 bool is_object(const void* object, const char* kind, const char* call);
+// The streams that were made are the only ones: the default stream waits for none of them.
+bool is_stream(cudaStream_t stream, const char* call);
 bool remove_object(const void* object, const char* kind, const char* call);
 
 // [p, p + bytes) lies in one live allocation; a misuse where it does not.

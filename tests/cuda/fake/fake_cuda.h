@@ -36,6 +36,7 @@ const std::vector<std::string>& call_names();  // of these
 const std::vector<std::string>& misuses();     // what CUDA's documentation forbids, one line each
 int64_t live_allocations();                    // cudaMalloc without cudaFree
 int64_t live_objects();                        // streams, events, handles, descriptors
+int64_t pinned_copies_under_way();             // from page-locked memory, not waited for
 bool is_device_memory(const void* p);
 
 }  // namespace fake_cuda

@@ -21,6 +21,7 @@ cudaError_t result(cudaError_t status) {
   if (status != cudaSuccess) device().last_error = status;
   return status;
 }
+bool is_stream(cudaStream_t stream, const char* call) { return is_object(stream, "stream", call); }
 cudaError_t failed(Failure how) {
   return result(how == Failure::memory ? cudaErrorMemoryAllocation : cudaErrorIllegalAddress);
 }
@@ -29,14 +30,20 @@ cudaError_t failed(Failure how) {
 
 namespace {
 
-// The streams that were made are the only ones: the default stream waits for none of them.
-bool is_stream(cudaStream_t stream, const char* call) { return is_object(stream, "stream", call); }
-
 void deliver(cudaStream_t stream) {
   std::vector<PendingCopy>& pending = device().pending;
   for (PendingCopy& each : pending)
     if (each.stream == stream) std::memcpy(each.host, each.bytes.data(), each.bytes.size());
   std::erase_if(pending, [&](const PendingCopy& each) { return each.stream == stream; });
+}
+
+// A page-locked source is read some time before the stream has come so far.
+void note_pinned_copy(const void* from, size_t bytes) {
+  Device& d = device();
+  const char* const host = static_cast<const char*>(from);
+  for (const auto& [memory, size] : d.pinned)
+    if (memory <= host && host < memory + size)
+      d.pinned_copies.push_back({host, std::vector<char>(host, host + bytes), ++d.pinned_copy_count});
 }
 
 // A kernel's launch is a call like any other; it may touch device memory until it has run.
@@ -138,6 +145,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (const auto failure = next_call("cudaStreamSynchronize")) {
     device().pending.clear();
+    device().pinned_copies.clear();
     return failed(*failure);
   }
   if (!is_stream(stream, "cudaStreamSynchronize")) return result(cudaErrorInvalidResourceHandle);
@@ -146,39 +154,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return result(cudaErrorStreamCaptureUnsupported);
   }
   deliver(stream);
-  return cudaSuccess;
-}
-
-// An event is the time at which it was recorded.
-cudaError_t cudaEventCreate(cudaEvent_t* out) {
-  if (const auto failure = next_call("cudaEventCreate")) return failed(*failure);
-  *out = reinterpret_cast<cudaEvent_t>(new double(-1));
-  add_object(*out, "event");
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  const auto failure = next_call("cudaEventDestroy");
-  if (!remove_object(event, "event", "cudaEventDestroy")) return result(cudaErrorInvalidResourceHandle);
-  delete reinterpret_cast<double*>(event);
-  return failure ? failed(*failure) : cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (const auto failure = next_call("cudaEventRecord")) return failed(*failure);
-  if (!is_object(event, "event", "cudaEventRecord") || !is_stream(stream, "cudaEventRecord"))
-    return result(cudaErrorInvalidResourceHandle);
-  *reinterpret_cast<double*>(event) = device().clock;
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (const auto failure = next_call("cudaEventSynchronize")) return failed(*failure);
-  return is_object(event, "event", "cudaEventSynchronize") ? cudaSuccess : result(cudaErrorInvalidResourceHandle);
-}
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  if (const auto failure = next_call("cudaEventElapsedTime")) return failed(*failure);
-  for (const cudaEvent_t each : {begin, end})
-    if (!is_object(each, "event", "cudaEventElapsedTime") || *reinterpret_cast<double*>(each) < 0)
-      return result(cudaErrorInvalidResourceHandle);
-  *milliseconds = float(*reinterpret_cast<double*>(end) - *reinterpret_cast<double*>(begin));
+  settle_pinned_copies(device().pinned_copy_count);
   return cudaSuccess;
 }
 
@@ -199,6 +175,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   submit(stream, [=] {
     const DeviceAccess access;
     if (kind != cudaMemcpyDeviceToHost) {
+      note_pinned_copy(from, bytes);
       std::memmove(to, from, bytes);
       return;
     }
