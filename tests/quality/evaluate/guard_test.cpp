@@ -70,6 +70,24 @@ TEST(Guard, FlagsAttacksAndPassesHeldOutPictures) {
   EXPECT_EQ(std::count(copies.begin(), copies.end(), ""), 0);
 }
 
+// Phantoms are black outside of their sector; a sampled picture has a grey level here and there.
+TEST(Guard, PassesAPictureThatIsNearlyBlackOutside) {
+  const Guard::Pictures training = phantoms(0, 150), validation = phantoms(150, 60), held_out = phantoms(210, 60);
+  const Guard guard(training, validation, 0.95);
+  const auto with_outside = [&](int64_t every, uint8_t level) {
+    Guard::Pictures pictures = held_out;
+    for (size_t n = 0; n < pictures.images.size(); ++n) {
+      std::vector<uint8_t>& pixels = pictures.images[n].pixels;
+      for (size_t i = 0; i < pixels.size(); i += size_t(every))
+        if (pictures.sectors[n].pixels[i] == 0) pixels[i] = level;
+    }
+    const std::vector<std::string> flags = guard.flags(pictures);
+    return std::count(flags.begin(), flags.end(), "");
+  };
+  EXPECT_GE(with_outside(3, 1), 51);  // 85 % pass
+  EXPECT_LE(with_outside(1, 20), 6);
+}
+
 TEST(Guard, NeedsPicturesToLearnFrom) { EXPECT_THROW(Guard(phantoms(0, 5), phantoms(5, 10), 0.95), Error); }
 
 }  // namespace
