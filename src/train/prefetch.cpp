@@ -39,7 +39,9 @@ class Ahead {
     drawing_.get();
     Place& place = places_[turn_];
     if (place.buffers.empty()) {
-      for (const Tensor& x : place.drawn) place.buffers.push_back(std::make_unique<cuda::PinnedBuffer>(bytes_of(x)));
+      std::vector<std::unique_ptr<cuda::PinnedBuffer>> made;  // all of them or none
+      for (const Tensor& x : place.drawn) made.push_back(std::make_unique<cuda::PinnedBuffer>(bytes_of(x)));
+      place.buffers = std::move(made);
       place.fill();
     }
     std::vector<Tensor> out;

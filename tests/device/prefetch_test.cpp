@@ -101,6 +101,15 @@ TEST_F(DevicePrefetch, AnErrorOfADrawComesWhereItsStepIsAskedFor) {
   expect_step(ahead(1), 1);
 }
 
+TEST_F(DevicePrefetch, GoesOnAfterAStepWithoutMemory) {
+  const StepTensors ahead = drawn_ahead(draw, kSteps, Device::kCuda);
+  cuda::context();
+  fake_cuda::fail_call(3,
+                       fake_cuda::Failure::memory);  // the second buffer's memory, after the first's memory and event
+  EXPECT_THROW(ahead(0), Error);
+  for (const int64_t n : {0, 1, 2}) expect_step(ahead(n), n);
+}
+
 TEST_F(DevicePrefetch, StepsOfOtherShapesAreRefused) {
   const StepTensors ahead =
       drawn_ahead([](int64_t n) { return std::vector<Tensor>{zeros({n < 2 ? 3 : 4})}; }, kSteps, Device::kCuda);
