@@ -111,7 +111,11 @@ Pictures metric_good(const Settings& settings) {
   Pictures good;
   for (const std::string& folder : settings.samples)
     for (const ListedPicture& listed : list_pictures(folder, settings.masks)) {
-      const GrayImage image = resize_area(read_png(listed.path), size, size), sector = read_sector(listed, size, size);
+      const GrayImage image = resize_area(read_png(listed.path), size, size);
+      // Data without sectors fill their pictures, as load_dataset has it.
+      const GrayImage sector = listed.sector_path.empty()
+                                   ? GrayImage{size, size, std::vector<uint8_t>(size_t(size * size), 1)}
+                                   : read_sector(listed, size, size);
       if (!is_good(measure(image, rule.metric, rule.region == "sector" ? &sector : nullptr), rule)) continue;
       good.images.push_back(image);
       good.sectors.push_back(sector);

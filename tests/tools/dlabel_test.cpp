@@ -145,6 +145,14 @@ TEST_F(Dlabel, AttackAsksAboutTheSamplesThatTheRuleCallsGood) {
       << read_file(text);
 }
 
+// As usgra_seg is.
+TEST_F(Dlabel, AttackTakesSamplesOfDataWithoutSectors) {
+  EXPECT_EQ(run("dlabel attack --images " + at("data") + " --out " + at("whole_pictures") +
+                " --count 1 --image-size 32 --scorer " + at("scorer") + " --samples " + at("copies") + " --masks " +
+                at("copies") + " --thresholds " + at("thresholds.json")),
+            0);
+}
+
 TEST_F(Dlabel, AttackAsksANetworkWhereThereIsOne) {
   ASSERT_EQ(run("dtrain diffusion --steps 1 --batch 1 --image-size 32 --timesteps 10 --dim 8 --mults 1,2 --data " +
                 at("data") + " --out " + at("diffusion")),
