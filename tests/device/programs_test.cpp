@@ -257,7 +257,7 @@ bool is_harmless(const std::string& call, bool sticky) {
 }
 
 // Of each kind of call the first out of memory, and the last with the device lost; with ECHODIFF_FAIL_EVERY=N in the
-// environment each N-th call both ways (some 45 minutes for all of them: by hand).
+// environment each N-th call both ways (8: 18 minutes beside other work; by hand).
 std::vector<std::pair<int64_t, bool>> failures_of(const Report& whole) {
   std::vector<std::pair<int64_t, bool>> failures;  // number of the call, device lost
   if (const char* apart = std::getenv("ECHODIFF_FAIL_EVERY")) {
