@@ -1,10 +1,14 @@
+# kernels/cuda/NAME.cpp that, beside check.cpp, call the toolkit's libraries: compiled where they are there.
+set(ECHODIFF_CUDA_CALLERS backend captured_work context cudnn_graph pinned_buffer)
+
 # echodiff_folder(NAME DIR DEPENDS...): one library for one folder, and the dependency law.
 # A folder's headers are reachable as "NAME/header.h" only through its library's own include root (a folder that holds
 # one link, to the sources), so including a folder that one does not depend on fails to build.
 function(echodiff_folder name)
+  list(JOIN ECHODIFF_CUDA_CALLERS "|" cuda_callers)
   cmake_parse_arguments(FOLDER "" "" "DEPENDS;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$|_cuda\\.cpp$|/kernels/cuda/(backend|captured_work|check|context|cudnn_graph|pinned_buffer)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$|_cuda\\.cpp$|/kernels/cuda/(check|${cuda_callers})\\.cpp$")
   set(root ${CMAKE_BINARY_DIR}/include/${name})
   file(MAKE_DIRECTORY ${root})
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)

@@ -116,7 +116,7 @@ Pictures metric_good(const Settings& settings) {
       const GrayImage sector = listed.sector_path.empty()
                                    ? GrayImage{size, size, std::vector<uint8_t>(size_t(size * size), 1)}
                                    : read_sector(listed, size, size);
-      if (!is_good(measure(image, rule.metric, rule.region == "sector" ? &sector : nullptr), rule)) continue;
+      if (!is_good(measure(image, rule.metric, region_of(rule, sector)), rule)) continue;
       good.images.push_back(image);
       good.sectors.push_back(sector);
     }

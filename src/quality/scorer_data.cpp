@@ -54,7 +54,7 @@ void fill_classes(std::vector<ScorerExample>& examples, const Dataset& data, con
   const int64_t n = int64_t(data.examples.size());
   const std::vector<int64_t> order = shuffled(n, seed);
   const auto offer = [&](const Example& source, GrayImage image, const char* origin) {
-    const GrayImage* region = thresholds.region == "sector" ? &source.planes.back() : nullptr;
+    const GrayImage* region = region_of(thresholds, source.planes.back());
     const bool good = is_good(measure(image, thresholds.metric, region), thresholds);
     if (counts[good] >= per_class) return;
     ++counts[good];

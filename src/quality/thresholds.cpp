@@ -72,6 +72,10 @@ bool is_good(const Metrics& metrics, const Thresholds& thresholds) {
   return false;
 }
 
+const GrayImage* region_of(const Thresholds& thresholds, const GrayImage& sector) {
+  return thresholds.region == "sector" ? &sector : nullptr;
+}
+
 Thresholds preset_thresholds(const std::string& name) {
   check_input(name == "paper" || name == "eq4", Fault::kUsage, "preset: expected paper or eq4, found '", name, "'");
   Thresholds thresholds;

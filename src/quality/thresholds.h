@@ -37,6 +37,8 @@ struct Thresholds {
 };
 
 bool is_good(const Metrics& metrics, const Thresholds& thresholds);
+// What of a picture they are measured on: `sector`, or null for all of it.
+const GrayImage* region_of(const Thresholds& thresholds, const GrayImage& sector);
 
 // "paper" (200 / 20 / 0.3 read as the text says) or "eq4" (as printed). Throws Error(kUsage) for another name.
 Thresholds preset_thresholds(const std::string& name);

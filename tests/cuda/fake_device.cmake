@@ -12,7 +12,7 @@ endif()
 
 file(GLOB fake_sources CONFIGURE_DEPENDS fake/*.cpp)
 file(GLOB library_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*_cuda.cpp)
-foreach(name backend captured_work check context cudnn_graph pinned_buffer)
+foreach(name check ${ECHODIFF_CUDA_CALLERS})
   list(APPEND library_sources ${PROJECT_SOURCE_DIR}/kernels/cuda/${name}.cpp)
 endforeach()
 host_library(kernels_fake ${fake_sources} ${library_sources})
