@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "kernels/conv2d_winograd.h"
 #include "kernels/gemm.h"
+#include "kernels/memory_pool.h"
 #include "kernels/scratch.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/sum_chunks.h"
@@ -28,7 +28,7 @@ struct Picture {
 // Which samples an output pixel reads: output (i, j) reads, through tap (r, s), sample (i * step_h + rows[r], j *
 // step_w + columns[s]), or zeros where that is outside the picture.
 struct Taps {
-  std::vector<int64_t> rows, columns;
+  PoolVector<int64_t> rows, columns;
   int64_t step_h, step_w;
   int64_t count() const { return int64_t(rows.size() * columns.size()); }
 };
@@ -77,7 +77,7 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
                   p1 = std::min(pixels, p0 + kPixelBlock);
     const int64_t first = piece % splits * kChannelBlock, last = std::min(out_group, first + kChannelBlock);
     const int64_t tiles = (p1 - p0 + rows - 1) / rows;
-    thread_local std::vector<const float*> pointers;  // [tile][tap][row]
+    thread_local PoolVector<const float*> pointers;  // [tile][tap][row]
     pointers.resize(size_t(tiles * tap_count * rows));
     for (int64_t i = 0; i < tiles * rows; ++i)
       fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros,
@@ -137,7 +137,7 @@ Taps forward_taps(const Conv2dGeometry& g) {
 // them.
 struct Phase {
   int64_t first, count;
-  std::vector<int64_t> kernel, offsets;  // position r reads dy at i + offset
+  PoolVector<int64_t> kernel, offsets;  // position r reads dy at i + offset
 };
 Phase phase_of(int64_t phase, int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
   Phase made{phase, size > phase ? (size - phase + stride - 1) / stride : 0, {}, {}};
@@ -171,7 +171,7 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
     const int64_t width = std::min(columns, C - c0);
     Taps one_row = all;
     one_row.rows = {all.rows[size_t(r)]};
-    thread_local std::vector<const float*> pointers;  // [tap column][pixel of the chunk]
+    thread_local PoolVector<const float*> pointers;  // [tap column][pixel of the chunk]
     pointers.resize(size_t(g.S * kChunk));
     float* narrow = scratch(Slot::sums, kChunk * columns);  // samples of a panel that C cuts short
     float* tile = scratch(Slot::tile, rows * columns);

@@ -136,7 +136,7 @@ void convolve(const Problem& p) {
     for (int64_t c0 = 0; c0 < p.C; c0 += kDepth) body(c0, std::min(kDepth, p.C - c0));
   };
   if (tiles.count() <= 4 * kBlock) {  // few tiles: each thread transforms the weights of the channels it computes
-    const Frequencies v = Frequencies::make(Slot::samples, tiles.count(), p.C);
+    const Frequencies v = Frequencies::make(Slot::packed_a, tiles.count(), p.C);  // of all threads, as u below
     parallel_for(tiles.count(), [&](int64_t t) { transform_input(p, tiles, t, t + 1, v, t); });
     parallel_for(panels, [&](int64_t panel) {
       const Frequencies m = Frequencies::make(Slot::products, round_up(tiles.count(), R), columns);

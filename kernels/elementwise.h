@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "kernels/cuda/stream.h"
 #include "kernels/strided_walk.h"
@@ -12,7 +11,7 @@ namespace echodiff {
 enum class Arithmetic { add, sub, mul, div };
 
 // Dimensions of y in memory order, outermost first, with the strides of (a, b, y); 0 where an input is repeated.
-using BroadcastGeometry = std::vector<StridedWalk<3>::Dimension>;
+using BroadcastGeometry = PoolVector<StridedWalk<3>::Dimension>;
 
 struct ChannelGeometry {
   int64_t N, pixels, C;  // x is (N, pixels, C) in memory

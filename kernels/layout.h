@@ -1,15 +1,13 @@
 // Copies between layouts: permute, reshape, expand, concat and slice are all one strided copy.
 #pragma once
 
-#include <vector>
-
 #include "kernels/cuda/stream.h"
 #include "kernels/strided_walk.h"
 
 namespace echodiff {
 
 // Outermost first, with the strides of (from, to).
-using CopyGeometry = std::vector<StridedWalk<2>::Dimension>;
+using CopyGeometry = PoolVector<StridedWalk<2>::Dimension>;
 
 namespace reference {
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "kernels/cuda/stream.h"
+#include "kernels/memory_pool.h"
 
 namespace echodiff {
 
@@ -16,7 +16,7 @@ struct MaxPoolGeometry {
 // The windows of one axis: output p averages inputs [begin[p], end[p]) and divides by divisor[p].
 struct PoolAxis {
   int64_t in, out;
-  std::vector<int64_t> begin, end, divisor;
+  PoolVector<int64_t> begin, end, divisor;
 };
 struct AvgPoolGeometry {
   int64_t N, C;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <vector>
 
 #include "kernels/simd_kernels.h"
 #include "kernels/thread_pool.h"
@@ -11,8 +10,8 @@ namespace echodiff::cpu {
 
 void max_pool2d_forward(MaxPoolGeometry geo, const float* x, float* y, int64_t* index) {
   parallel_for(geo.N * geo.P, [&](int64_t row) {
-    thread_local std::vector<const float*> pixels;
-    thread_local std::vector<int64_t> positions;
+    thread_local PoolVector<const float*> pixels;
+    thread_local PoolVector<int64_t> positions;
     const int64_t n = row / geo.P, top = row % geo.P * geo.stride - geo.padding;
     for (int64_t q = 0; q < geo.Q; ++q) {
       pixels.clear();

@@ -42,7 +42,7 @@ template <class T>
 void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
   parallel_for(geo.N * geo.P, [&](int64_t row) {
     const int64_t n = row / geo.P, top = row % geo.P * geo.stride - geo.padding;
-    std::vector<int64_t> where(static_cast<size_t>(geo.C));
+    PoolVector<int64_t> where(static_cast<size_t>(geo.C));
     for (int64_t q = 0; q < geo.Q; ++q) {
       T* best = y + (row * geo.Q + q) * geo.C;
       std::fill_n(best, geo.C, -std::numeric_limits<T>::infinity());

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <vector>
 
 #include "kernels/cuda/stream.h"
+#include "kernels/memory_pool.h"
+#include "kernels/thread_pool.h"
 
 namespace echodiff {
 
@@ -14,12 +14,11 @@ struct ReduceDimension {
   int64_t size;
   bool reduced;
 };
-using ReduceGeometry = std::vector<ReduceDimension>;  // of the input in memory order, outermost first
+using ReduceGeometry = PoolVector<ReduceDimension>;  // of the input in memory order, outermost first
 
 // totals[0, width) = the sums that accumulate(begin, end, sums) adds to `sums` (zeroed) over rows [begin, end), for all
 // rows.
-void sum_rows(int64_t rows, int64_t width,
-              const std::function<void(int64_t begin, int64_t end, double* sums)>& accumulate, double* totals);
+void sum_rows(int64_t rows, int64_t width, FunctionRef<int64_t, int64_t, double*> accumulate, double* totals);
 
 namespace reference {
 

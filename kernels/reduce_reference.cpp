@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "kernels/grain.h"
-#include "kernels/thread_pool.h"
 
 namespace echodiff {
 
-void sum_rows(int64_t rows, int64_t width,
-              const std::function<void(int64_t begin, int64_t end, double* sums)>& accumulate, double* totals) {
+void sum_rows(int64_t rows, int64_t width, FunctionRef<int64_t, int64_t, double*> accumulate, double* totals) {
   const int64_t grain = row_grain(width), pieces = (rows + grain - 1) / grain;
-  std::vector<double> partial(size_t(pieces * width), 0.0);
+  PoolVector<double> partial(size_t(pieces * width), 0.0);
   parallel_for(pieces, [&](int64_t piece) {
     accumulate(piece * grain, std::min(rows, (piece + 1) * grain), partial.data() + piece * width);
   });
@@ -41,8 +39,8 @@ void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sum
 
 // y (outer, inner) = the sum of x (outer, count, inner) over the middle.
 template <class T>
-std::vector<double> sum_middle(int64_t outer, int64_t count, int64_t inner, const T* x) {
-  std::vector<double> y(size_t(outer * inner), 0.0);
+PoolVector<double> sum_middle(int64_t outer, int64_t count, int64_t inner, const T* x) {
+  PoolVector<double> y(size_t(outer * inner), 0.0);
   if (count > row_grain(inner)) {
     for (int64_t o = 0; o < outer; ++o) {
       const T* rows = x + o * count * inner;
@@ -70,7 +68,7 @@ void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
       merged.push_back(dimension);
     }
   }
-  std::vector<double> values;
+  PoolVector<double> values;
   bool first = true;
   for (size_t d = 0; d < merged.size(); ++d) {
     if (!merged[d].reduced) continue;

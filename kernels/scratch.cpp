@@ -1,18 +1,26 @@
 #include "kernels/scratch.h"
 
 #include <array>
-#include <cstdlib>
-#include <new>
+
+#include "kernels/memory_pool.h"
 
 namespace echodiff {
 namespace {
 
-struct Free {
-  void operator()(float* p) const { std::free(p); }
-};
 struct Buffer {
-  std::unique_ptr<float, Free> memory;
+  float* memory = nullptr;
   int64_t size = 0;
+  ~Buffer() { release(); }
+  void release() {
+    if (memory != nullptr) pool_give(memory, size * int64_t(sizeof(float)));
+    memory = nullptr;
+    size = 0;
+  }
+  void take(int64_t n) {
+    release();
+    memory = static_cast<float*>(pool_take(n * int64_t(sizeof(float))));
+    size = n;
+  }
 };
 
 }  // namespace
@@ -20,13 +28,8 @@ struct Buffer {
 float* scratch(Slot slot, int64_t n) {
   thread_local std::array<Buffer, size_t(Slot::count)> buffers;
   Buffer& buffer = buffers[size_t(slot)];
-  if (buffer.size < n) {
-    const int64_t bytes = (n * int64_t(sizeof(float)) + 63) / 64 * 64;
-    buffer.memory.reset(static_cast<float*>(std::aligned_alloc(64, size_t(bytes))));
-    buffer.size = buffer.memory ? n : 0;
-    if (!buffer.memory) throw std::bad_alloc();
-  }
-  return buffer.memory.get();
+  if (buffer.size < n) buffer.take(n);
+  return buffer.memory;
 }
 
 }  // namespace echodiff

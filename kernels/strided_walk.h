@@ -4,9 +4,9 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "kernels/grain.h"
+#include "kernels/memory_pool.h"
 #include "kernels/thread_pool.h"
 
 namespace echodiff {
@@ -21,7 +21,7 @@ class StridedWalk {
   };
 
   // Dimensions outermost first. None at all is a walk over one element.
-  explicit StridedWalk(const std::vector<Dimension>& dimensions) {
+  explicit StridedWalk(const PoolVector<Dimension>& dimensions) {
     for (const Dimension& inner : dimensions) {
       if (inner.size == 1) continue;
       if (!merged_.empty() && contiguous(merged_.back(), inner)) {
@@ -37,8 +37,8 @@ class StridedWalk {
   }
 
   // After merging, outermost first.
-  std::vector<Dimension> dimensions() const {
-    std::vector<Dimension> all = merged_;
+  PoolVector<Dimension> dimensions() const {
+    PoolVector<Dimension> all = merged_;
     all.push_back(line_);
     return all;
   }
@@ -56,7 +56,7 @@ class StridedWalk {
     }
     if (line_.size == 0) return;
     parallel_ranges(lines_, row_grain(line_.size), [&](int64_t begin, int64_t end) {
-      std::vector<int64_t> index(merged_.size());
+      PoolVector<int64_t> index(merged_.size());
       Strides offsets = start_of(begin, index);
       for (int64_t line = begin; line < end; ++line) {
         body(offsets, line_.size, line_.strides);
@@ -72,7 +72,7 @@ class StridedWalk {
     return true;
   }
   // The offsets of line number `line`, and its index along each outer dimension.
-  Strides start_of(int64_t line, std::vector<int64_t>& index) const {
+  Strides start_of(int64_t line, PoolVector<int64_t>& index) const {
     Strides offsets{};
     for (size_t d = merged_.size(); d-- > 0;) {
       index[d] = line % merged_[d].size;
@@ -82,7 +82,7 @@ class StridedWalk {
     return offsets;
   }
   // On to the next line: no division per line, they may be as short as one pixel's channels.
-  void advance(std::vector<int64_t>& index, Strides& offsets) const {
+  void advance(PoolVector<int64_t>& index, Strides& offsets) const {
     for (size_t d = merged_.size(); d-- > 0;) {
       const bool carry = ++index[d] == merged_[d].size;
       const int64_t steps = carry ? 1 - merged_[d].size : 1;
@@ -92,7 +92,7 @@ class StridedWalk {
     }
   }
 
-  std::vector<Dimension> merged_;  // outer dimensions
+  PoolVector<Dimension> merged_;  // outer dimensions
   Dimension line_{1, {}};
   int64_t lines_ = 1;
 };

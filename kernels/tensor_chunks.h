@@ -3,7 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "kernels/memory_pool.h"
 
 namespace echodiff {
 
@@ -13,8 +14,8 @@ struct TensorChunk {
   int64_t tensor, begin;  // elements [begin, begin + kTensorChunk) of that tensor, as far as it goes
 };
 
-inline std::vector<TensorChunk> tensor_chunks(const std::vector<int64_t>& counts) {
-  std::vector<TensorChunk> chunks;
+inline PoolVector<TensorChunk> tensor_chunks(const PoolVector<int64_t>& counts) {
+  PoolVector<TensorChunk> chunks;
   for (std::size_t t = 0; t < counts.size(); ++t)
     for (int64_t begin = 0; begin < counts[t]; begin += kTensorChunk) chunks.push_back({int64_t(t), begin});
   return chunks;

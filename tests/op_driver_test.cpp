@@ -57,7 +57,7 @@ std::set<std::string> matches(const std::string& text, const std::regex& pattern
 // Collects the names that record() saw.
 class Names : public Observer {
  public:
-  void forward(const char* op, const std::vector<Tensor>&, const Tensor&) override { seen.insert(op); }
+  void forward(const char* op, std::span<const Tensor>, const Tensor&) override { seen.insert(op); }
   std::set<std::string> seen;
 };
 

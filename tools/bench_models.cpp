@@ -29,7 +29,7 @@ struct Settings {
 // Multiply-adds of the products, counted as two operations each; everything else is left out.
 class FlopCounter : public Observer {
  public:
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override {
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override {
     const std::string name = op;
     if (name == "conv2d" || name == "linear") flops_ += 2.0 * double(output.count()) * double(inputs[1].count() / inputs[1].dim(0));
     if (name == "attention") {

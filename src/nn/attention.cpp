@@ -15,17 +15,25 @@ MemoryAttention::MemoryAttention(int64_t channels, const MemoryAttentionOptions&
 }
 
 Tensor MemoryAttention::operator()(const Tensor& x) const {
+  const bool one_by_one = options_.linear && x.dim(0) > 1 && x.device() == Device::kCpu && !grad_enabled() &&
+                          ActivationTrace::current() == nullptr;
+  if (!one_by_one) return traced(attend(x));
+  PoolVector<Tensor> pictures;
+  for (int64_t n = 0; n < x.dim(0); ++n) pictures.push_back(attend(slice(x, 0, n, n + 1)));
+  return concat(pictures, 0);
+}
+
+Tensor MemoryAttention::attend(const Tensor& x) const {
   const int64_t heads = options_.heads, d = options_.head_dim, M = options_.memory;
   const Tensor qkv = to_tokens(to_qkv_(norm_(x)));  // (N, H W, 3 heads d)
   const Tensor memory =
-      reshape(permute(mem_kv_, options_.linear ? std::vector<int64_t>{0, 3, 1, 2} : std::vector<int64_t>{0, 2, 1, 3}), {2, M, heads * d});
+      reshape(permute(mem_kv_, options_.linear ? PoolVector<int64_t>{0, 3, 1, 2} : PoolVector<int64_t>{0, 2, 1, 3}), {2, M, heads * d});
   const Tensor mixed = options_.linear ? linear_self_attention(qkv, memory, heads) : self_attention(qkv, memory, heads);
   if (!options_.linear && ActivationTrace::current() != nullptr)  // PyTorch's shape: (N, heads, H W, head_dim)
     traced("attend",
            permute(reshape(mixed, {mixed.dim(0), mixed.dim(1), options_.heads, options_.head_dim}), {0, 2, 1, 3}));
-  Tensor y = to_out_(to_image(mixed, x.dim(2), x.dim(3)));
-  if (out_norm_) y = (*out_norm_)(y);
-  return traced(y);
+  const Tensor y = to_out_(to_image(mixed, x.dim(2), x.dim(3)));
+  return out_norm_ ? (*out_norm_)(y) : y;
 }
 
 void MemoryAttention::visit(Visitor& v) {

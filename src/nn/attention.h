@@ -18,13 +18,17 @@ struct MemoryAttentionOptions {
 class MemoryAttention : public Module {
  public:
   MemoryAttention(int64_t channels, const MemoryAttentionOptions& options);
-  Tensor operator()(const Tensor& x) const;  // x (N, C, H, W) -> the same shape
+  // x (N, C, H, W) -> the same shape. Linear attention in inference on the CPU takes one picture after the other: the
+  // queries, keys and values of a whole batch of large maps would be the most memory that a U-Net takes.
+  Tensor operator()(const Tensor& x) const;
   void visit(Visitor& v) override;
 
  protected:
   void reset_parameters(const Initialiser& init) override { init.normal("mem_kv", mem_kv_, 1); }
 
  private:
+  Tensor attend(const Tensor& x) const;
+
   MemoryAttentionOptions options_;
   Tensor mem_kv_;  // keys, then values: (2, heads, memory, head_dim), or (2, heads, head_dim, memory) when linear
   RMSNorm norm_;

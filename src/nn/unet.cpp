@@ -16,21 +16,15 @@ MemoryAttentionOptions attention_options(const UnetOptions& options, bool full) 
   return {.linear = !full, .heads = options.heads, .head_dim = options.head_dim};
 }
 
-Tensor take(std::vector<Tensor>& skips) {
-  Tensor skip = std::move(skips.back());
-  skips.pop_back();
-  return skip;
-}
-
 }  // namespace
 
 UnetBlock::UnetBlock(int64_t in, int64_t out, double dropout, UnetNorm norm)
     : proj_(in, out, kConv3), norm_(make_norm(out, norm)), dropout_(dropout) {}
 
-Tensor UnetBlock::operator()(const Tensor& x, const Tensor& scale_and_shift) const {
-  Tensor h = proj_(x);
-  h = std::visit([&](const auto& norm) { return norm.silu(h, scale_and_shift); }, norm_);
-  return traced(dropout_(traced("act", h)));
+Tensor UnetBlock::operator()(Tensor x, const Tensor& scale_and_shift) const {
+  x = proj_(x);
+  x = std::visit([&](const auto& norm) { return norm.silu(x, scale_and_shift); }, norm_);
+  return traced(dropout_(traced("act", x)));
 }
 
 void UnetBlock::visit(Visitor& v) {
@@ -46,10 +40,13 @@ ResnetBlock::ResnetBlock(int64_t in, int64_t out, const UnetOptions& options)
   if (in != out) res_conv_.emplace(in, out);
 }
 
-Tensor ResnetBlock::operator()(const Tensor& x, const Tensor& time) const {
+// Each map goes as soon as nothing reads it any more: the last blocks' are the most memory that sampling takes.
+Tensor ResnetBlock::operator()(Tensor x, const Tensor& time) const {
   const Tensor scale_and_shift = traced("mlp", time_(traced("mlp.0", silu(time))));  // (N, 2 out)
-  const Tensor h = block2_(block1_(x, scale_and_shift));
-  return traced(h + (res_conv_ ? (*res_conv_)(x) : traced("res_conv", x)));
+  Tensor h = block1_(x, scale_and_shift);
+  x = res_conv_ ? (*res_conv_)(x) : traced("res_conv", x);
+  h = block2_(std::move(h));
+  return traced(h + x);
 }
 
 void ResnetBlock::visit(Visitor& v) {
@@ -76,18 +73,20 @@ UnetLevel::UnetLevel(int64_t block_in, int64_t channels, int64_t out, bool full_
       attention_(channels, attention_options(options, full_attention)),
       resample_(channels, out, kind) {}
 
-Tensor UnetLevel::down(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
-  x = block1_(x, time);
+Tensor UnetLevel::down(Tensor x, const Tensor& time, Skips& skips) const {
+  x = block1_(std::move(x), time);
   skips.push_back(x);
-  x = block2_(x, time);
+  x = block2_(std::move(x), time);
   x = attention_(x) + x;
   skips.push_back(x);
   return resample_(x);
 }
 
-Tensor UnetLevel::up(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
-  x = block1_(concat({x, take(skips)}, 1), time);
-  x = block2_(concat({x, take(skips)}, 1), time);
+Tensor UnetLevel::up(Tensor x, const Tensor& time, Skips& skips) const {
+  join(x, skips);
+  x = block1_(std::move(x), time);
+  join(x, skips);
+  x = block2_(std::move(x), time);
   x = attention_(x) + x;
   return resample_(x);
 }
@@ -130,16 +129,16 @@ Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
             input.dim(3) % factor == 0,
         "unet: x must be (N, ", options_.channels, ", H, W) with H and W multiples of ", factor, ", got ",
         input.shape());
-  const Tensor start = init_conv_(input);  // (N, dim, H, W)
   const Tensor time = time_mlp_(t);
-  Tensor x = start;
-  std::vector<Tensor> skips;
-  for (const UnetLevel& level : downs_) x = level.down(x, time, skips);
-  x = mid_block1_(x, time);
+  Tensor x = init_conv_(input);  // (N, dim, H, W)
+  Skips skips{x};
+  for (const UnetLevel& level : downs_) x = level.down(std::move(x), time, skips);
+  x = mid_block1_(std::move(x), time);
   x = mid_attention_(x) + x;
-  x = mid_block2_(x, time);
-  for (const UnetLevel& level : ups_) x = level.up(x, time, skips);
-  x = final_block_(concat({x, start}, 1), time);
+  x = mid_block2_(std::move(x), time);
+  for (const UnetLevel& level : ups_) x = level.up(std::move(x), time, skips);
+  join(x, skips);
+  x = final_block_(std::move(x), time);
   return traced(final_conv_(x));
 }
 

@@ -12,6 +12,7 @@
 #include "nn/conv2d.h"
 #include "nn/dropout.h"
 #include "nn/norm.h"
+#include "nn/skips.h"
 #include "nn/time_mlp.h"
 
 namespace echodiff {
@@ -31,7 +32,7 @@ struct UnetOptions {
 class UnetBlock : public Module {
  public:
   UnetBlock(int64_t in, int64_t out, double dropout, UnetNorm norm);
-  Tensor operator()(const Tensor& x, const Tensor& scale_and_shift = {}) const;  // (N, 2 out) or undefined
+  Tensor operator()(Tensor x, const Tensor& scale_and_shift = {}) const;  // (N, 2 out) or undefined
   void visit(Visitor& v) override;
 
  private:
@@ -43,7 +44,7 @@ class UnetBlock : public Module {
 class ResnetBlock : public Module {
  public:
   ResnetBlock(int64_t in, int64_t out, const UnetOptions& options);
-  Tensor operator()(const Tensor& x, const Tensor& time) const;  // (N, in, H, W), (N, 4 dim) -> (N, out, H, W)
+  Tensor operator()(Tensor x, const Tensor& time) const;  // (N, in, H, W), (N, 4 dim) -> (N, out, H, W)
   void visit(Visitor& v) override;
 
  private:
@@ -75,9 +76,9 @@ class UnetLevel : public Module {
   UnetLevel(int64_t block_in, int64_t channels, int64_t out, bool full_attention, UnetResample::Kind kind,
             const UnetOptions& options);
   // x -> x at the next resolution; keeps the two skips on the stack.
-  Tensor down(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const;
+  Tensor down(Tensor x, const Tensor& time, Skips& skips) const;
   // Takes them off again.
-  Tensor up(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const;
+  Tensor up(Tensor x, const Tensor& time, Skips& skips) const;
   void visit(Visitor& v) override;
 
  private:

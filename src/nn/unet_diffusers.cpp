@@ -108,7 +108,7 @@ Tensor DiffusersBlock::resampled(const Tensor& x, const Tensor& time) const {
   return std::get<DiffusersResample>(*resample_)(x);
 }
 
-Tensor DiffusersBlock::down(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
+Tensor DiffusersBlock::down(Tensor x, const Tensor& time, Skips& skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
     x = resnets_[i](x, time);
     if (!attentions_.empty()) x = attentions_[i](x);
@@ -121,10 +121,10 @@ Tensor DiffusersBlock::down(Tensor x, const Tensor& time, std::vector<Tensor>& s
   return traced(x);
 }
 
-Tensor DiffusersBlock::up(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const {
+Tensor DiffusersBlock::up(Tensor x, const Tensor& time, Skips& skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x = resnets_[i](concat({x, skips.back()}, 1), time);
-    skips.pop_back();
+    join(x, skips);
+    x = resnets_[i](x, time);
     if (!attentions_.empty()) x = attentions_[i](x);
   }
   return traced(resample_ ? resampled(x, time) : x);
@@ -223,7 +223,7 @@ Tensor DiffusersUnet::operator()(const Tensor& x, const Tensor& t) const {
                      {.cos_first = details.flip_sin_to_cos, .freq_shift = details.freq_shift, .divide_last = true});
   const Tensor time = traced("time_embedding", time2_(silu(time1_(embedding.to(time1_.dtype())))));
   Tensor h = conv_in_(details.center_input_sample ? affine(x, 2, -1) : x);
-  std::vector<Tensor> skips{h};
+  Skips skips{h};
   for (const DiffusersBlock& block : down_blocks_) h = block.down(h, time, skips);
   h = mid_resnets_[0](h, time);
   if (!mid_attention_.empty()) h = mid_attention_[0](h);

@@ -13,6 +13,7 @@
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/resample.h"
+#include "nn/skips.h"
 
 namespace echodiff {
 
@@ -105,8 +106,8 @@ class DiffusersBlock : public Module {
   void add(DiffusersAttention attention) { attentions_.push_back(std::move(attention)); }
   void resample(std::variant<DiffusersResample, DiffusersResnet> by) { resample_.emplace(std::move(by)); }
 
-  Tensor down(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const;  // puts its skips on the stack
-  Tensor up(Tensor x, const Tensor& time, std::vector<Tensor>& skips) const;    // takes them off
+  Tensor down(Tensor x, const Tensor& time, Skips& skips) const;  // puts its skips on the stack
+  Tensor up(Tensor x, const Tensor& time, Skips& skips) const;    // takes them off
   void visit(Visitor& v) override;
 
  private:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nn/skips.h"
+
 namespace echodiff {
 namespace {
 
@@ -164,7 +166,7 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
         "unet: masks must be (N, ", options_.planes, ", H, W) with N of x ", x.shape(), ", got ",
         masks ? masks.shape() : Shape());
   const Tensor time = time_embed_(t);
-  std::vector<Tensor> skips;
+  Skips skips;
   Tensor h = x;
   for (const GuidedStage& block : input_blocks_) {
     h = block(h, time, masks);
@@ -172,8 +174,8 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
   }
   h = middle_block_(h, time, masks);
   for (const GuidedStage& block : output_blocks_) {
-    h = block(concat({h, skips.back()}, 1), time, masks);
-    skips.pop_back();
+    join(h, skips);
+    h = block(h, time, masks);
   }
   return traced(out_conv_(traced("out.1", out_norm_.silu(h))));
 }

@@ -1,5 +1,6 @@
 #include "tensor/autograd.h"
 
+#include <algorithm>
 #include <atomic>
 #include <queue>
 #include <unordered_map>
@@ -37,11 +38,9 @@ void accumulate(Tensor& into, const Tensor& gradient) {
   into = sum;
 }
 
-void check_gradient(const Node& node, size_t i, const Tensor& gradient) {
-  const Tensor& input = node.inputs[i];
-  check(gradient.shape() == input.shape() && gradient.dtype() == input.dtype(), "backward of ", node.op, ": gradient ",
-        i, " is ", gradient.shape(), " ", name_of(gradient.dtype()), ", the input is ", input.shape(), " ",
-        name_of(input.dtype()));
+void check_gradient(const Node& node, size_t i, const Shape& shape, DType dtype, const Tensor& gradient) {
+  check(gradient.shape() == shape && gradient.dtype() == dtype, "backward of ", node.op, ": gradient ", i, " is ",
+        gradient.shape(), " ", name_of(gradient.dtype()), ", the input is ", shape, " ", name_of(dtype));
 }
 
 }  // namespace
@@ -50,40 +49,50 @@ bool grad_enabled() { return grad_mode; }
 NoGrad::NoGrad() : before_(grad_mode) { grad_mode = false; }
 NoGrad::~NoGrad() { grad_mode = before_; }
 
-bool needs_backward(const std::vector<Tensor>& inputs) {
-  if (!grad_mode) return false;
-  for (const Tensor& input : inputs)
-    if (input.requires_grad()) return true;
-  return false;
+bool needs_backward(std::span<const Tensor> inputs) {
+  return grad_mode && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
+}
+bool needs_backward(std::initializer_list<Tensor> inputs) {
+  return needs_backward(std::span(inputs.begin(), inputs.size()));
 }
 
-Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFunction backward) {
+Edge::Edge(const Tensor& input) {
+  if (!input) return;
+  node = input.node();
+  if (!node && input.requires_grad()) leaf = input;
+  memory = input.storage();
+  version = input.version();
+}
+
+bool enters_graph(const char* op, std::span<const Tensor> inputs, const Tensor& output) {
   observe_forward(op, inputs, output);
-  if (!needs_backward(inputs)) return output;
-  const std::shared_ptr<Node> node = std::make_shared<Node>();
+  return needs_backward(inputs);
+}
+
+void attach(const char* op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward) {
+  const std::shared_ptr<Node> node = std::allocate_shared<Node>(PoolAllocator<Node>());
   node->op = op;
   node->sequence = next_sequence++;
   node->shape = output.shape();
-  for (const Tensor& input : inputs) node->versions.push_back(input.defined() ? input.version() : 0);
-  node->inputs = std::move(inputs);
+  node->dtype = output.dtype();
+  for (const Tensor& input : inputs) node->inputs.emplace_back(input);
   node->backward = std::move(backward);
   output.attach(node);
-  return output;
 }
 
 // Dropping the last tensor of a graph would destroy node after node recursively, through inputs and through what the
 // backward captured. Both are moved to a worklist first; the outermost destructor empties it.
 Node::~Node() {
   struct Remains {
-    std::vector<Tensor> inputs;
+    PoolVector<Edge> inputs;
     BackwardFunction backward;
   };
-  thread_local std::vector<Remains>* worklist = nullptr;
+  thread_local PoolVector<Remains>* worklist = nullptr;
   if (worklist != nullptr) {
     worklist->push_back({std::move(inputs), std::move(backward)});
     return;
   }
-  std::vector<Remains> list;
+  PoolVector<Remains> list;
   worklist = &list;
   list.push_back({std::move(inputs), std::move(backward)});
   while (!list.empty()) {
@@ -109,8 +118,10 @@ void Tensor::backward(const Tensor& gradient) const {
   const auto older = [](const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) {
     return a->sequence < b->sequence;
   };
-  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(older)> ready(older);
-  std::unordered_map<const Node*, Tensor> gradients;
+  std::priority_queue<std::shared_ptr<Node>, PoolVector<std::shared_ptr<Node>>, decltype(older)> ready(older);
+  std::unordered_map<const Node*, Tensor, std::hash<const Node*>, std::equal_to<>,
+                     PoolAllocator<std::pair<const Node* const, Tensor>>>
+      gradients;
   gradients[node().get()] = seed;
   ready.push(node());
   while (!ready.empty()) {
@@ -118,30 +129,32 @@ void Tensor::backward(const Tensor& gradient) const {
     ready.pop();
     const Tensor dy = gradients.at(current.get());
     gradients.erase(current.get());
-    check(current->backward != nullptr, "backward: the graph of ", current->op,
-          " was already freed by an earlier backward");
-    for (size_t i = 0; i < current->inputs.size(); ++i)
-      check(!current->inputs[i].defined() || current->inputs[i].version() == current->versions[i], "backward of ",
-            current->op, ": input ", i, " was written after the forward pass");
+    check(bool(current->backward), "backward: the graph of ", current->op, " was already freed by an earlier backward");
+    for (size_t i = 0; i < current->inputs.size(); ++i) {
+      const std::shared_ptr<const Storage> memory = current->inputs[i].memory.lock();
+      check(memory == nullptr || memory->version() == current->inputs[i].version, "backward of ", current->op, ": input ",
+            i, " was written after the forward pass");
+    }
     const Gradients inputs_gradients = current->backward(dy);
     check(inputs_gradients.size() == current->inputs.size(), "backward of ", current->op, ": ", inputs_gradients.size(),
           " gradients for ", current->inputs.size(), " inputs");
     observe_backward(current->op, dy, inputs_gradients);
     for (size_t i = 0; i < inputs_gradients.size(); ++i) {
-      Tensor& input = current->inputs[i];
-      if (!inputs_gradients[i].defined() || !input.requires_grad()) continue;
-      check_gradient(*current, i, inputs_gradients[i]);
-      if (!input.node()) {
-        Tensor sum = input.grad();
+      Edge& input = current->inputs[i];
+      if (!inputs_gradients[i].defined()) continue;
+      if (input.leaf) {
+        check_gradient(*current, i, input.leaf.shape(), input.leaf.dtype(), inputs_gradients[i]);
+        Tensor sum = input.leaf.grad();
         accumulate(sum, inputs_gradients[i]);
-        input.set_grad(sum);
-      } else {
-        Tensor& sum = gradients[input.node().get()];
-        if (!sum.defined()) ready.push(input.node());
+        input.leaf.set_grad(sum);
+      } else if (input.node) {
+        check_gradient(*current, i, input.node->shape, input.node->dtype, inputs_gradients[i]);
+        Tensor& sum = gradients[input.node.get()];
+        if (!sum.defined()) ready.push(input.node);
         accumulate(sum, inputs_gradients[i]);
       }
     }
-    current->backward = nullptr;  // frees what it captured; inputs stay until the node goes
+    current->backward = {};  // frees what it captured
     current->inputs.clear();
   }
 }

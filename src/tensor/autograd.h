@@ -2,35 +2,74 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <initializer_list>
 #include <memory>
-#include <string>
-#include <vector>
+#include <span>
 
+#include "kernels/memory_pool.h"
 #include "tensor/tensor.h"
 
 namespace echodiff {
 
-using Gradients = std::vector<Tensor>;  // one per input, in order; undefined where none is needed
-using BackwardFunction = std::function<Gradients(const Tensor& dy)>;
+using Gradients = PoolVector<Tensor>;  // one per input, in order; undefined where none is needed
 
-// The record of one op: its inputs and how to turn the gradient of its output into theirs.
+// A callable Gradients(const Tensor& dy), in the pool's memory.
+class BackwardFunction {
+ public:
+  BackwardFunction() = default;
+  template <class F>
+  explicit BackwardFunction(F f)
+      : callable_(std::allocate_shared<F>(PoolAllocator<F>(), std::move(f))),
+        call_([](const void* callable, const Tensor& dy) { return (*static_cast<const F*>(callable))(dy); }) {}
+  explicit operator bool() const { return callable_ != nullptr; }
+  Gradients operator()(const Tensor& dy) const { return call_(callable_.get(), dy); }
+
+ private:
+  std::shared_ptr<const void> callable_;
+  Gradients (*call_)(const void*, const Tensor&) = nullptr;
+};
+
+// Where the gradient of one input goes: to the op that made it, to a leaf, or nowhere. The input's own memory is free to
+// go; what a backward reads of it, the backward captured.
+struct Edge {
+  explicit Edge(const Tensor& input);
+  std::shared_ptr<Node> node;
+  Tensor leaf;
+  std::weak_ptr<const Storage> memory;
+  uint64_t version = 0;  // of that memory when recorded
+};
+
+// The record of one op: where its inputs came from and how to turn the gradient of its output into theirs.
 struct Node {
   const char* op;
   uint64_t sequence;  // creation order: backward() runs nodes from the youngest to the oldest
   Shape shape;        // of the output
-  std::vector<Tensor> inputs;
-  std::vector<uint64_t> versions;  // of the inputs when recorded
+  DType dtype;
+  PoolVector<Edge> inputs;
   BackwardFunction backward;
   ~Node();  // iterative: a chain of 10,000 ops would overflow the stack otherwise
 };
 
-// Attaches the op to its freshly made output (when any input requires a gradient and grad mode is on), tells the
-// observer, and returns the output. A backward that needs the output itself must capture `y.detach()`.
-Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFunction backward);
-
 // True when record() would keep a backward for these inputs: lets an op skip what only backward needs.
-bool needs_backward(const std::vector<Tensor>& inputs);
+bool needs_backward(std::span<const Tensor> inputs);
+bool needs_backward(std::initializer_list<Tensor> inputs);
+
+// The two halves of record(): tells the observer and says whether the op enters the graph; puts it there.
+bool enters_graph(const char* op, std::span<const Tensor> inputs, const Tensor& output);
+void attach(const char* op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward);
+
+// Attaches the op to its freshly made output (when any input requires a gradient and grad mode is on), tells the
+// observer, and returns the output. What `backward` captures stays in memory until then: capture an input only to read its
+// elements. One that needs the output itself must capture `y.detach()`.
+template <class Backward>
+Tensor record(const char* op, Tensor output, std::span<const Tensor> inputs, Backward&& backward) {
+  if (enters_graph(op, inputs, output)) attach(op, output, inputs, BackwardFunction(std::forward<Backward>(backward)));
+  return output;
+}
+template <class Backward>
+Tensor record(const char* op, Tensor output, std::initializer_list<Tensor> inputs, Backward&& backward) {
+  return record(op, std::move(output), std::span(inputs.begin(), inputs.size()), std::forward<Backward>(backward));
+}
 
 bool grad_enabled();
 // No op is recorded while one of these lives on this thread.

@@ -42,8 +42,8 @@ class DeviceCall {
     return static_cast<T*>(buffers_.back().data());
   }
   // A copy of a table of the host. The host doesn't wait.
-  template <class T>
-  const T* table(const std::vector<T>& values) {
+  template <class T, class Allocator>
+  const T* table(const std::vector<T, Allocator>& values) {
     T* copy = scratch<T>(int64_t(values.size()));
     cuda::copy_to_device(copy, values.data(), values.size() * sizeof(T));
     return copy;
@@ -58,7 +58,7 @@ class DeviceCall {
 
  private:
   const char* op_;
-  std::vector<cuda::DeviceBuffer> buffers_;
+  PoolVector<cuda::DeviceBuffer> buffers_;
 };
 
 // on_cuda(DeviceCall&) where x is on the device, else on_cpu().

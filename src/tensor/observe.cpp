@@ -24,7 +24,7 @@ int64_t synchronizations() {
 }
 
 // Throws when x has a NaN or infinity. Masked scores (-inf) never leave the attention op, so none is legal.
-void trap(const char* what, const char* op, const Tensor& x, const std::vector<Tensor>& inputs) {
+void trap(const char* what, const char* op, const Tensor& x, std::span<const Tensor> inputs) {
   if (!x.defined() || x.dtype() == DType::i64) return;
   const TensorStatistics found = statistics_of(x);
   if (found.not_finite == 0) return;
@@ -41,11 +41,11 @@ void trap(const char* what, const char* op, const Tensor& x, const std::vector<T
 Observer::Observer() : outer_(innermost) { innermost = this; }
 Observer::~Observer() { innermost = outer_; }
 
-void observe_forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) {
+void observe_forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) {
   for (Observer* observer = innermost; observer != nullptr; observer = observer->outer())
     observer->forward(op, inputs, output);
 }
-void observe_backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) {
+void observe_backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) {
   for (Observer* observer = innermost; observer != nullptr; observer = observer->outer())
     observer->backward(op, dy, gradients);
 }
@@ -90,17 +90,17 @@ std::ostream& operator<<(std::ostream& out, const TensorStatistics& s) {
              << s.not_finite;
 }
 
-void NanTrap::forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) {
+void NanTrap::forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) {
   trap("output", op, output, inputs);
 }
-void NanTrap::backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) {
-  for (const Tensor& gradient : gradients) trap("gradient", op, gradient, {dy});
+void NanTrap::backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) {
+  for (const Tensor& gradient : gradients) trap("gradient", op, gradient, {&dy, 1});
 }
 
-void TensorDump::forward(const char* op, const std::vector<Tensor>&, const Tensor& output) {
+void TensorDump::forward(const char* op, std::span<const Tensor>, const Tensor& output) {
   out_ << op << " " << output.shape() << " " << statistics_of(output) << "\n";
 }
-void TensorDump::backward(const char* op, const Tensor& dy, const std::vector<Tensor>&) {
+void TensorDump::backward(const char* op, const Tensor& dy, std::span<const Tensor>) {
   out_ << "d " << op << " " << dy.shape() << " " << statistics_of(dy) << "\n";
 }
 
@@ -110,12 +110,12 @@ double OpTimer::lap() {
   last_ = now;
   return elapsed;
 }
-void OpTimer::forward(const char* op, const std::vector<Tensor>&, const Tensor&) {
+void OpTimer::forward(const char* op, std::span<const Tensor>, const Tensor&) {
   Entry& entry = entries_[op];
   ++entry.calls;
   entry.seconds += lap();
 }
-void OpTimer::backward(const char* op, const Tensor&, const std::vector<Tensor>&) {
+void OpTimer::backward(const char* op, const Tensor&, std::span<const Tensor>) {
   Entry& entry = entries_[std::string("d ") + op];
   ++entry.calls;
   entry.seconds += lap();
@@ -138,7 +138,7 @@ void SyncCounter::count(const std::string& op) {
   if (now > last_) entries_[op] += now - last_;
   last_ = now;
 }
-void SyncCounter::forward(const char* op, const std::vector<Tensor>&, const Tensor&) { count(op); }
-void SyncCounter::backward(const char* op, const Tensor&, const std::vector<Tensor>&) { count(std::string("d ") + op); }
+void SyncCounter::forward(const char* op, std::span<const Tensor>, const Tensor&) { count(op); }
+void SyncCounter::backward(const char* op, const Tensor&, std::span<const Tensor>) { count(std::string("d ") + op); }
 
 }  // namespace echodiff

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <iosfwd>
 #include <map>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -17,8 +17,8 @@ class Observer {
   virtual ~Observer();
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
-  virtual void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) = 0;
-  virtual void backward(const char*, const Tensor& /*dy*/, const std::vector<Tensor>& /*gradients*/) {}
+  virtual void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) = 0;
+  virtual void backward(const char*, const Tensor& /*dy*/, std::span<const Tensor> /*gradients*/) {}
   Observer* outer() const { return outer_; }
 
  private:
@@ -26,8 +26,8 @@ class Observer {
 };
 
 // Called by record() and backward().
-void observe_forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output);
-void observe_backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients);
+void observe_forward(const char* op, std::span<const Tensor> inputs, const Tensor& output);
+void observe_backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients);
 
 // min, max, mean, root mean square and the number of NaN or infinite elements.
 struct TensorStatistics {
@@ -41,16 +41,16 @@ std::ostream& operator<<(std::ostream&, const TensorStatistics&);
 // statistics.
 class NanTrap : public Observer {
  public:
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
-  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) override;
 };
 
 // One line per op: name, shape, statistics; to diff against the same dump of PyTorch.
 class TensorDump : public Observer {
  public:
   explicit TensorDump(std::ostream& out) : out_(out) {}
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
-  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) override;
 
  private:
   std::ostream& out_;
@@ -60,8 +60,8 @@ class TensorDump : public Observer {
 class OpTimer : public Observer {
  public:
   OpTimer();
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
-  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) override;
   void print(std::ostream& out) const;
 
   struct Entry {
@@ -81,8 +81,8 @@ class OpTimer : public Observer {
 class SyncCounter : public Observer {
  public:
   SyncCounter();
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& output) override;
-  void backward(const char* op, const Tensor& dy, const std::vector<Tensor>& gradients) override;
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) override;
   int64_t total() const;
   const std::map<std::string, int64_t>& entries() const { return entries_; }  // of ops that waited
 

@@ -113,14 +113,15 @@ Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift);
 // ---- reductions
 Tensor sum(const Tensor& x);   // scalar
 Tensor mean(const Tensor& x);  // scalar
-Tensor sum(const Tensor& x, const std::vector<int64_t>& dims);   // those dimensions stay, with size 1
-Tensor mean(const Tensor& x, const std::vector<int64_t>& dims);  // the same
+Tensor sum(const Tensor& x, const PoolVector<int64_t>& dims);   // those dimensions stay, with size 1
+Tensor mean(const Tensor& x, const PoolVector<int64_t>& dims);  // the same
 
 // ---- layout
 Tensor reshape(const Tensor& x, const Shape& shape);                                   // one size may be -1
-Tensor permute(const Tensor& x, const std::vector<int64_t>& order);                    // y.dim(i) = x.dim(order[i])
+Tensor permute(const Tensor& x, const PoolVector<int64_t>& order);                    // y.dim(i) = x.dim(order[i])
 Tensor expand(const Tensor& x, const Shape& shape);                                    // repeats dimensions of size 1
-Tensor concat(const std::vector<Tensor>& parts, int64_t dim);
+Tensor concat(std::span<const Tensor> parts, int64_t dim);
+Tensor concat(std::initializer_list<Tensor> parts, int64_t dim);
 Tensor slice(const Tensor& x, int64_t dim, int64_t begin, int64_t end);
 Tensor to_tokens(const Tensor& x);                                // (N, C, H, W) -> (N, H W, C): no copy, channels are last in memory
 Tensor to_image(const Tensor& x, int64_t height, int64_t width);  // (N, H W, C) -> (N, C, H, W)

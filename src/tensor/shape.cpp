@@ -8,16 +8,16 @@ int64_t Shape::count() const {
   return n;
 }
 
-std::vector<int64_t> Shape::memory_order() const {
+PoolVector<int64_t> Shape::memory_order() const {
   if (rank() == 4) return {0, 2, 3, 1};
-  std::vector<int64_t> order;
+  PoolVector<int64_t> order;
   for (int64_t i = 0; i < rank(); ++i) order.push_back(i);
   return order;
 }
 
-std::vector<int64_t> Shape::strides() const {
-  std::vector<int64_t> strides(sizes_.size());
-  const std::vector<int64_t> order = memory_order();
+PoolVector<int64_t> Shape::strides() const {
+  PoolVector<int64_t> strides(sizes_.size());
+  const PoolVector<int64_t> order = memory_order();
   int64_t stride = 1;
   for (int64_t i = rank() - 1; i >= 0; --i) {
     strides[size_t(order[size_t(i)])] = stride;

@@ -10,9 +10,8 @@
 
 namespace echodiff {
 
-// Uninitialised memory, 64-byte aligned. Freed blocks go to a pool and are handed out again for the same size class:
-// the second training step finds its pages already mapped. Throws Error(kOutOfMemory) naming wanted and in use.
-// On cuda it comes from the context's caching allocator, and `what` names it in that error.
+// Uninitialised memory, 64-byte aligned, from the pool (kernels/memory_pool.h). Throws Error(kOutOfMemory) naming wanted
+// and in use. On cuda it comes from the context's caching allocator, and `what` names it in that error.
 class Storage {
  public:
   explicit Storage(int64_t bytes);
@@ -34,11 +33,5 @@ class Storage {
   void* data_;
   uint64_t version_ = 0;
 };
-
-struct MemoryStatistics {
-  int64_t in_use = 0, peak = 0, pooled = 0;  // bytes
-  int64_t system_allocations = 0;            // how often the pool had to ask the system
-};
-MemoryStatistics memory_statistics();
 
 }  // namespace echodiff

@@ -82,8 +82,8 @@ double Tensor::item() const {
 std::vector<double> Tensor::to_vector() const {
   if (device() != Device::kCpu) return (dtype() == DType::bf16 ? to(DType::f32) : *this).to(Device::kCpu).to_vector();
   std::vector<double> values(static_cast<size_t>(count()));
-  const std::vector<int64_t> strides = shape().strides();
-  std::vector<int64_t> index(size_t(rank()), 0);
+  const PoolVector<int64_t> strides = shape().strides();
+  PoolVector<int64_t> index(size_t(rank()), 0);
   for (double& value : values) {
     int64_t offset = 0;
     for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
@@ -121,7 +121,7 @@ Tensor Tensor::detach() const { return alias(shape()); }
 Tensor Tensor::alias(const Shape& other) const {
   check(other.count() == count(), "alias: ", shape(), " and ", other, " have different counts");
   Tensor view;
-  view.impl_ = std::make_shared<Impl>();
+  view.impl_ = std::allocate_shared<Impl>(PoolAllocator<Impl>());
   view.impl_->shape = other;
   view.impl_->dtype = dtype();
   view.impl_->storage = impl_->storage;
@@ -179,11 +179,11 @@ void Tensor::set_grad(Tensor grad) {
         " for a tensor ", shape());
   impl_->grad = std::move(grad);
 }
-const float* Tensor::derived(int64_t count, const std::function<void(float*)>& make) const {
+const float* Tensor::derived(int64_t count, FunctionRef<float*> make) const {
   check(defined(), "tensor: undefined");
   if (impl_->derived == nullptr || impl_->derived_version != version()) {
     impl_->derived = nullptr;  // its memory may serve again
-    const std::shared_ptr<Storage> made = std::make_shared<Storage>(count * int64_t(sizeof(float)));
+    const std::shared_ptr<Storage> made = std::allocate_shared<Storage>(PoolAllocator<Storage>(), count * int64_t(sizeof(float)));
     make(static_cast<float*>(made->data()));
     impl_->derived = made;
     impl_->derived_version = version();
@@ -197,19 +197,22 @@ const std::shared_ptr<Node>& Tensor::node() const {
 }
 void Tensor::attach(std::shared_ptr<Node> node) { impl_->node = std::move(node); }
 uint64_t Tensor::version() const { return impl_->storage->version(); }
+std::shared_ptr<const Storage> Tensor::storage() const { return impl_->storage; }
 
 Tensor Tensor::make(const Shape& shape, DType dtype, Device device) {
   for (int64_t size : shape.sizes()) check(size >= 0, "tensor: negative size in ", shape);
   check_input(dtype != DType::bf16 || device == Device::kCuda, Fault::kUsage, "tensor: ", shape,
               " of bf16 on the CPU, which computes in f32; use --device cuda, or --precision f32");
   Tensor x;
-  x.impl_ = std::make_shared<Impl>();
+  x.impl_ = std::allocate_shared<Impl>(PoolAllocator<Impl>());
   x.impl_->shape = shape;
   x.impl_->dtype = dtype;
   const int64_t bytes = shape.count() * size_of(dtype);
-  x.impl_->storage = device == Device::kCpu
-                         ? std::make_shared<Storage>(bytes)
-                         : std::make_shared<Storage>(bytes, concat_message("a tensor ", shape, " ", name_of(dtype)));
+  const PoolAllocator<Storage> pooled;
+  x.impl_->storage =
+      device == Device::kCpu
+          ? std::allocate_shared<Storage>(pooled, bytes)
+          : std::allocate_shared<Storage>(pooled, bytes, concat_message("a tensor ", shape, " ", name_of(dtype)));
   return x;
 }
 
@@ -244,8 +247,8 @@ namespace {
 // Copies values in logical row-major order into x's memory order.
 template <class From, class T>
 void scatter_logical(const From* values, const Shape& shape, T* out) {
-  const std::vector<int64_t> strides = shape.strides();
-  std::vector<int64_t> index(size_t(shape.rank()), 0);
+  const PoolVector<int64_t> strides = shape.strides();
+  PoolVector<int64_t> index(size_t(shape.rank()), 0);
   const int64_t n = shape.count();
   for (int64_t i = 0; i < n; ++i) {
     int64_t offset = 0;

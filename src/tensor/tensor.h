@@ -3,10 +3,10 @@
 // channels-last (N, H, W, C); every other rank is row-major. One layout per rank: no strides, no flags.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
+#include "kernels/thread_pool.h"
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -57,13 +57,14 @@ class Tensor {
   void backward(const Tensor& gradient = {}) const;  // gradient may be left out for one-element tensors
   const std::shared_ptr<Node>& node() const;
   uint64_t version() const;
+  std::shared_ptr<const Storage> storage() const;  // the memory it shares
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
   // The same memory seen under another shape with the same memory order (used by reshape).
   Tensor alias(const Shape& shape) const;
 
   // `count` elements that `make` computes from this tensor's (a weight packed for a kernel's inner loop): computed
   // once, kept until the next write. On the CPU.
-  const float* derived(int64_t count, const std::function<void(float*)>& make) const;
+  const float* derived(int64_t count, FunctionRef<float*> make) const;
 
   static Tensor make(const Shape& shape, DType dtype, Device device);  // uninitialised
   void attach(std::shared_ptr<Node> node);                             // record() only

@@ -41,8 +41,8 @@ void Ema::update() {
   if (before <= options_.update_after_step) return copy();
   const NoGrad no_grad;
   const float share = float(1 - decay());
-  std::vector<EmaTensor> tensors;
-  std::vector<int64_t> counts;
+  PoolVector<EmaTensor> tensors;
+  PoolVector<int64_t> counts;
   Tensor first;  // says where they are
   for (size_t i = 0; i < online_.size(); ++i) {
     if (online_[i].tensor.dtype() == DType::i64) {
@@ -63,7 +63,7 @@ void Ema::update() {
                           [&](int64_t begin, int64_t end) { cpu::ema_update(share, tensor, begin, end); });
       },
       [&](DeviceCall& gpu) {
-        const std::vector<TensorChunk> chunks = tensor_chunks(counts);
+        const PoolVector<TensorChunk> chunks = tensor_chunks(counts);
         cuda::ema_update(share, gpu.table(tensors), gpu.table(chunks), int64_t(chunks.size()), gpu.stream());
       });
 }

@@ -66,15 +66,15 @@ bool update_all(int64_t count, F&& update) {
 
 // Of one launch over all of them.
 template <class TensorOfOp>
-std::vector<TensorChunk> chunks_of(const std::vector<TensorOfOp>& tensors) {
-  std::vector<int64_t> counts;
+PoolVector<TensorChunk> chunks_of(const PoolVector<TensorOfOp>& tensors) {
+  PoolVector<int64_t> counts;
   for (const TensorOfOp& tensor : tensors) counts.push_back(tensor.count);
   return tensor_chunks(counts);
 }
 
 // The squares of one more gradient, in a fixed order.
 double plus_squares(double sum, const GradientTensor& tensor) {
-  std::vector<double> partial(size_t((tensor.count + kGrain - 1) / kGrain), 0.0);
+  PoolVector<double> partial(size_t((tensor.count + kGrain - 1) / kGrain), 0.0);
   parallel_ranges(tensor.count, kGrain, [&](int64_t begin, int64_t end) {
     partial[size_t(begin / kGrain)] = reference::gradient_squares(tensor, begin, end);
   });
@@ -106,7 +106,7 @@ void Adam::step(double learning_rate) {
                             .eps = float(options_.eps),
                             .l2 = options_.decoupled ? 0 : float(options_.weight_decay),
                             .kept = options_.decoupled ? float(1 - learning_rate * options_.weight_decay) : 1};
-  std::vector<AdamTensor> tensors;
+  PoolVector<AdamTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = parameters_[i].tensor.grad();
     if (!gradient) continue;
@@ -128,7 +128,7 @@ void Adam::step(double learning_rate) {
                                 [&](int64_t begin, int64_t end) { return cpu::adam_update(by, tensor, begin, end); });
       },
       [&](DeviceCall& gpu) {
-        const std::vector<TensorChunk> chunks = chunks_of(tensors);
+        const PoolVector<TensorChunk> chunks = chunks_of(tensors);
         const int64_t count = int64_t(chunks.size());
         if (!broken_ || broken_.count() != count) {  // other parameters got a gradient than before
           finite();
@@ -214,8 +214,8 @@ void Sgd::load_state(const SafetensorsFile& file, const std::string& prefix) {
 Tensor gradient_norm(const std::vector<NamedTensor>& parameters) { return clip_grad_norm(parameters, 0); }
 
 Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm) {
-  std::vector<GradientTensor> tensors;
-  std::vector<Tensor> with_gradient, clipped;  // not in place: a gradient may share its memory with another's
+  PoolVector<GradientTensor> tensors;
+  PoolVector<Tensor> with_gradient, clipped;  // not in place: a gradient may share its memory with another's
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
@@ -245,7 +245,7 @@ Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_nor
       },
       [&](DeviceCall& gpu) {
         if (max_norm != 0) make_clipped();
-        const std::vector<TensorChunk> list = chunks_of(tensors);
+        const PoolVector<TensorChunk> list = chunks_of(tensors);
         const int64_t count = int64_t(list.size());
         const GradientTensor* table = gpu.table(tensors);
         const TensorChunk* chunks = gpu.table(list);

@@ -37,7 +37,7 @@ struct Convolution {
 // Collects the convolutions of a network. All of ours pad by half the kernel, which is checked against the output.
 class ConvolutionsSeen : public Observer {
  public:
-  void forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& y) override {
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& y) override {
     if (outer()) outer()->forward(op, inputs, y);
     if (std::string(op) != "conv2d") return;
     const Tensor &x = inputs[0], &w = inputs[1];

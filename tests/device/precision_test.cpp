@@ -172,7 +172,7 @@ TEST_F(DevicePrecision, TwelveStepsAreNearF32) {
 // Bytes of what ops put out, which is what backward keeps.
 class OutputBytes : public Observer {
  public:
-  void forward(const char*, const std::vector<Tensor>&, const Tensor& output) override {
+  void forward(const char*, std::span<const Tensor>, const Tensor& output) override {
     bytes += output.count() * size_of(output.dtype());
   }
   int64_t bytes = 0;

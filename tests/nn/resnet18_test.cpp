@@ -133,7 +133,7 @@ void expect_keys(const std::filesystem::path& path, Module& network) {
   ASSERT_EQ(keys.size(), state.size());
   for (size_t i = 0; i < state.size(); ++i) {
     EXPECT_EQ(keys[i].at("name"), state[i].name);
-    EXPECT_EQ(keys[i].at("shape").get<std::vector<int64_t>>(), state[i].tensor.shape().sizes()) << state[i].name;
+    EXPECT_EQ(Shape(keys[i].at("shape").get<std::vector<int64_t>>()), state[i].tensor.shape()) << state[i].name;
   }
 }
 

@@ -57,8 +57,8 @@ std::vector<OpCase> arithmetic_cases() {
   const auto all = [](Tensor (*reduce)(const Tensor&)) -> OpFunction {
     return [reduce](const std::vector<Tensor>& in) { return reduce(in[0]); };
   };
-  const auto some = [](Tensor (*reduce)(const Tensor&, const std::vector<int64_t>&),
-                       std::vector<int64_t> dims) -> OpFunction {
+  const auto some = [](Tensor (*reduce)(const Tensor&, const PoolVector<int64_t>&),
+                       PoolVector<int64_t> dims) -> OpFunction {
     return [=](const std::vector<Tensor>& in) { return reduce(in[0], dims); };
   };
   cases.push_back(unary("sum", "all", {3, 3, 4, 5}, all(sum), false));

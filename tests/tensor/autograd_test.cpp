@@ -123,6 +123,21 @@ TEST(Autograd, LongChains) {
   EXPECT_EQ(x.grad().item(), 1);
 }
 
+TEST(Autograd, AGraphKeepsOnlyWhatABackwardReads) {
+  constexpr int64_t kBytes = 4 << 16;
+  Tensor x = full({1 << 16}, 2);
+  x.set_requires_grad(true);
+  const int64_t before = memory_statistics().in_use;
+  Tensor y = x * 3.0;
+  for (int i = 0; i < 5; ++i) y = concat({y + x * 0.5}, 0);  // no backward here reads an input's elements
+  EXPECT_LT(memory_statistics().in_use, before + 2 * kBytes);
+  y.backward(full({1 << 16}, 1));
+  EXPECT_EQ(x.grad().to_vector()[0], 3 + 5 * 0.5);
+  Tensor square = x * x;  // x is read
+  square = square * square;
+  EXPECT_GT(memory_statistics().in_use, before + 3 * kBytes);
+}
+
 // Ops whose backward needs their own output must not own it: the graph would never be freed.
 TEST(Autograd, GraphsDoNotLeak) {
   const Tensor x = Tensor(full({16, 16}, 0.3)).set_requires_grad(true);

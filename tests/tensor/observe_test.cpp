@@ -14,8 +14,8 @@ namespace {
 
 class Log : public Observer {
  public:
-  void forward(const char* op, const std::vector<Tensor>&, const Tensor&) override { seen.push_back(op); }
-  void backward(const char* op, const Tensor&, const std::vector<Tensor>&) override {
+  void forward(const char* op, std::span<const Tensor>, const Tensor&) override { seen.push_back(op); }
+  void backward(const char* op, const Tensor&, std::span<const Tensor>) override {
     seen.push_back(std::string("d ") + op);
   }
   std::vector<std::string> seen;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/error.h"
+#include "kernels/memory_pool.h"
 #include "tensor/tensor.h"
 
 namespace echodiff {

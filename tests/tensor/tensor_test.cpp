@@ -23,8 +23,8 @@ std::vector<double> counting(int64_t n) {
 TEST(Shape, CountsAndStrides) {
   EXPECT_EQ(Shape().count(), 1);
   EXPECT_EQ((Shape{2, 0, 3}.count()), 0);
-  EXPECT_EQ((Shape{2, 3, 4}.strides()), (std::vector<int64_t>{12, 4, 1}));
-  EXPECT_EQ((Shape{2, 3, 4, 5}.strides()), (std::vector<int64_t>{60, 1, 15, 3}));  // channels last
+  EXPECT_EQ((Shape{2, 3, 4}.strides()), (PoolVector<int64_t>{12, 4, 1}));
+  EXPECT_EQ((Shape{2, 3, 4, 5}.strides()), (PoolVector<int64_t>{60, 1, 15, 3}));  // channels last
   EXPECT_EQ(concat_message(Shape{2, 3}), "(2, 3)");
 }
 

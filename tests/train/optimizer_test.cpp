@@ -16,7 +16,7 @@ namespace {
 constexpr double kTolerance = 8 * 2.5e-7;  // relative to the largest element; the file's own errors are about 2.5e-7
 
 Tensor row(const Tensor& all, int64_t step) {  // all (S, ...) -> its entry `step`
-  const std::vector<int64_t>& sizes = all.shape().sizes();
+  const PoolVector<int64_t>& sizes = all.shape().sizes();
   const Shape shape(std::vector<int64_t>(sizes.begin() + 1, sizes.end()));
   return from_values(shape, all.data<float>() + step * shape.count());
 }

@@ -188,7 +188,7 @@ PickleValue PickleMachine::rebuild_tensor(const KnownGlobal& global, const Items
   const std::optional<int64_t> extent = extent_of(tensor.view);
   std::ostringstream geometry;
   geometry << "size " << tensor.view.shape << ", stride " << Shape(tensor.view.strides) << ", offset " << offset;
-  require(extent && bytes_before_zeros(tensor.view.shape.sizes(), 8), of, " has ", geometry.str(),
+  require(extent && bytes_before_zeros(tensor.view.shape, 8), of, " has ", geometry.str(),
           ", expected one non-negative stride per size and a product within 63 bits; the file is damaged");
   require(*extent <= use.count / element, of, " has ", geometry.str(), " and reaches element ", *extent,
           ", expected at most ", use.count / element, "; the file is damaged");

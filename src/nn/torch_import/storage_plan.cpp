@@ -24,7 +24,7 @@ int64_t saturating_add(int64_t a, int64_t b) {
 
 StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string where)
     : pickle_(pickle), flat_(flat), swap_(swap), where_(std::move(where)), of_storage_(pickle.storages.size()) {
-  using Key = std::tuple<uint32_t, StoredType, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+  using Key = std::tuple<uint32_t, StoredType, int64_t, PoolVector<int64_t>, std::vector<int64_t>>;
   std::map<Key, size_t> known;
   for (const FlatPickle::Entry& entry : flat.tensors) {
     const PickleTensor& tensor = pickle.tensors[entry.tensor];
@@ -42,7 +42,7 @@ StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t f
     for (const size_t view : of_storage_[storage]) {
       const PickleTensor& tensor = *views_[view].tensor;
       const int64_t value = size_of(value_type(tensor.type));
-      made = saturating_add(made, *bytes_of(tensor.view.shape.sizes(), value));
+      made = saturating_add(made, *bytes_of(tensor.view.shape, value));
     }
     const int64_t elements = pickle.storages[storage].count;
     const int64_t own =

@@ -127,16 +127,15 @@ StoredEntry checked(const Fields& fields, int64_t size, const std::string& path)
   const std::optional<StoredType> type = stored_type_of_safetensors(fields.dtype);
   check_input(type.has_value(), Fault::kBadInput, where, " has dtype ", in_quotes(fields.dtype),
               ", expected F32, F64, F16, BF16, BOOL or an integer type; convert it first");
-  const std::vector<int64_t> sizes(fields.shape.begin(), fields.shape.end());
-  const std::optional<int64_t> needed = bytes_of(sizes, size_of(*type));
-  check_input(needed && bytes_before_zeros(sizes, 8), Fault::kBadInput, where,
+  const Shape shape(PoolVector<int64_t>(fields.shape.begin(), fields.shape.end()));
+  const std::optional<int64_t> needed = bytes_of(shape, size_of(*type));
+  check_input(needed && bytes_before_zeros(shape, 8), Fault::kBadInput, where,
               " has a shape whose size in bytes overflows; the file is damaged");
   check_input(fields.offsets.size() == 2, Fault::kBadInput, where, " has ", fields.offsets.size(),
               " data_offsets, expected 2; the file is damaged");
   const int64_t begin = int64_t(fields.offsets[0]), end = int64_t(fields.offsets[1]);
   check_input(begin <= end && end <= size, Fault::kBadInput, where, " has data_offsets [", begin, ", ", end,
               "], expected an ordered pair up to ", size, "; the file is damaged or cut off");
-  const Shape shape(sizes);
   check_input(end - begin == *needed, Fault::kBadInput, where, " has ", end - begin, " bytes, expected ", *needed,
               " for ", fields.dtype, " ", shape, "; the file is damaged");
   return {fields.name, *type, shape, begin, end};

@@ -121,18 +121,18 @@ StoredType stored_as(DType dtype) {
   return dtype == DType::f32 ? StoredType::f32 : dtype == DType::f64 ? StoredType::f64 : StoredType::i64;
 }
 
-std::optional<int64_t> bytes_before_zeros(const std::vector<int64_t>& sizes, int64_t element) {
+std::optional<int64_t> bytes_before_zeros(const Shape& shape, int64_t element) {
   int64_t product = element;
-  for (const int64_t size : sizes) {
+  for (const int64_t size : shape.sizes()) {
     if (size < 0 || (size > 0 && product > std::numeric_limits<int64_t>::max() / size)) return std::nullopt;
     if (size > 0) product *= size;
   }
   return product;
 }
 
-std::optional<int64_t> bytes_of(const std::vector<int64_t>& sizes, int64_t element) {
-  const std::optional<int64_t> product = bytes_before_zeros(sizes, element);
-  const bool empty = std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
+std::optional<int64_t> bytes_of(const Shape& shape, int64_t element) {
+  const std::optional<int64_t> product = bytes_before_zeros(shape, element);
+  const bool empty = std::find(shape.sizes().begin(), shape.sizes().end(), 0) != shape.sizes().end();
   return product && empty ? 0 : product;
 }
 
@@ -148,10 +148,10 @@ StoredView row_major_view(Shape shape) {
 }
 
 std::optional<int64_t> extent_of(const StoredView& view) {
-  const std::vector<int64_t>& sizes = view.shape.sizes();
+  const PoolVector<int64_t>& sizes = view.shape.sizes();
   if (view.strides.size() != sizes.size() || view.offset < 0) return std::nullopt;
   if (std::any_of(view.strides.begin(), view.strides.end(), [](int64_t step) { return step < 0; })) return std::nullopt;
-  const std::optional<int64_t> count = bytes_of(sizes, 1);
+  const std::optional<int64_t> count = bytes_of(view.shape, 1);
   if (!count || *count == 0) return count;
   int64_t last = view.offset;
   for (size_t i = 0; i < sizes.size(); ++i) {
@@ -180,7 +180,7 @@ ViewReader::ViewReader(StoredType type, const StoredView& view)
     : type_(type), tensor_(empty(view.shape, value_type(type))), source_(view.offset) {
   remaining_ = view.shape.count();
   if (remaining_ == 0) return;
-  const std::vector<int64_t> targets = view.shape.strides();
+  const PoolVector<int64_t> targets = view.shape.strides();
   std::vector<Axis> axes;
   for (size_t i = 0; i < targets.size(); ++i)
     if (view.shape[int64_t(i)] > 1) axes.push_back({view.shape[int64_t(i)], view.strides[i], targets[i]});

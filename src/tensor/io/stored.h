@@ -23,8 +23,8 @@ StoredType stored_as(DType dtype);  // f32, f64, i64
 
 // sizes[0] * sizes[1] * ... * element, and never more on the way, zero sizes left out; none when that exceeds 2^63 - 1
 // or a size is negative. The second form is 0 when a size is.
-std::optional<int64_t> bytes_before_zeros(const std::vector<int64_t>& sizes, int64_t element);
-std::optional<int64_t> bytes_of(const std::vector<int64_t>& sizes, int64_t element);
+std::optional<int64_t> bytes_before_zeros(const Shape& shape, int64_t element);
+std::optional<int64_t> bytes_of(const Shape& shape, int64_t element);
 
 // A tensor's elements in a sequence of stored ones, in PyTorch's terms: element (i, j, ..) is number
 // offset + i * strides[0] + j * strides[1] + ...

@@ -7,6 +7,14 @@
 namespace echodiff {
 namespace {
 
+// An operand whose gradient is the output's, summed over what was repeated.
+struct Summed {
+  Shape shape;
+  bool needed;
+  explicit Summed(const Tensor& x) : shape(x.shape()), needed(x.requires_grad()) {}
+  Tensor gradient(const Tensor& dy, double scale = 1) const { return needed ? sum_to(dy, shape, scale) : Tensor(); }
+};
+
 const char* name_of(Arithmetic kind) {
   switch (kind) {
     case Arithmetic::add:
@@ -26,7 +34,7 @@ Tensor compute(Arithmetic kind, const Tensor& a, const Tensor& b) {
   const char* op = name_of(kind);
   check(a.dtype() == b.dtype(), op, ": a is ", echodiff::name_of(a.dtype()), ", b is ", echodiff::name_of(b.dtype()));
   const Shape shape = broadcast_shape(op, a.shape(), b.shape());
-  const std::vector<int64_t> a_strides = broadcast_strides(a.shape(), shape),
+  const PoolVector<int64_t> a_strides = broadcast_strides(a.shape(), shape),
                              b_strides = broadcast_strides(b.shape(), shape), strides = shape.strides();
   BroadcastGeometry geo;
   for (int64_t dim : shape.memory_order())
@@ -61,15 +69,14 @@ ChannelGeometry channel_geometry(const char* op, const Tensor& x, const Tensor& 
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  return record("add", compute(Arithmetic::add, a, b), {a, b}, [=](const Tensor& dy) -> Gradients {
-    return {a.requires_grad() ? sum_to(dy, a.shape()) : Tensor(), b.requires_grad() ? sum_to(dy, b.shape()) : Tensor()};
+  return record("add", compute(Arithmetic::add, a, b), {a, b}, [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
+    return {first.gradient(dy), second.gradient(dy)};
   });
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  return record("sub", compute(Arithmetic::sub, a, b), {a, b}, [=](const Tensor& dy) -> Gradients {
-    return {a.requires_grad() ? sum_to(dy, a.shape()) : Tensor(),
-            b.requires_grad() ? scaled(sum_to(dy, b.shape()), -1, 0) : Tensor()};
+  return record("sub", compute(Arithmetic::sub, a, b), {a, b}, [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
+    return {first.gradient(dy), second.gradient(dy, -1)};
   });
 }
 

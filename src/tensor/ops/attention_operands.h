@@ -1,8 +1,6 @@
 // What attention and linear_attention share: their operands, as three tensors or as one with the memory beside it.
 #pragma once
 
-#include <vector>
-
 #include "kernels/attention.h"
 #include "tensor/autograd.h"
 #include "tensor/tensor.h"
@@ -10,7 +8,7 @@
 namespace echodiff {
 
 struct AttentionOperands {
-  std::vector<Tensor> inputs;  // {q, k, v}, or {qkv, memory}
+  PoolVector<Tensor> inputs;  // {q, k, v}, or {qkv, memory}
   AttentionGeometry geo;
 
   bool joined() const { return inputs.size() == 2; }

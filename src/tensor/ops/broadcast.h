@@ -11,7 +11,7 @@ namespace echodiff {
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 
 // Memory strides of a tensor `from` per logical dimension of `to`, which it broadcasts to: 0 where it is repeated.
-std::vector<int64_t> broadcast_strides(const Shape& from, const Shape& to);
+PoolVector<int64_t> broadcast_strides(const Shape& from, const Shape& to);
 
 // x repeated to `shape`; the sum of x over what was repeated (its gradient), times scale.
 Tensor broadcast_to(const Tensor& x, const Shape& shape);

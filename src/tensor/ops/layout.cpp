@@ -31,14 +31,14 @@ void copy(const CopyGeometry& geo, const Tensor& x, int64_t from, Tensor& y, int
 }
 
 // The walk over a block of `shape`, in the memory order that shape has.
-CopyGeometry walk(const Shape& shape, const std::vector<int64_t>& from, const std::vector<int64_t>& to) {
+CopyGeometry walk(const Shape& shape, const PoolVector<int64_t>& from, const PoolVector<int64_t>& to) {
   CopyGeometry geo;
   for (int64_t dim : shape.memory_order()) geo.push_back({shape[dim], {from[size_t(dim)], to[size_t(dim)]}});
   return geo;
 }
 
-std::vector<int64_t> row_major_strides(const Shape& shape) {
-  std::vector<int64_t> strides(size_t(shape.rank()), 1);
+PoolVector<int64_t> row_major_strides(const Shape& shape) {
+  PoolVector<int64_t> strides(size_t(shape.rank()), 1);
   for (int64_t i = shape.rank() - 2; i >= 0; --i) strides[size_t(i)] = strides[size_t(i) + 1] * shape[i + 1];
   return strides;
 }
@@ -63,9 +63,9 @@ Tensor reshaped(const Tensor& x, const Shape& shape) {
 }
 
 // y.dim(i) = x.dim(order[i])
-Tensor permuted(const Tensor& x, const std::vector<int64_t>& order) {
-  const std::vector<int64_t> strides = x.shape().strides();
-  std::vector<int64_t> sizes, from;
+Tensor permuted(const Tensor& x, const PoolVector<int64_t>& order) {
+  const PoolVector<int64_t> strides = x.shape().strides();
+  PoolVector<int64_t> sizes, from;
   for (int64_t dim : order) {
     sizes.push_back(x.dim(dim));
     from.push_back(strides[size_t(dim)]);
@@ -83,11 +83,11 @@ int64_t axis_of(const char* op, const Tensor& x, int64_t dim) {
 
 // Copies all of `part` to the place in `whole` that starts at `begin` along `dim`, or back.
 void put_part(const Tensor& part, Tensor& whole, int64_t dim, int64_t begin) {
-  const std::vector<int64_t> strides = whole.shape().strides();
+  const PoolVector<int64_t> strides = whole.shape().strides();
   copy(walk(part.shape(), part.shape().strides(), strides), part, 0, whole, begin * strides[size_t(dim)]);
 }
 // Parts of one shape, one behind the other, on the device: one launch.
-void put_rows(const std::vector<Tensor>& parts, Tensor& whole, DeviceCall& gpu) {
+void put_rows(std::span<const Tensor> parts, Tensor& whole, DeviceCall& gpu) {
   const auto run = [&]<class T>(const T*) {
     std::vector<const T*> rows;
     for (const Tensor& part : parts) rows.push_back(gpu.in<T>(part));
@@ -104,7 +104,7 @@ Tensor take_part(const Tensor& whole, int64_t dim, int64_t begin, int64_t end) {
   Shape shape = whole.shape();
   shape[dim] = end - begin;
   Tensor part = empty(shape, whole);
-  const std::vector<int64_t> strides = whole.shape().strides();
+  const PoolVector<int64_t> strides = whole.shape().strides();
   copy(walk(shape, strides, shape.strides()), whole, begin * strides[size_t(dim)], part, 0);
   return part;
 }
@@ -124,9 +124,9 @@ Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
   return shape;
 }
 
-std::vector<int64_t> broadcast_strides(const Shape& from, const Shape& to) {
-  if (from.rank() == 0) return std::vector<int64_t>(size_t(to.rank()), 0);
-  std::vector<int64_t> strides = from.strides();
+PoolVector<int64_t> broadcast_strides(const Shape& from, const Shape& to) {
+  if (from.rank() == 0) return PoolVector<int64_t>(size_t(to.rank()), 0);
+  PoolVector<int64_t> strides = from.strides();
   for (int64_t i = 0; i < from.rank(); ++i)
     if (from[i] == 1) strides[size_t(i)] = 0;
   return strides;
@@ -154,8 +154,8 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
                 [before = x.shape()](const Tensor& dy) -> Gradients { return {reshaped(dy, before)}; });
 }
 
-Tensor permute(const Tensor& x, const std::vector<int64_t>& order) {
-  std::vector<int64_t> inverse(order.size(), -1);
+Tensor permute(const Tensor& x, const PoolVector<int64_t>& order) {
+  PoolVector<int64_t> inverse(order.size(), -1);
   bool valid = int64_t(order.size()) == x.rank();
   for (size_t i = 0; valid && i < order.size(); ++i) {
     valid = order[i] >= 0 && order[i] < x.rank() && inverse[size_t(order[i])] < 0;
@@ -173,7 +173,10 @@ Tensor expand(const Tensor& x, const Shape& shape) {
                 [before = x.shape()](const Tensor& dy) -> Gradients { return {sum_to(dy, before)}; });
 }
 
-Tensor concat(const std::vector<Tensor>& parts, int64_t dim) {
+Tensor concat(std::initializer_list<Tensor> parts, int64_t dim) {
+  return concat(std::span(parts.begin(), parts.size()), dim);
+}
+Tensor concat(std::span<const Tensor> parts, int64_t dim) {
   check(!parts.empty(), "concat: no tensors");
   const int64_t axis = axis_of("concat", parts[0], dim);
   Shape shape = parts[0].shape();
@@ -200,14 +203,19 @@ Tensor concat(const std::vector<Tensor>& parts, int64_t dim) {
     on_device_of(y, "concat", one_by_one, [&](DeviceCall& gpu) { put_rows(parts, y, gpu); });
   else
     one_by_one();
-  return record("concat", y, parts, [parts, axis](const Tensor& dy) -> Gradients {
-    Gradients gradients(parts.size());
-    int64_t at = 0;
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const int64_t size = parts[i].dim(axis);
-      if (parts[i].requires_grad()) gradients[i] = take_part(dy, axis, at, at + size);
-      at += size;
-    }
+  struct Part {
+    int64_t begin, end;
+    bool needed;
+  };
+  PoolVector<Part> places;
+  for (const Tensor& part : parts) {
+    const int64_t begin = places.empty() ? 0 : places.back().end;
+    places.push_back({begin, begin + part.dim(axis), part.requires_grad()});
+  }
+  return record("concat", y, parts, [places, axis](const Tensor& dy) -> Gradients {
+    Gradients gradients;
+    for (const Part& part : places)
+      gradients.push_back(part.needed ? take_part(dy, axis, part.begin, part.end) : Tensor());
     return gradients;
   });
 }

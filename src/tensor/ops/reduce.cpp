@@ -8,7 +8,7 @@ namespace echodiff {
 namespace {
 
 // The shape of x with the dimensions `dims` (negative ones count from the end) of size 1.
-Shape reduced_shape(const char* op, const Shape& x, const std::vector<int64_t>& dims) {
+Shape reduced_shape(const char* op, const Shape& x, const PoolVector<int64_t>& dims) {
   Shape shape = x;
   for (int64_t dim : dims) {
     const int64_t axis = dim < 0 ? dim + x.rank() : dim;
@@ -43,10 +43,10 @@ Tensor sum_to(const Tensor& x, const Shape& shape, double scale) {
 
 Tensor sum(const Tensor& x) { return reduce("sum", x, {}, 1); }
 Tensor mean(const Tensor& x) { return reduce("mean", x, {}, 1 / double(x.count())); }
-Tensor sum(const Tensor& x, const std::vector<int64_t>& dims) {
+Tensor sum(const Tensor& x, const PoolVector<int64_t>& dims) {
   return reduce("sum", x, reduced_shape("sum", x.shape(), dims), 1);
 }
-Tensor mean(const Tensor& x, const std::vector<int64_t>& dims) {
+Tensor mean(const Tensor& x, const PoolVector<int64_t>& dims) {
   const Shape shape = reduced_shape("mean", x.shape(), dims);
   return reduce("mean", x, shape, double(shape.count()) / double(x.count()));
 }

@@ -9,8 +9,8 @@ namespace {
 
 using namespace echodiff;
 
-template <class T>
-Array<T> copied(const std::vector<T>& from) {
+template <class T, class Allocator>
+Array<T> copied(const std::vector<T, Allocator>& from) {
   Array<T> out(int64_t(from.size()));
   for (int64_t i = 0; i < out.size(); ++i) out[i] = from[size_t(i)];
   return out;

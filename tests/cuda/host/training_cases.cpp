@@ -101,7 +101,7 @@ void adams(Run& run) {
   std::vector<State> device, expected;
   std::vector<Array<float>> gradients;
   std::vector<Array<Bfloat16>> rounded;
-  std::vector<int64_t> counts;
+  PoolVector<int64_t> counts;
   for (const int64_t size : kSizes) {
     State state{run.normal<float>(size), run.normal<float>(size, 0.1), run.normal<float>(size, 0.1),
                 run.normal<float>(size, 0.1)};
@@ -127,7 +127,7 @@ void adams(Run& run) {
     tensors[int64_t(t)] = describe(device[t], t);
     if (t != 2) tensors[int64_t(t)].rounded = rounded[t].data();
   }
-  const std::vector<TensorChunk> list = tensor_chunks(counts);
+  const PoolVector<TensorChunk> list = tensor_chunks(counts);
   Array<TensorChunk> chunks(int64_t(list.size()));
   Array<int64_t> broken(int64_t(list.size())), expected_broken(int64_t(list.size()));
   for (int64_t i = 0; i < chunks.size(); ++i) {
@@ -155,7 +155,7 @@ void adams(Run& run) {
 
 void emas(Run& run) {
   std::vector<Array<float>> now, average, expected;
-  std::vector<int64_t> counts;
+  PoolVector<int64_t> counts;
   Array<EmaTensor> tensors(int64_t(std::size(kSizes)));
   for (const int64_t size : kSizes) {
     now.push_back(run.normal<float>(size));
@@ -168,7 +168,7 @@ void emas(Run& run) {
     tensors[int64_t(t)] = {now[t].data(), average[t].data(), counts[t]};
     reference::ema_update(0.1f, {now[t].data(), expected[t].data(), counts[t]}, 0, counts[t]);
   }
-  const std::vector<TensorChunk> list = tensor_chunks(counts);
+  const PoolVector<TensorChunk> list = tensor_chunks(counts);
   Array<TensorChunk> chunks(int64_t(list.size()));
   for (int64_t i = 0; i < chunks.size(); ++i) chunks[i] = list[size_t(i)];
   cuda::ema_update(0.1f, tensors.data(), chunks.data(), chunks.size(), nullptr);
@@ -177,7 +177,7 @@ void emas(Run& run) {
 
 void clippings(Run& run) {
   std::vector<Array<float>> gradients, clipped;
-  std::vector<int64_t> counts;
+  PoolVector<int64_t> counts;
   Array<GradientTensor> tensors(int64_t(std::size(kSizes)));
   for (const int64_t size : kSizes) {
     gradients.push_back(run.normal<float>(size));
@@ -191,7 +191,7 @@ void clippings(Run& run) {
     expected[0] += reference::gradient_squares(tensors[int64_t(t)], 0, counts[t]);
   }
   expected[0] = std::sqrt(expected[0]);
-  const std::vector<TensorChunk> list = tensor_chunks(counts);
+  const PoolVector<TensorChunk> list = tensor_chunks(counts);
   Array<TensorChunk> chunks(int64_t(list.size()));
   for (int64_t i = 0; i < chunks.size(); ++i) chunks[i] = list[size_t(i)];
   Array<double> sums = run.unwritten<double>(chunks.size()), norm = run.unwritten<double>(1);
