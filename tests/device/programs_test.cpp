@@ -249,13 +249,14 @@ Report read_report(const fs::path& path) {
 
 // A failed release is past acting on, and so are the last waits of all, page-locked memory's before it goes and the
 // context's before it closes; the allocator asks once more after giving back what it has cached.
-bool is_harmless(const std::string& call, bool sticky) {
+bool is_harmless(const std::string& call, bool sticky, bool last) {
   return call.find("Free") != std::string::npos || call.find("Destroy") != std::string::npos ||
-         call == "cudaEventSynchronize" || (sticky ? call == "cudaStreamSynchronize" : call == "cudaMalloc");
+         call == "cudaEventSynchronize" || (call == "cudaMalloc" && !sticky) ||
+         (call == "cudaStreamSynchronize" && (sticky || last));
 }
 
 // Of each kind of call the first out of memory, and the last with the device lost; with ECHODIFF_FAIL_EVERY=N in the
-// environment each N-th call both ways (8: 18 minutes beside other work; by hand).
+// environment each N-th call both ways (1: 37,624 runs, 80 minutes of one core; by hand).
 std::vector<std::pair<int64_t, bool>> failures_of(const Report& whole) {
   std::vector<std::pair<int64_t, bool>> failures;  // number of the call, device lost
   if (const char* apart = std::getenv("ECHODIFF_FAIL_EVERY")) {
@@ -294,7 +295,9 @@ TEST_F(DevicePrograms, EachKindOfCallMayFail) {
       const Report after = read_report(report);
       SCOPED_TRACE(name + ", call " + std::to_string(k) + ", " + after.failed);
       EXPECT_NE(after.failed, "");
-      EXPECT_TRUE(code == (sticky ? 70 : 71) || (code == 0 && is_harmless(after.failed, sticky))) << code;
+      const auto ends = whole.ends.find(after.failed);
+      const bool last = ends != whole.ends.end() && ends->second.second == k;
+      EXPECT_TRUE(code == (sticky ? 70 : 71) || (code == 0 && is_harmless(after.failed, sticky, last))) << code;
       EXPECT_EQ(after.alive, 0);
       EXPECT_EQ(after.misuse, "");
       const std::string saved = latest_checkpoint(at("failed"));
