@@ -44,8 +44,9 @@ struct Output {
   }
 };
 
-// A piece of work: so many pixels (a multiple of every tile height) by so many output channels (of every tile width).
-constexpr int64_t kPixelBlock = 96, kChannelBlock = 64;
+// A piece of work: so many pixels (a multiple of every tile height; few, for a core's cache) by all output channels,
+// so that memory is written in long lines, or where pieces are few by so many (a multiple of every tile width).
+constexpr int64_t kPixelBlock = 24, kChannelBlock = 64, kFewPieces = 32;
 
 // pointers[tap * stride] = the first channel that output pixel p (of `width` columns) of picture n reads, or `zeros`.
 void fill_pointers(const Picture& in, const Taps& taps, int64_t width, int64_t n, int64_t p, const float* zeros,
@@ -69,13 +70,14 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
   const int64_t rows = simd.tile_rows, columns = simd.tile_columns, tap_count = taps.count();
   const int64_t out_group = out.channels / groups, pixels = out.height * out.width,
                 blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
-  const int64_t splits = (out_group + kChannelBlock - 1) / kChannelBlock;
+  const int64_t channel_block = N * blocks < kFewPieces ? kChannelBlock : out_group;
+  const int64_t splits = (out_group + channel_block - 1) / channel_block;
   float* zeros = scratch(Slot::rows, depth * groups);
   std::fill_n(zeros, depth * groups, 0.0f);
   parallel_for(N * blocks * splits, [&](int64_t piece) {
     const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock,
                   p1 = std::min(pixels, p0 + kPixelBlock);
-    const int64_t first = piece % splits * kChannelBlock, last = std::min(out_group, first + kChannelBlock);
+    const int64_t first = piece % splits * channel_block, last = std::min(out_group, first + channel_block);
     const int64_t tiles = (p1 - p0 + rows - 1) / rows;
     thread_local PoolVector<const float*> pointers;  // [tile][tap][row]
     pointers.resize(size_t(tiles * tap_count * rows));
@@ -207,6 +209,51 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
   });
 }
 
+// The same for long taps (one group, S = 1): a pixel's R rows of few channels become one line of columns. Lines are
+// gathered for some chunks at once; then a piece of work owns a tile of dw.
+void backward_weight_long_taps(const Conv2dGeometry& g, const Picture& x, const float* dy, float* dw) {
+  constexpr int64_t kChunk = 256, kGathered = 4 * kChunk;
+  const SimdKernels& simd = simd_kernels();
+  const int64_t K = g.K, C = g.C, depth = g.R * C, rows = simd.tile_rows, columns = simd.tile_columns;
+  const int64_t panels = (depth + columns - 1) / columns, line = panels * columns, strips = (K + rows - 1) / rows;
+  const int64_t pixels = g.out_height * g.out_width, total = g.N * pixels;
+  const Taps taps = forward_taps(g);
+  float* zeros = scratch(Slot::rows, C);
+  std::fill_n(zeros, C, 0.0f);
+  float* samples = scratch(Slot::products, kGathered * line);
+  float* edge = scratch(Slot::packed_b, kGathered * rows);  // the last rows of dy^T, padded with zeros
+  for (int64_t p0 = 0; p0 < total; p0 += kGathered) {
+    const int64_t count = std::min(kGathered, total - p0);
+    parallel_ranges(count, 64, [&](int64_t begin, int64_t end) {
+      thread_local PoolVector<const float*> pointers;  // of one pixel: [tap row]
+      pointers.resize(size_t(g.R));
+      for (int64_t p = begin; p < end; ++p) {
+        fill_pointers(x, taps, g.out_width, (p0 + p) / pixels, (p0 + p) % pixels, zeros, pointers.data(), 1);
+        for (int64_t r = 0; r < g.R; ++r) std::copy_n(pointers[size_t(r)], C, samples + p * line + r * C);
+        std::fill_n(samples + p * line + depth, line - depth, 0.0f);
+        for (int64_t i = 0, k = (strips - 1) * rows; i < rows; ++i, ++k)
+          edge[p * rows + i] = k < K ? dy[(p0 + p) * K + k] : 0.0f;
+      }
+    });
+    parallel_for(strips * panels, [&](int64_t piece) {
+      const int64_t k = piece / panels * rows, j0 = piece % panels * columns, height = std::min(rows, K - k),
+                    width = std::min(columns, depth - j0);
+      const bool whole = height == rows && width == columns;
+      float* out = dw + k * depth + j0;
+      float* tile = scratch(Slot::tile, rows * columns);
+      for (int64_t at = 0; at < count; at += kChunk) {
+        const bool begun = p0 + at > 0;
+        simd.gemm_columns(std::min(kChunk, count - at), height < rows ? edge + at * rows : dy + (p0 + at) * K + k,
+                          height < rows ? rows : K, samples + at * line + j0, line, whole && begun, whole ? out : tile,
+                          whole ? depth : columns);
+        for (int64_t i = 0; !whole && i < height; ++i)
+          for (int64_t j = 0; j < width; ++j)
+            out[i * depth + j] = begun ? out[i * depth + j] + tile[i * columns + j] : tile[i * columns + j];
+      }
+    });
+  }
+}
+
 }  // namespace
 
 int64_t conv2d_packed_size(const Conv2dGeometry& g) {
@@ -240,7 +287,7 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const float* x, const float
   if (winograd_suits(g)) return winograd_backward_weight(g, x, dy, dw);
   if (!has_long_taps(g)) return backward_weight(g, {x, g.H, g.W, g.C}, dy, dw);
   const LongTaps wide = long_taps(g, x);
-  backward_weight(wide.geometry, wide.samples, dy, dw);
+  backward_weight_long_taps(wide.geometry, wide.samples, dy, dw);
 }
 
 void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {

@@ -122,8 +122,8 @@ void transform_output(const Problem& p, const Tiling& tiles, int64_t t0, int64_t
 }
 
 void convolve(const Problem& p) {
-  constexpr int64_t kBlock =
-      24;  // tiles a thread works on: their samples fit its cache; a multiple of every tile height
+  // Tiles a thread works on: their samples fit its cache. A multiple of every tile height.
+  const int64_t block = p.C > 64 ? 12 : 24;
   const int64_t R = simd_kernels().tile_rows, columns = simd_kernels().tile_columns,
                 panels = (p.K + columns - 1) / columns;
   const int64_t chunks = (p.C + kDepth - 1) / kDepth, chunk_size = kFrequencies * weight_stride(std::min(kDepth, p.C));
@@ -135,7 +135,7 @@ void convolve(const Problem& p) {
   const auto for_chunks = [&](const auto& body) {
     for (int64_t c0 = 0; c0 < p.C; c0 += kDepth) body(c0, std::min(kDepth, p.C - c0));
   };
-  if (tiles.count() <= 4 * kBlock) {  // few tiles: each thread transforms the weights of the channels it computes
+  if (tiles.count() <= 96) {  // few tiles: each thread transforms the weights of the channels it computes
     const Frequencies v = Frequencies::make(Slot::packed_a, tiles.count(), p.C);  // of all threads, as u below
     parallel_for(tiles.count(), [&](int64_t t) { transform_input(p, tiles, t, t + 1, v, t); });
     parallel_for(panels, [&](int64_t panel) {
@@ -155,9 +155,9 @@ void convolve(const Problem& p) {
       transform_weight(panel, c0, depth, u + (panel * chunks + c0 / kDepth) * chunk_size);
     });
   });
-  parallel_ranges(tiles.count(), kBlock, [&](int64_t begin, int64_t end) {
-    const Frequencies v = Frequencies::make(Slot::samples, kBlock, p.C),
-                      m = Frequencies::make(Slot::products, kBlock, columns);
+  parallel_ranges(tiles.count(), block, [&](int64_t begin, int64_t end) {
+    const Frequencies v = Frequencies::make(Slot::samples, block, p.C),
+                      m = Frequencies::make(Slot::products, block, columns);
     transform_input(p, tiles, begin, end, v, 0);
     for (int64_t panel = 0; panel < panels; ++panel) {
       for_chunks([&](int64_t c0, int64_t depth) {
