@@ -114,10 +114,11 @@ class Arena {
     if (lists_[list] == nullptr) occupied_[list / 64] &= ~(uint64_t{1} << list % 64);
     block->free = false;
   }
-  // The smallest that is large enough, of several the first in memory.
+  // The smallest that is large enough, of several the first in memory (of small ones, which may be many, any).
   Block* find(int64_t size) {
     size_t list = size_t(list_of(size));
-    if (Block* block = best_of(lists_[list], size)) return block;
+    const bool of_one_size = list < 2 * kSteps;
+    if (Block* block = of_one_size ? lists_[list] : best_of(lists_[list], size)) return block;
     ++list;
     for (size_t word = list / 64; word < occupied_.size(); ++word) {
       const uint64_t lists = occupied_[word] & (word == list / 64 ? ~uint64_t{0} << list % 64 : ~uint64_t{0});

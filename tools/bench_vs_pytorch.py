@@ -65,8 +65,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--forward-only", action="store_true", help="the forward passes' ratios and nothing else")
     parser.add_argument("--networks", nargs="+", choices=["unet64", "unet128", "resnet18"], default=["unet64", "unet128", "resnet18"])
+    parser.add_argument("--avx2", action="store_true", help="both sides without AVX-512")
     parser.add_argument("--out")
     args = parser.parse_args()
+    if args.avx2:
+        os.environ.update(ECHODIFF_ISA="avx2", ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2")
     lines = []
 
     def say(text=""):
@@ -110,10 +113,10 @@ def measure_the_rest(args, say):
     say()
     say("| work | ratio to bf16 | PyTorch ms | ours ms |")
     say("|---|---|---|---|")
-    for work, forward, train in ((UNET64, [1, 4], []), (UNET128, [4], []), (RESNET, [1, 16], [])):
-        ours = our_times(args, work, forward, 0)
-        for (what, batch), by_mode in torch_times(args, work, ["bf16_cl"], forward, train, 1.0).items():
-            say(f"| {work['name']}: {what}, batch {batch} | {by_mode['bf16_cl'] / ours[(what, batch)]:.2f} | {by_mode['bf16_cl']:.1f} | {ours[(what, batch)]:.1f} |")
+    for work in (UNET64, UNET128, RESNET):
+        ours = our_times(args, work, work["forward"], work["train"])
+        for (what, batch), by_mode in torch_times(args, work, ["bf16_cl"], work["forward"], [work["train"]], 1.0).items():
+            say(f"| {work['name']}: {what.replace('_', ' ')}, batch {batch} | {by_mode['bf16_cl'] / ours[(what, batch)]:.2f} | {by_mode['bf16_cl']:.1f} | {ours[(what, batch)]:.1f} |")
     say()
     say("Memory: peak resident size less that just before the first forward pass, U-Net 64x64 as above, three passes.")
     say()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whole networks here and in PyTorch on the same shapes, alternately in one run; prints Markdown with the ratios.
-#   tools/bench_vs_pytorch.sh [--alternations 7] [--threads 2] [--networks unet64 ..] [--forward-only] [--out docs/bench/cpu.md]
+#   tools/bench_vs_pytorch.sh [--alternations 7] [--threads 2] [--networks unet64 ..] [--forward-only] [--avx2] [--out docs/bench/cpu.md]
 # Needs build/bin/bench_models and the PyTorch programs in ../shared/bench/pytorch (or ECHODIFF_SHARED). PyTorch comes
 # from PyPI into build/torch, unless ECHODIFF_TORCH_PYTHON names a Python that has it. About 40 minutes on 2 cores; leave
 # the machine alone meanwhile.
