@@ -20,6 +20,12 @@ Fault fault_of(cudaError_t status) {
   }
 }
 
+const char* advice(cudaError_t status) {
+  if (is_sticky(status)) return "; the device's context is lost, start again from the last checkpoint";
+  if (fault_of(status) == Fault::kNoDevice) return "; no usable GPU: install or update its driver, or use --device cpu";
+  return "";
+}
+
 }  // namespace
 
 bool is_sticky(cudaError_t status) {
@@ -47,8 +53,7 @@ void check_cuda(cudaError_t status, std::source_location where) {
   throw Error(
       fault_of(status),
       concat_message("cuda: ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ") at ", where.file_name(),
-                     ":", where.line(),
-                     is_sticky(status) ? "; the device's context is lost, start again from the last checkpoint" : ""),
+                     ":", where.line(), advice(status)),
       where);
 }
 

@@ -90,6 +90,7 @@ TEST_F(FakeFailures, WithoutADeviceTheFaultIsNoDevice) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.fault(), Fault::kNoDevice);
+    EXPECT_NE(std::string(error.what()).find("use --device cpu"), std::string::npos) << error.what();
   }
 }
 
