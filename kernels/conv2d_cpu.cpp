@@ -157,10 +157,19 @@ void forward(const Conv2dGeometry& g, const Picture& x, const float* packed, con
            {y, g.out_height, g.out_width, g.out_height, g.out_width, g.K});
 }
 
+// Puts the leading height x width of a register tile into rows of `stride` elements, or adds it to what they hold.
+void put_part(const float* tile, int64_t height, int64_t width, bool accumulate, float* out, int64_t stride) {
+  const int64_t columns = simd_kernels().tile_columns;
+  for (int64_t i = 0; i < height; ++i)
+    for (int64_t j = 0; j < width; ++j)
+      out[i * stride + j] = accumulate ? out[i * stride + j] + tile[i * columns + j] : tile[i * columns + j];
+}
+
+constexpr int64_t kChunk = 256;  // pixels whose products a weight gradient sums before it adds them to the others
+
 // dw (K, (r, s, c)) = dy^T (K, pixels) * samples (pixels, (r, s, c)). Pixels are summed in chunks, chunk after chunk. A
 // piece of work owns the columns of one tap row; its B is the samples themselves, one pointer per (pixel, tap).
 void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy, float* dw) {
-  constexpr int64_t kChunk = 256;
   const SimdKernels& simd = simd_kernels();
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
   const int64_t rows = simd.tile_rows, columns = simd.tile_columns, panels = (C + columns - 1) / columns;
@@ -200,9 +209,7 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
           const bool whole = k < last && width == columns;
           simd.gemm_samples(count, k < last ? dy + p0 * g.K + group * K + k : edge, k < last ? g.K : rows, samples,
                             whole && p0 > 0, whole ? out : tile, whole ? depth : columns);
-          for (int64_t i = 0; !whole && i < std::min(rows, K - k); ++i)
-            for (int64_t j = 0; j < width; ++j)
-              out[i * depth + j] = p0 > 0 ? out[i * depth + j] + tile[i * columns + j] : tile[i * columns + j];
+          if (!whole) put_part(tile, std::min(rows, K - k), width, p0 > 0, out, depth);
         }
       }
     }
@@ -212,7 +219,7 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
 // The same for long taps (one group, S = 1): a pixel's R rows of few channels become one line of columns. Lines are
 // gathered for some chunks at once; then a piece of work owns a tile of dw.
 void backward_weight_long_taps(const Conv2dGeometry& g, const Picture& x, const float* dy, float* dw) {
-  constexpr int64_t kChunk = 256, kGathered = 4 * kChunk;
+  constexpr int64_t kGathered = 4 * kChunk;
   const SimdKernels& simd = simd_kernels();
   const int64_t K = g.K, C = g.C, depth = g.R * C, rows = simd.tile_rows, columns = simd.tile_columns;
   const int64_t panels = (depth + columns - 1) / columns, line = panels * columns, strips = (K + rows - 1) / rows;
@@ -246,9 +253,7 @@ void backward_weight_long_taps(const Conv2dGeometry& g, const Picture& x, const 
         simd.gemm_columns(std::min(kChunk, count - at), height < rows ? edge + at * rows : dy + (p0 + at) * K + k,
                           height < rows ? rows : K, samples + at * line + j0, line, whole && begun, whole ? out : tile,
                           whole ? depth : columns);
-        for (int64_t i = 0; !whole && i < height; ++i)
-          for (int64_t j = 0; j < width; ++j)
-            out[i * depth + j] = begun ? out[i * depth + j] + tile[i * columns + j] : tile[i * columns + j];
+        if (!whole) put_part(tile, height, width, begun, out, depth);
       }
     });
   }
