@@ -16,26 +16,44 @@ namespace {
 
 thread_local bool inside_a_body = false;
 
-// One parallel loop: workers take the next index until none is left.
+// The pieces [next, end) of a loop that belong to one thread.
+struct alignas(64) Share {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
+// One parallel loop. A thread takes the pieces of its own share first, then those left in the others'. The same thread
+// has the same part of each map from layer to layer, so that it finds it in its own cache: cores of one machine need
+// not share one, and then the other half comes from far.
 struct Job {
   const FunctionRef<int64_t>* body;
   int64_t count;
-  std::atomic<int64_t> next{0};
+  Share* shares;
+  int threads;
   std::exception_ptr error;
   std::mutex error_mutex;
 
-  void work() {
+  void divide() {
+    for (int64_t i = 0; i < threads; ++i) {
+      shares[i].next = i * count / threads;
+      shares[i].end = (i + 1) * count / threads;
+    }
+  }
+  void work(int thread) {
     inside_a_body = true;
-    for (int64_t i = next++; i < count; i = next++) {
+    for (int i = 0; i < threads; ++i) work_on(shares[(thread + i) % threads]);
+    inside_a_body = false;
+  }
+  void work_on(Share& share) {
+    for (int64_t i = share.next++; i < share.end; i = share.next++) {
       try {
         (*body)(i);
       } catch (...) {
         const std::lock_guard<std::mutex> lock(error_mutex);
         if (!error) error = std::current_exception();
-        next = count;
+        for (int other = 0; other < threads; ++other) shares[other].next = shares[other].end;
       }
     }
-    inside_a_body = false;
   }
 };
 
@@ -52,8 +70,8 @@ bool spin_until(F&& ready) {
 
 class Pool {
  public:
-  explicit Pool(int helpers) {
-    for (int i = 0; i < helpers; ++i) threads_.emplace_back([this] { serve(); });
+  explicit Pool(int threads) : shares_(size_t(threads)) {
+    for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { serve(i); });
   }
   ~Pool() {
     {
@@ -64,6 +82,9 @@ class Pool {
     for (std::thread& thread : threads_) thread.join();
   }
   void run(Job& job) {
+    job.shares = shares_.data();
+    job.threads = int(shares_.size());
+    job.divide();
     bool sleepers = false;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -73,14 +94,14 @@ class Pool {
       sleepers = sleeping_ > 0;
     }
     if (sleepers) wake_.notify_all();
-    job.work();
+    job.work(0);
     if (spin_until([this] { return busy_ == 0; })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return busy_ == 0; });
   }
 
  private:
-  void serve() {
+  void serve(int thread) {
     uint64_t seen = 0;
     while (true) {
       if (!spin_until([&] { return generation_ != seen; })) {
@@ -96,13 +117,14 @@ class Pool {
         seen = generation_;
         job = job_;
       }
-      job->work();
+      job->work(thread);
       const std::lock_guard<std::mutex> lock(mutex_);
       if (--busy_ == 0) done_.notify_one();
     }
   }
   std::mutex mutex_;
   std::condition_variable wake_, done_;
+  std::vector<Share> shares_;  // one for each thread, the caller's first
   std::vector<std::thread> threads_;
   Job* job_ = nullptr;                   // of the current generation
   std::atomic<uint64_t> generation_{0};  // one per job; changes under the mutex
@@ -132,10 +154,10 @@ void parallel_for(int64_t n, FunctionRef<int64_t> body) {
     for (int64_t i = 0; i < n; ++i) body(i);
     return;
   }
-  Job job{.body = &body, .count = n, .error = nullptr, .error_mutex = {}};
+  Job job{.body = &body, .count = n, .shares = nullptr, .threads = 0, .error = nullptr, .error_mutex = {}};
   {
     const std::lock_guard<std::mutex> lock(pool_mutex);
-    if (!pool) pool = std::make_unique<Pool>(wanted_threads - 1);
+    if (!pool) pool = std::make_unique<Pool>(wanted_threads);
     pool->run(job);
   }
   if (job.error) std::rethrow_exception(job.error);
