@@ -13,9 +13,11 @@ case ${1:--} in -*) usage ;; esac
 out=$1; shift
 data='' bin=$here/build/bin
 size=64 pictures=1200 seed=1 threads=0
+train_share=1                     # of the training pictures, the first ones: limited data; test pictures stay
+thresholds=''                     # FILE: what counts as good was chosen elsewhere; else by
 train_steps=3000 train_batch=4 timesteps=2000 ema=0.999
 network="--arch guided --blocks 1 --dim 32 --mults 1,2,4"
-quantile=0.6                      # of the real pictures' metrics: what counts as good
+quantile=0.6                      # of the real pictures' metrics
 masks=20 batch=16                 # masks sampled in turn; trajectories under way at once
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
@@ -72,6 +74,21 @@ pick_masks() {  # FOLDER SPLIT COUNT
     done
   done
 }
+limit_data() {  # DATA/index.csv must name the splits
+  local part file kept=$out/data-limited
+  rm -rf "$kept" && mkdir -p "$kept"
+  cp "$data/dataset.json" "$kept/"
+  awk -F, -v share="$train_share" 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "split") at = i; print; next}
+    {line[NR] = $0; split_of[NR] = $at; trained += $at == "train"}
+    END {for (i = 2; i <= NR; ++i) if (split_of[i] != "train" || seen++ < share * trained) print line[i]}' "$data/index.csv" > "$kept/index.csv"
+  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "file") at = i; next} {print $at}' "$kept/index.csv" | while read -r file; do
+    for part in images masks sector; do
+      [ -e "$data/$part/$file" ] || continue
+      mkdir -p "$kept/$part"
+      cp "$data/$part/$file" "$kept/$part/"
+    done
+  done
+}
 make_masks() {  # masks not trained on, where the data say which; and some of those trained on, to train judges with
   pick_masks "$out/masks-train" train "$value_masks"
   if [ -n "$given" ]; then pick_masks "$out/masks" test "$masks"
@@ -85,7 +102,10 @@ train() {
     --timesteps "$timesteps" --schedule cosine --predict x0 --min-snr-gamma 5 $network --lr 1e-3 --warmup 100 --cosine --ema "$ema" --flip \
     --sample-every 0 --seed "$seed" "${resume[@]}"
 }
-calibrate() { "$bin/dlabel" calibrate --images "$data" --size "$size" --quantile "$quantile" --out "$out/thresholds.json"; }
+calibrate() {
+  if [ -n "$thresholds" ]; then cp "$thresholds" "$out/thresholds.json"
+  else "$bin/dlabel" calibrate --images "$data" --size "$size" --quantile "$quantile" --out "$out/thresholds.json"; fi
+}
 judge() {
   sampled "$out/unjudged" --model "$out/diffusion" --masks "$out/masks" --sampler ddim --sample-steps 20 --batch "$batch" --seed "$seed" \
     --count "$label_count" --policy none
@@ -221,6 +241,7 @@ report() {
 
 given=$data  # empty: phantoms
 [ -n "$given" ] || { stage data make_data; data=$out/data; }
+[ "$train_share" = 1 ] || { stage limit limit_data; data=$out/data-limited; }
 stage masks make_masks
 stage train train
 stage calibrate calibrate
