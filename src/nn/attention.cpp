@@ -1,6 +1,6 @@
 #include "nn/attention.h"
 
-#include "nn/trace.h"
+#include "nn/pictures.h"
 
 namespace echodiff {
 
@@ -15,11 +15,9 @@ MemoryAttention::MemoryAttention(int64_t channels, const MemoryAttentionOptions&
 }
 
 Tensor MemoryAttention::operator()(const Tensor& x) const {
-  const bool one_by_one = options_.linear && x.dim(0) > 1 && x.device() == Device::kCpu && !grad_enabled() &&
-                          ActivationTrace::current() == nullptr;
-  if (!one_by_one) return traced(attend(x));
+  if (!options_.linear || !can_part(x)) return traced(attend(x));
   PoolVector<Tensor> pictures;
-  for (int64_t n = 0; n < x.dim(0); ++n) pictures.push_back(attend(slice(x, 0, n, n + 1)));
+  for (int64_t n = 0; n < x.dim(0); ++n) pictures.push_back(attend(picture(x, n)));
   return concat(pictures, 0);
 }
 

@@ -1,10 +1,13 @@
 #include "nn/unet.h"
 
-#include "tensor/ops.h"
+#include "nn/pictures.h"
 
 namespace echodiff {
 namespace {
 
+// Elements of a full-resolution map from which on pictures pass the outermost level one after the other: several such
+// maps of a batch leave the caches between one op and the next. Deeper, where weights outweigh maps, they go together.
+constexpr int64_t kLargeMap = 1 << 20;
 constexpr Conv2dLayerOptions kConv3{.kernel = 3, .padding = 1};
 
 std::variant<RMSNorm, GroupNorm> make_norm(int64_t channels, UnetNorm norm) {
@@ -130,16 +133,43 @@ Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
         "unet: x must be (N, ", options_.channels, ", H, W) with H and W multiples of ", factor, ", got ",
         input.shape());
   const Tensor time = time_mlp_(t);
+  const int64_t N = input.dim(0);
+  if (!can_part(input) || options_.dim * input.dim(2) * input.dim(3) < kLargeMap) {
+    Skips skips;
+    Tensor x = enter(input, time, skips);
+    return traced(leave(inner(std::move(x), time), time, skips));
+  }
+  PoolVector<Skips> skips(static_cast<size_t>(N));
+  PoolVector<Tensor> parts;
+  for (int64_t n = 0; n < N; ++n) parts.push_back(enter(picture(input, n), picture(time, n), skips[size_t(n)]));
+  Tensor x = concat(parts, 0);
+  parts.clear();
+  x = inner(std::move(x), time);
+  for (int64_t n = 0; n < N; ++n) parts.push_back(leave(picture(x, n), picture(time, n), skips[size_t(n)]));
+  return concat(parts, 0);
+}
+
+Tensor Unet::enter(const Tensor& input, const Tensor& time, Skips& skips) const {
   Tensor x = init_conv_(input);  // (N, dim, H, W)
-  Skips skips{x};
-  for (const UnetLevel& level : downs_) x = level.down(std::move(x), time, skips);
+  skips.push_back(x);
+  return downs_.front().down(std::move(x), time, skips);
+}
+
+Tensor Unet::inner(Tensor x, const Tensor& time) const {
+  Skips skips;
+  for (size_t i = 1; i < downs_.size(); ++i) x = downs_[i].down(std::move(x), time, skips);
   x = mid_block1_(std::move(x), time);
   x = mid_attention_(x) + x;
   x = mid_block2_(std::move(x), time);
-  for (const UnetLevel& level : ups_) x = level.up(std::move(x), time, skips);
+  for (size_t i = 0; i + 1 < ups_.size(); ++i) x = ups_[i].up(std::move(x), time, skips);
+  return x;
+}
+
+Tensor Unet::leave(Tensor x, const Tensor& time, Skips& skips) const {
+  x = ups_.back().up(std::move(x), time, skips);
   join(x, skips);
   x = final_block_(std::move(x), time);
-  return traced(final_conv_(x));
+  return final_conv_(x);
 }
 
 void Unet::visit(Visitor& v) {

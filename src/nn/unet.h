@@ -96,6 +96,11 @@ class Unet : public Module {
   void visit(Visitor& v) override;
 
  private:
+  // The outermost level and what is around it, on the way down and up; all that lies between.
+  Tensor enter(const Tensor& input, const Tensor& time, Skips& skips) const;
+  Tensor inner(Tensor x, const Tensor& time) const;
+  Tensor leave(Tensor x, const Tensor& time, Skips& skips) const;
+
   UnetOptions options_;
   int64_t lowest_;  // channels of the lowest level
   Conv2d init_conv_;

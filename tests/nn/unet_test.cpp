@@ -115,6 +115,14 @@ TEST_F(UnetGolden, ASampleHasTheSameBitsInAnyBatch) {
   }
 }
 
+TEST(Unet, LargePicturesThatPassOneByOneHaveTheBitsOfAWholeBatch) {
+  const Unet network({.dim = 64, .mults = {1, 1}, .channels = 1}, 3);
+  const Tensor x = normal_rows({2, 1, 128, 128}, 5, {0, 1}, {0, 0}, Device::kCpu), t = from_indices({3, 700});
+  const std::vector<double> together = network(x, t).to_vector();  // as the tape wants them
+  const NoGrad no_grad;
+  EXPECT_EQ(network(x, t).to_vector(), together);
+}
+
 TEST(Unet, GradientsMatchCentralDifferences) {
   for (const UnetNorm norm : {UnetNorm::rms, UnetNorm::group}) {
     Unet network({.dim = 8, .mults = {1, 2}, .channels = 2, .heads = 2, .head_dim = 4, .norm = norm}, 3);
