@@ -14,6 +14,7 @@
 #include "dsample_setup.h"
 #include "dsample_simulate.h"
 #include "kernels/thread_pool.h"
+#include "quality/network.h"
 #include "quality/sampler.h"
 #include "quality/threshold_judge.h"
 
@@ -35,6 +36,7 @@ SummaryFacts facts_of(const SampleSettings& settings, const DenoiserRun& run, co
   facts.batch = settings.batch;
   facts.eta = settings.eta;
   facts.guidance = settings.guidance;
+  facts.deepcache = settings.deepcache;
   facts.tau = settings.tau;
   facts.clip = options.clip;
   return facts;
@@ -63,6 +65,11 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept = settings.accept;
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
+  if (settings.deepcache > 1) {
+    check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, leave out --device");
+    job.whole_every = settings.deepcache;
+    job.caching = caching_network_of(model.run);
+  }
   job.tau = settings.tau;
   job.score_on = parse_score_on(settings.score_on);
   job.keep = parse_keep(settings.keep);

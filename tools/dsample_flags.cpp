@@ -14,6 +14,10 @@ void declare_sampler(Options& options, SampleSettings& settings) {
   options.add("--eta", settings.eta, "ddim: share of fresh noise", {0, 1}, "fraction");
   options.add("--guidance", settings.guidance,
               "classifier-free guidance over the organ masks; other than 1: two calls a step", {0, 100}, "factor");
+  options.add("--deepcache", settings.deepcache,
+              "compute the network whole in every so many-th step only; between them its outermost level alone, with "
+              "what the deeper ones said last; 1: off",
+              {1, 1000000}, "steps");
   options.add_choice("--clip", settings.clip, "clamp the predicted picture in every step; auto: off for dpmpp only",
                      {"auto", "on", "off"});
   options.add_choice("--variance", settings.variance, "ddpm: variance of a step; run: as the model says",
@@ -149,6 +153,8 @@ void check_flags(const SampleSettings& settings) {
   rule(!ranks_groups(settings) || parse_shard(settings.shard).of == 1,
        "--shard: this --policy ranks trajectories that shards would part, leave it out");
   rule(settings.policy != "restart" || !settings.rule.empty(), "--rule: --policy restart needs one, add --rule FILE");
+  rule(settings.deepcache == 1 || (!settings.out.empty() && settings.simulate.empty() && settings.guidance == 1),
+       "--deepcache: only sampling to --out without --guidance takes it, leave it out");
   parse_shard(settings.shard);
   if (!settings.simulate.empty())
     check_simulation(settings);

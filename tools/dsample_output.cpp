@@ -33,6 +33,20 @@ void write_savings(Json& json, const SamplerTotals& totals, int64_t calls_if_fin
   json["seconds_saved_per_calls_saved"] = (1 - totals.unet_seconds / (all * per_call)) / saved;
 }
 
+// DeepCache's shallow calls count as calls everywhere else. Here is what one costs by the clock, as a share of a whole
+// one, and what a picture costs in whole calls by that share.
+void write_deepcache(Json& json, const SamplerTotals& totals, int64_t whole_every) {
+  json["deepcache"] = whole_every;
+  if (whole_every == 1) return;
+  json["shallow_calls"] = totals.shallow_calls;
+  if (totals.shallow.count == 0) return;
+  const double cost = totals.shallow.seconds / double(totals.shallow.count) /
+                      (totals.whole.seconds / double(totals.whole.count));
+  json["shallow_call_cost"] = cost;
+  const double calls = double(totals.unet_calls) - (1 - cost) * double(totals.shallow_calls);
+  json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();
+}
+
 }  // namespace
 
 SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
@@ -66,6 +80,7 @@ void SampleFolder::write(const SampleRecord& record, const std::string& mask, ui
   line["mask"] = mask.empty() ? Json() : Json(mask);
   line["seed"] = seed;
   line["unet_calls"] = record.unet_calls;
+  if (record.shallow_calls > 0) line["shallow_calls"] = record.shallow_calls;
   line["decision"] = record.decision;
   line["reason"] = record.reason;
   line["final_score"] = record.final_score ? Json(*record.final_score) : Json();
@@ -103,6 +118,7 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["scorer_seconds"] = totals.scorer_seconds;
   json["scored_images"] = totals.scored_images;
   write_savings(json, totals, calls_if_finished_);
+  write_deepcache(json, totals, facts.deepcache);
   json["interrupted"] = totals.interrupted;
   json["simulated"] = facts.simulated;
   json["policy"] = facts.policy;

@@ -19,7 +19,7 @@ struct SampleSettings {
   std::string ema = "on", sampler = "ddpm", clip = "auto", policy = "none", score_on = "x0hat", keep = "finish";
   std::string schedule = "run", predict = "run", variance = "run";
   std::optional<int64_t> count, sample_steps, accept, timesteps, image_size;
-  int64_t batch = 8, tail_steps = 10;
+  int64_t batch = 8, tail_steps = 10, deepcache = 1;
   double eta = 0, guidance = 1, tau = 0.95, discard_rate = 0.5, discard_at = 0.2;
   PaperOptions paper;
   bool keep_discarded = false;

@@ -95,7 +95,14 @@ std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions
 Denoiser::Denoiser(const DenoiserOptions& options, uint64_t seed)
     : options_(options), network_(make_network(options, seed)) {}
 
-Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition) const {
+void Denoiser::check_has_deep_levels() const {
+  check_input(options_.mults.size() > 1 && options_.architecture != "diffusers", Fault::kUsage,
+              "deepcache: needs a U-Net of lucidrains or guided-diffusion with two levels or more; this one is ",
+              options_.architecture, " with ", options_.mults.size());
+}
+
+Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition, Tensor* deep) const {
+  if (deep != nullptr) check_has_deep_levels();
   check(x_t.rank() == 4 && x_t.dim(1) == options_.image_channels, "denoiser: x_t must be (N, ", options_.image_channels,
         ", H, W), got ", x_t.shape());
   const Shape expected = options_.planes > 0 ? Shape{x_t.dim(0), options_.planes, x_t.dim(2), x_t.dim(3)} : Shape();
@@ -108,11 +115,11 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   const Tensor times = t.to(x_t.device());
   Tensor output;
   if (const Unet* unet = std::get_if<Unet>(&network_))
-    output = (*unet)(input, times);
+    output = (*unet)(input, times, deep);
   else if (const DiffusersUnet* unet = std::get_if<DiffusersUnet>(&network_))
     output = (*unet)(input, times);
   else
-    output = std::get<GuidedUnet>(network_)(input, times, masks);
+    output = std::get<GuidedUnet>(network_)(input, times, masks, deep);
   return cast(output, outside);
 }
 

@@ -46,7 +46,13 @@ class Denoiser : public Module {
 
   // x_t (N, image_channels, H, W), t (N) i64, condition (N, planes, H, W) or undefined when planes is 0
   // -> (N, image_channels, H, W), or twice the channels with a learned variance
-  Tensor operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition) const;
+  //
+  // deep, where given, is what the levels below the outermost put out (Ma et al. 2023, DeepCache, arXiv:2312.00858): a
+  // whole call leaves it there if it finds none; else the call is a shallow one, which computes the outermost level
+  // alone and takes the rest from there.
+  Tensor operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition, Tensor* deep = nullptr) const;
+  // Throws Error(kUsage) for a network that has no such levels: one of a single level, or of diffusers.
+  void check_has_deep_levels() const;
 
   // On cuda: activations in bf16. Parameters, their gradients, input and output stay f32, and so does the time
   // embedding.

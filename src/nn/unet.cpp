@@ -126,7 +126,7 @@ Unet::Unet(const UnetOptions& options, uint64_t seed)
   initialise(seed);
 }
 
-Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
+Tensor Unet::operator()(const Tensor& input, const Tensor& t, Tensor* deep) const {
   const int64_t factor = int64_t{1} << (options_.mults.size() - 1);
   check(input.rank() == 4 && input.dim(1) == options_.channels && input.dim(2) % factor == 0 &&
             input.dim(3) % factor == 0,
@@ -137,14 +137,14 @@ Tensor Unet::operator()(const Tensor& input, const Tensor& t) const {
   if (!can_part(input) || options_.dim * input.dim(2) * input.dim(3) < kLargeMap) {
     Skips skips;
     Tensor x = enter(input, time, skips);
-    return traced(leave(inner(std::move(x), time), time, skips));
+    return traced(leave(inner(std::move(x), time, deep), time, skips));
   }
   PoolVector<Skips> skips(static_cast<size_t>(N));
   PoolVector<Tensor> parts;
   for (int64_t n = 0; n < N; ++n) parts.push_back(enter(picture(input, n), picture(time, n), skips[size_t(n)]));
   Tensor x = concat(parts, 0);
   parts.clear();
-  x = inner(std::move(x), time);
+  x = inner(std::move(x), time, deep);
   for (int64_t n = 0; n < N; ++n) parts.push_back(leave(picture(x, n), picture(time, n), skips[size_t(n)]));
   return concat(parts, 0);
 }
@@ -155,13 +155,15 @@ Tensor Unet::enter(const Tensor& input, const Tensor& time, Skips& skips) const 
   return downs_.front().down(std::move(x), time, skips);
 }
 
-Tensor Unet::inner(Tensor x, const Tensor& time) const {
+Tensor Unet::inner(Tensor x, const Tensor& time, Tensor* deep) const {
+  if (deep != nullptr && *deep) return *deep;
   Skips skips;
   for (size_t i = 1; i < downs_.size(); ++i) x = downs_[i].down(std::move(x), time, skips);
   x = mid_block1_(std::move(x), time);
   x = mid_attention_(x) + x;
   x = mid_block2_(std::move(x), time);
   for (size_t i = 0; i + 1 < ups_.size(); ++i) x = ups_[i].up(std::move(x), time, skips);
+  if (deep != nullptr) *deep = x;
   return x;
 }
 

@@ -91,14 +91,15 @@ class Unet : public Module {
  public:
   Unet(const UnetOptions& options, uint64_t seed);
 
-  // x (N, channels, H, W), H and W multiples of 2^(levels - 1); t (N) i64 -> (N, out_channels, H, W)
-  Tensor operator()(const Tensor& x, const Tensor& t) const;
+  // x (N, channels, H, W), H and W multiples of 2^(levels - 1); t (N) i64 -> (N, out_channels, H, W). deep: see
+  // denoiser.h; (N, width of the first level, H, W)
+  Tensor operator()(const Tensor& x, const Tensor& t, Tensor* deep = nullptr) const;
   void visit(Visitor& v) override;
 
  private:
   // The outermost level and what is around it, on the way down and up; all that lies between.
   Tensor enter(const Tensor& input, const Tensor& time, Skips& skips) const;
-  Tensor inner(Tensor x, const Tensor& time) const;
+  Tensor inner(Tensor x, const Tensor& time, Tensor* deep) const;
   Tensor leave(Tensor x, const Tensor& time, Skips& skips) const;
 
   UnetOptions options_;

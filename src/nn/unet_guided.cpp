@@ -156,7 +156,7 @@ AttentionBlock GuidedUnet::attention(int64_t channels) const {
                                    .new_order = options_.use_new_attention_order});
 }
 
-Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& masks) const {
+Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& masks, Tensor* deep) const {
   const int64_t factor = int64_t{1} << (options_.channel_mult.size() - 1);
   check(x.rank() == 4 && x.dim(1) == options_.in_channels && x.dim(2) % factor == 0 && x.dim(3) % factor == 0,
         "unet: x must be (N, ", options_.in_channels, ", H, W) with H and W multiples of ", factor, ", got ",
@@ -168,14 +168,17 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
   const Tensor time = time_embed_(t);
   Skips skips;
   Tensor h = x;
-  for (const GuidedStage& block : input_blocks_) {
-    h = block(h, time, masks);
+  const bool shallow = deep != nullptr && *deep;
+  const size_t outermost = size_t(options_.num_res_blocks) + 1;  // blocks of that level, either way
+  for (size_t i = 0; i < (shallow ? outermost : input_blocks_.size()); ++i) {
+    h = input_blocks_[i](h, time, masks);
     skips.push_back(h);
   }
-  h = middle_block_(h, time, masks);
-  for (const GuidedStage& block : output_blocks_) {
+  h = shallow ? *deep : middle_block_(h, time, masks);
+  for (size_t i = shallow ? output_blocks_.size() - outermost : 0; i < output_blocks_.size(); ++i) {
+    if (deep != nullptr && i == output_blocks_.size() - outermost) *deep = h;
     join(h, skips);
-    h = block(h, time, masks);
+    h = output_blocks_[i](h, time, masks);
   }
   return traced(out_conv_(traced("out.1", out_norm_.silu(h))));
 }

@@ -88,8 +88,8 @@ class GuidedUnet : public Module {
   GuidedUnet(const GuidedUnetOptions& options, uint64_t seed);
 
   // x (N, in_channels, H, W), H and W multiples of 2^(levels - 1); t (N) i64; masks (N, planes, H, W), undefined
-  // without SPADE -> (N, out_channels, H, W)
-  Tensor operator()(const Tensor& x, const Tensor& t, const Tensor& masks = {}) const;
+  // without SPADE -> (N, out_channels, H, W). deep: see denoiser.h; (N, width of the second level, H, W)
+  Tensor operator()(const Tensor& x, const Tensor& t, const Tensor& masks = {}, Tensor* deep = nullptr) const;
   void visit(Visitor& v) override;
 
  private:

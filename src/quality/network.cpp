@@ -10,8 +10,9 @@
 namespace echodiff {
 namespace {
 
-Tensor called(const LoadedDenoiser& run, const Tensor& x, const Tensor& t, const Tensor& condition) {
-  return run.network(x, t, run.options.planes > 0 ? condition : Tensor());
+Tensor called(const LoadedDenoiser& run, const Tensor& x, const Tensor& t, const Tensor& condition,
+              Tensor* deep = nullptr) {
+  return run.network(x, t, run.options.planes > 0 ? condition : Tensor(), deep);
 }
 
 // The call with operands of one shape, in places of their own that a graph can keep to.
@@ -50,6 +51,13 @@ Network network_of(const LoadedDenoiser& run, Device device) {
       };
   }
   return [&run](const Tensor& x, const Tensor& t, const Tensor& condition) { return called(run, x, t, condition); };
+}
+
+CachingNetwork caching_network_of(const LoadedDenoiser& run) {
+  run.network.check_has_deep_levels();
+  return [&run](const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep) {
+    return called(run, x, t, condition, &deep);
+  };
 }
 
 }  // namespace echodiff

@@ -11,4 +11,7 @@ struct LoadedDenoiser;
 // from the third call with a shape on (kernels/cuda/captured_work.h).
 Network network_of(const LoadedDenoiser& run, Device device = Device::kCpu);
 
+// The same for DeepCache, on the CPU. Throws Error(kUsage) for a network without deep levels.
+CachingNetwork caching_network_of(const LoadedDenoiser& run);
+
 }  // namespace echodiff

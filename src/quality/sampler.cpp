@@ -27,6 +27,7 @@ class NetworkChains : public Chains {
       : job_(job), network_(network), judge_(judge), final_judge_(job.final_judge ? job.final_judge : judge) {
     check(!job.conditions.empty() && job.conditions[0].rank() == 4,
           "sampler: needs at least one condition (1, P, H, W)");
+    check(!job.caching || job.guidance == 1, "sampler: no cache with guidance");
     check(final_judge_ || !job.policy.needs_scorer, "sampler: policy ", job.policy.name, " needs a judge");
     for (const Tensor& condition : job.conditions)
       check(condition.shape() == job.conditions[0].shape(), "sampler: conditions of shapes ", condition.shape(),
@@ -42,8 +43,18 @@ class NetworkChains : public Chains {
 
   void begin(Slot& slot) override { slot.state.x = noise({slot.record.index}, {0}); }
 
-  // One network call (two with guidance) for all.
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
+    full_batch_ = int64_t(slots.size()) == job_.batch;
+    if (full_batch_) totals.full_batch_calls += job_.batch * (job_.guidance == 1 ? 1 : 2);
+    std::vector<Slot*> whole, shallow;
+    for (Slot* slot : slots)
+      (slot->deep && slot->state.step % job_.whole_every != 0 ? shallow : whole).push_back(slot);
+    if (!whole.empty()) step_together(whole, false, totals);
+    if (!shallow.empty()) step_together(shallow, true, totals);
+  }
+
+  // One network call (two with guidance) for all.
+  void step_together(const std::vector<Slot*>& slots, bool shallow, SamplerTotals& totals) {
     std::vector<Walk> walks;
     std::vector<int64_t> times, drawing, draws;
     for (Slot* slot : slots) {
@@ -56,7 +67,7 @@ class NetworkChains : public Chains {
     const Tensor x = states(slots, [](const Slot& slot) { return slot.state.x; });
     const Tensor t = from_indices(times);
     const Clock::time_point start = Clock::now();
-    Tensor output = network_(x, t, gather(conditions_, slots)), variance;
+    Tensor output = call(x, t, slots, shallow), variance;
     if (output.dim(1) == 2) {
       variance = slice(output, 1, 1, 2);
       output = slice(output, 1, 0, 1);
@@ -66,10 +77,11 @@ class NetworkChains : public Chains {
       if (bare.dim(1) == 2) bare = slice(bare, 1, 0, 1);
       output = guide(output, bare, job_.guidance);
     }
-    const int64_t n = int64_t(slots.size());
-    full_batch_ = n == job_.batch;
-    if (full_batch_) totals.full_batch_calls += n * (job_.guidance == 1 ? 1 : 2);
-    add_network_time(seconds_since(start), slots, totals);
+    const double seconds = seconds_since(start);
+    add_network_time(seconds, slots, totals);
+    SamplerTotals::Calls& calls = shallow ? totals.shallow : totals.whole;
+    calls.count += int64_t(slots.size()) * (job_.guidance == 1 ? 1 : 2);
+    calls.seconds += seconds;
     check(output.shape() == x.shape(), "sampler: the network answered ", output.shape(), " to x ", x.shape());
     take_steps(walks, output, variance, drawing.empty() ? Tensor() : noise(drawing, draws));
     if (job_.device == Device::kCpu)  // elsewhere it is seen where pictures are looked at
@@ -117,9 +129,23 @@ class NetworkChains : public Chains {
     slot.state.step = 0;
   }
 
-  void take_over(Slot& slot, const Slot& other) override { slot.state = other.state; }
+  void take_over(Slot& slot, const Slot& other) override {
+    slot.state = other.state;
+    slot.deep = other.deep;
+  }
 
  private:
+  Tensor call(const Tensor& x, const Tensor& t, const std::vector<Slot*>& slots, bool shallow) const {
+    if (!job_.caching) return network_(x, t, gather(conditions_, slots));
+    Tensor deep = shallow ? states(slots, [](const Slot& slot) { return slot.deep; }) : Tensor();
+    const Tensor output = job_.caching(x, t, gather(conditions_, slots), deep);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (shallow) ++slots[i]->record.shallow_calls;
+      else slots[i]->deep = slice(deep, 0, int64_t(i), int64_t(i) + 1);
+    }
+    return output;
+  }
+
   // One picture of each slot -> (n, 1, H, W) on the job's device.
   template <class Which>
   static Tensor states(const std::vector<Slot*>& slots, Which&& which) {

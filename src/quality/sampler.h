@@ -21,6 +21,8 @@ namespace echodiff {
 // x (n, 1, H, W), t (n) i64, condition (n, P, H, W) -> (n, 1, H, W), or (n, 2, H, W) with a learned variance. x,
 // condition and the answer are on the job's device, t on the CPU. network.h has a run's.
 using Network = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition)>;
+// The same with the deep levels' output of n trajectories, as Denoiser takes it: undefined before a whole call.
+using CachingNetwork = std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep)>;
 // images (n, 1, H, W) in [-1, 1], t (n) i64 the time of each (-1: finished), condition (n, P, H, W), all on the CPU ->
 // n scores in 0..1. Must give a picture the same score in any batch.
 using Judge = std::function<std::vector<double>(const Tensor& images, const Tensor& t, const Tensor& condition)>;
@@ -57,6 +59,8 @@ struct SamplerJob {
   std::optional<int64_t> accept;           // stop after so many kept, counted in index order
   std::optional<int64_t> accept_per_mask;  // no more than so many of each condition, counted in index order
   double guidance = 1;                     // other than 1: two calls a step (condition.h)
+  CachingNetwork caching;                  // DeepCache: calls it in the network's stead; without guidance
+  int64_t whole_every = 1;                 // DeepCache: so many steps of a plan share what the first one's deep levels say
   Judge final_judge;                       // of finished pictures; empty: the one that judges on the way
   double tau = 0.95;                       // the finished picture must reach it, where the policy judges that
   ScoreOn score_on = ScoreOn::x0hat;
@@ -66,6 +70,7 @@ struct SamplerJob {
 // What became of one trajectory.
 struct SampleRecord {
   int64_t index = 0, condition = 0, unet_calls = 0;
+  int64_t shallow_calls = 0;  // of unet_calls
   std::string decision;               // "accepted", "discarded"; "finished" where nothing judged
   std::string reason;                 // reached_tau, reached_tau_early, no_policy; stagnation, final_score, ...
   std::optional<double> final_score;  // of `image`, where it was made
@@ -79,10 +84,16 @@ struct SampleRecord {
 
 struct SamplerTotals {
   int64_t trajectories = 0, kept = 0, unet_calls = 0;  // of the records handed out
+  int64_t shallow_calls = 0;                           // of unet_calls
   int64_t begun = 0;                                   // trajectories, handed out or not
   int64_t unused_calls = 0;  // of trajectories begun beyond the one that `accept` stopped at, or interrupted
   int64_t scored_images = 0;
   double unet_seconds = 0, scorer_seconds = 0;
+  struct Calls {
+    int64_t count = 0;
+    double seconds = 0;
+  };
+  Calls whole, shallow;      // calls made, handed out or not
   int64_t full_batch_calls = 0;  // of calls with no slot empty, and their time: what a call costs in a full batch
   double full_batch_seconds = 0;
   bool interrupted = false;

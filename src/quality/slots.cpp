@@ -275,6 +275,7 @@ void Loop::hand_out(bool gaps) {
     }
     ++totals_.trajectories;
     totals_.unet_calls += record.unet_calls;
+    totals_.shallow_calls += record.shallow_calls;
     if (record.kept()) {
       ++totals_.kept;
       ++handed;

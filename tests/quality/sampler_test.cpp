@@ -11,6 +11,7 @@
 #include "quality/policy/none.h"
 #include "quality/policy/paper.h"
 #include "quality/policy/posthoc.h"
+#include "tensor/ops.h"
 #include "tests/quality/fake_sampling.h"
 
 namespace echodiff {
@@ -109,6 +110,44 @@ TEST(Sampler, CallsAddUp) {
     }
   }
   EXPECT_EQ(watched.totals.unet_calls, sum);
+}
+
+// Deep features that only their own trajectory's whole calls can have left.
+Tensor fake_caching_network(const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep) {
+  if (!deep) deep = fake_network(x, t, condition);
+  return (deep + fake_network(x, t, condition)) * 0.5;
+}
+
+TEST(Sampler, DeepCacheChangesNothingWithBatchAndShards) {
+  SamplerJob job = fake_job(watching());
+  const Outcome whole = run(job);
+  job.caching = fake_caching_network;
+  expect_same(run(job), whole);  // every call is a whole one
+  job.whole_every = 3;
+  job.batch = 1;
+  const Outcome one = run(job);
+  EXPECT_NE(one.records[0].image.pixels, whole.records[0].image.pixels);
+  for (const int64_t batch : {3, 8, 64}) {
+    job.batch = batch;
+    expect_same(run(job), one);
+  }
+  job.shards = 4;
+  for (job.shard = 0; job.shard < 4; ++job.shard)
+    for (const SampleRecord& record : run(job).records) expect_same(record, one.records[size_t(record.index)]);
+}
+
+TEST(Sampler, DeepCacheCountsItsShallowCalls) {
+  SamplerJob job = fake_job(none_policy());
+  job.caching = fake_caching_network;
+  job.whole_every = 3;
+  const Outcome outcome = run(job);
+  EXPECT_EQ(outcome.totals.unet_calls, 30 * kT);
+  EXPECT_EQ(outcome.totals.shallow_calls, 30 * (kT - (kT + 2) / 3));
+  EXPECT_EQ(outcome.totals.shallow.count, outcome.totals.shallow_calls);
+  EXPECT_EQ(outcome.totals.whole.count, 30 * ((kT + 2) / 3));
+  EXPECT_EQ(outcome.records[0].shallow_calls, kT - (kT + 2) / 3);
+  job.guidance = 2;
+  EXPECT_THROW(run(job), Error);
 }
 
 TEST(Sampler, GuidanceTowardsMasks) {

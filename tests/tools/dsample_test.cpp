@@ -66,6 +66,21 @@ TEST_F(Dsample, SameBytesWhateverTheBatchAndTheThreads) {
   }
 }
 
+TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
+  const std::string common = "--policy none --count 5 --sampler ddim --deepcache 2";
+  ASSERT_EQ(sample("cached_one", common + " --batch 1"), 0);
+  ASSERT_EQ(sample("cached", common + " --batch 4"), 0);
+  EXPECT_EQ(pictures("cached_one"), pictures("cached"));
+  const nlohmann::json summary = nlohmann::json::parse(read_file(at("cached/summary.json")));
+  EXPECT_EQ(summary["deepcache"], 2);
+  EXPECT_EQ(summary["unet_calls"], 30);
+  EXPECT_EQ(summary["shallow_calls"], 15);
+  const double cost = summary["shallow_call_cost"];
+  EXPECT_GT(cost, 0);
+  EXPECT_NEAR(double(summary["whole_calls_per_accepted"]), (15 + 15 * cost) / 5, 1e-9);
+  EXPECT_EQ(sample("x", common + " --guidance 2"), 2);
+}
+
 TEST_F(Dsample, AKeptPictureDoesNotKnowOfDiscardedOnes) {
   ASSERT_EQ(sample("free", "--policy none --sampler ddpm --count 12 --batch 4"), 0);
   const std::map<std::string, std::string> free = pictures("free");
