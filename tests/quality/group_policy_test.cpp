@@ -14,6 +14,7 @@
 #include "quality/policy/smc.h"
 #include "quality/restart_fit.h"
 #include "tensor/io/file.h"
+#include "tensor/ops.h"
 #include "tests/quality/fake_sampling.h"
 #include "tests/scratch_folder.h"
 
@@ -76,6 +77,24 @@ TEST(Smc, SystematicResamplingCopiesByWeight) {
   for (uint64_t i = 0; i < 4000; ++i)
     for (const size_t member : systematic_resampling(weights, Random(1, i).uniform())) ++count[member];
   for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(double(count[i]) / 16000, weights[i], 0.01);
+}
+
+TEST(Smc, CopiesGoOnWithTheirAncestorsDeepFeatures) {
+  SamplerJob job = fake_job(smc_policy({.group = 5, .lambda = 40, .warm_up = 0.2, .every = 4, .seed = 3}));
+  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddim, .steps = kT});
+  job.whole_every = 1000;
+  job.caching = [](const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep) {
+    if (!deep) deep = fake_network(x, t, condition);
+    return (deep + fake_network(x, t, condition)) * 0.5;
+  };
+  const Outcome outcome = run(job);
+  int64_t copies = 0;
+  for (const SampleRecord& record : outcome.records) {
+    if (!record.ancestor || outcome.records[size_t(*record.ancestor)].ancestor) continue;
+    EXPECT_EQ(record.image.pixels, outcome.records[size_t(*record.ancestor)].image.pixels);  // ddim: no noise parts them
+    ++copies;
+  }
+  EXPECT_GT(copies, 3);
 }
 
 TEST(Smc, CopiesGoOnWithTheirOwnNoise) {
