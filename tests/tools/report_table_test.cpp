@@ -58,6 +58,21 @@ TEST_F(ReportTest, WhatIsNotMeasuredHasNoColumn) {
   EXPECT_NE(html.find("No judge was measured by t."), std::string::npos);
 }
 
+TEST_F(ReportTest, ShallowCallsCountAsWhatTheyCost) {
+  make_everything();
+  const auto replace = [&](const std::string& file, const std::string& from, const std::string& to) {
+    std::string text = read_file(at(file));
+    for (size_t found = text.find(from); found != std::string::npos; found = text.find(from, found + to.size()))
+      text.replace(found, from.size(), to);
+    write(file, text);
+  };
+  replace("guided/samples.jsonl", "\"unet_calls\": 10", "\"unet_calls\": 10, \"shallow_calls\": 5");
+  replace("guided/summary.json", "\"seconds\"", "\"shallow_calls\": 10, \"shallow_call_cost\": 0.4, \"seconds\"");
+  ASSERT_EQ(dreport(kAllRuns).code, 0);
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  EXPECT_NEAR(row_of(report, "paper, ddim, 10 steps")["unet_calls_per_accepted"]["value"].get<double>(), (24 - 6) / 2.0, 1e-12);
+}
+
 TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
   make_everything();
   make_guided("second");

@@ -21,6 +21,8 @@ quantile=0.6                      # of the real pictures' metrics
 masks=20 batch=16                 # masks sampled in turn; trajectories under way at once
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
+steps=''                          # DDIM steps without fresh noise that all policies take, whatever the sweep says
+deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
 thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
 value_thumbnails=10
@@ -195,13 +197,18 @@ simulate() {
   done
 }
 live() {  # an equal quota of every mask
-  local policy live_seed sampler
+  local policy plain live_seed sampler
   for live_seed in $live_seeds; do for policy in $live_policies; do
-    sampler=("${few[@]}"); [ "$policy" != posthoc-cheapest ] || sampler=("${honest[@]}")
+    sampler=("${few[@]}") plain=${policy%-*}
+    case $policy in
+      posthoc-cheapest) sampler=("${honest[@]}") ;;
+      *-deepcache) sampler+=(--deepcache "$deepcache") ;;
+      *) plain=$policy ;;
+    esac
     # shellcheck disable=SC2046
     sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
-      --thresholds "$out/thresholds.json" --tau 0.95 --policy "${policy%-cheapest}" $(cat "$out/settings/${policy%-cheapest}")
+      --thresholds "$out/thresholds.json" --tau 0.95 --policy "$plain" $(cat "$out/settings/$plain")
   done; done
 }
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
@@ -249,9 +256,14 @@ stage judge judge
 stage second second_judge
 stage segmenter segmenter
 stage attack attack
-stage sweep sweep
-read -r -a few <<< "$(sampler_of "$(cat "$out/sweep/deterministic.txt")")"
-read -r -a honest <<< "$(sampler_of "$(cat "$out/sweep/cheapest.txt")")"
+if [ -n "$steps" ]; then
+  few=(--sampler ddim --sample-steps "$steps" --eta 0)
+  honest=("${few[@]}")
+else
+  stage sweep sweep
+  read -r -a few <<< "$(sampler_of "$(cat "$out/sweep/deterministic.txt")")"
+  read -r -a honest <<< "$(sampler_of "$(cat "$out/sweep/cheapest.txt")")"
+fi
 declare -A judges=([clean]=$out/scorer)
 judge=clean
 if [ "$value_steps" != 0 ]; then

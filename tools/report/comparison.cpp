@@ -103,10 +103,10 @@ void sum_up(PolicyResult& result) {
       result.distinct += is_new;
       if (sample.good && kept) ++measured, good += looks_good;
       if (sample.good && !kept) ++seen, missed += looks_good;
-      accepted.push_back({double(sample.unet_calls), is_new ? 1.0 : 0.0});
-      each.push_back({double(sample.unet_calls), kept ? 1.0 : 0.0});
-      fine.push_back({double(sample.unet_calls), is_new && looks_good ? 1.0 : 0.0});
-      calls += double(sample.unet_calls);
+      accepted.push_back({sample.calls, is_new ? 1.0 : 0.0});
+      each.push_back({sample.calls, kept ? 1.0 : 0.0});
+      fine.push_back({sample.calls, is_new && looks_good ? 1.0 : 0.0});
+      calls += sample.calls;
     }
     seconds += run->seconds;
   }

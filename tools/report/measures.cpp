@@ -80,7 +80,7 @@ Yield yield_of(const SamplingRun& run) {
   Yield yield;
   yield.trajectories = run.trajectories;
   yield.kept = run.guided() ? run.accepted : 0;
-  yield.unet_calls = run.unet_calls;
+  yield.calls = run.calls;
   yield.seconds = run.seconds;
   int64_t good = 0, kept_lines = 0;
   for (const Sample& sample : run.samples) {
@@ -92,7 +92,7 @@ Yield yield_of(const SamplingRun& run) {
   }
   if (!run.guided()) yield.kept = kept_lines;
   yield.good = wilson(good, yield.measured);
-  const double calls = double(yield.unet_calls);
+  const double calls = yield.calls;
   if (yield.kept > 0) {
     yield.calls_per_kept = calls / double(yield.kept);
     yield.seconds_per_kept = yield.seconds / double(yield.kept);

@@ -61,7 +61,8 @@ void measure_set(PictureSet& set, const MetricOptions& options, bool in_sector);
 
 // What a sampling run cost and gave. Counts go over the trajectories with a verdict where they say "good".
 struct Yield {
-  int64_t trajectories = 0, kept = 0, measured = 0, unet_calls = 0;
+  int64_t trajectories = 0, kept = 0, measured = 0;
+  double calls = 0;
   double seconds = kNotGiven;
   Proportion good;  // kept pictures that the rule calls good, of those measured
   double calls_per_kept = kNotGiven, seconds_per_kept = kNotGiven;

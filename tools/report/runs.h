@@ -52,7 +52,7 @@ struct ScorerRun {
 struct Sample {
   int64_t index = 0;
   std::string mask;  // file name in the data set's masks/
-  int64_t unet_calls = 0;
+  double calls = 0;      // of the network; DeepCache's shallow ones by what the run says they cost
   std::string decision;  // accepted, discarded, finished
   std::string reason;
   double final_score = kNotGiven;
@@ -77,7 +77,8 @@ struct SamplingRun {
   std::string score_on;         // "x0hat", "xt", or empty
   int64_t sample_steps = 0, timesteps = 0;
   double eta = kNotGiven, guidance = kNotGiven;
-  int64_t trajectories = 0, accepted = 0, unet_calls = 0;
+  int64_t trajectories = 0, accepted = 0;
+  double calls = 0, shallow_call_cost = 1;  // of the network, as in Sample
   double seconds = kNotGiven, scorer_seconds = kNotGiven, tau = kNotGiven;
   bool finished = false;  // summary.json is there
   std::vector<Sample> samples;

@@ -18,13 +18,17 @@ std::string picture_name(int64_t index) {
   return name;
 }
 
-Sample read_sample(const JsonNode& line, const fs::path& folder) {
+double calls_of(const JsonNode& line, double shallow_call_cost) {
+  return double(line.count("unet_calls")) - (1 - shallow_call_cost) * double(line.count("shallow_calls", 0));
+}
+
+Sample read_sample(const JsonNode& line, const fs::path& folder, double shallow_call_cost) {
   Sample sample;
   sample.index = line.count("index");
   if (const JsonNode* mask = line.find("mask"); mask != nullptr && mask->kind == JsonNode::Kind::kText) {
     sample.mask = fs::path(mask->string).filename().string();
   }
-  sample.unet_calls = line.count("unet_calls");
+  sample.calls = calls_of(line, shallow_call_cost);
   sample.decision = line.text("decision");
   check_input(sample.decision == "accepted" || sample.decision == "discarded" || sample.decision == "finished",
               Fault::kBadInput, line.where, ": key \"decision\": expected accepted, discarded or finished, found \"",
@@ -59,7 +63,8 @@ void read_summary(const std::string& path, SamplingRun& run) {
   run.timesteps = json.count("T", json.count("timesteps", 0));
   run.trajectories = json.count("trajectories");
   run.accepted = json.count("accepted");
-  run.unet_calls = json.count("unet_calls");
+  run.shallow_call_cost = json.number("shallow_call_cost", 1);
+  run.calls = calls_of(json, run.shallow_call_cost);
   run.seconds = json.number("seconds", kNotGiven);
   run.scorer_seconds = json.number("scorer_seconds", kNotGiven);
   run.tau = json.number("tau", kNotGiven);
@@ -69,7 +74,7 @@ void read_summary(const std::string& path, SamplingRun& run) {
 void sum_up(SamplingRun& run) {
   run.trajectories = int64_t(run.samples.size());
   for (const Sample& sample : run.samples) {
-    run.unet_calls += sample.unet_calls;
+    run.calls += sample.calls;
     if (sample.kept()) ++run.accepted;
   }
 }
@@ -110,7 +115,7 @@ SamplingRun read_sampling(const RunPlace& place) {
   std::set<int64_t> seen;
   bool any_finished = false;
   for (const JsonNode& line : read_json_lines(lines, !run.finished)) {
-    run.samples.push_back(read_sample(line, folder));
+    run.samples.push_back(read_sample(line, folder, run.shallow_call_cost));
     const Sample& sample = run.samples.back();
     any_finished = any_finished || sample.decision == "finished";
     check_input(seen.insert(sample.index).second, Fault::kBadInput, line.where, ": expected each index once, found ",

@@ -77,12 +77,12 @@ void accounting_section(const Material& material, Report& report) {
   if (ready) {
     const Yield yield = yield_of(*run);
     const Proportion poor = wilson(yield.good.n - yield.good.k, yield.good.n);
-    const double poor_calls = double(yield.unet_calls) * poor.fraction, poor_seconds = yield.seconds * poor.fraction;
+    const double poor_calls = yield.calls * poor.fraction, poor_seconds = yield.seconds * poor.fraction;
     mine = {count_text(yield.good.n),
             count_text(yield.good.k) + " (" + percent(yield.good.fraction) + ")",
             count_text(poor.k) + " (" + percent(poor.fraction) + ")",
             interval_text(poor),
-            count_text(std::llround(double(yield.unet_calls) / double(std::max<int64_t>(1, yield.trajectories)))),
+            count_text(std::llround(yield.calls / double(std::max<int64_t>(1, yield.trajectories)))),
             duration_text(yield.seconds / double(std::max<int64_t>(1, yield.trajectories))),
             count_text(std::llround(poor_calls)),
             duration_text(poor_seconds),
