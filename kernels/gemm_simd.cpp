@@ -28,6 +28,21 @@ __attribute__((always_inline)) inline void finish(const Tile& tile, bool accumul
     }
 }
 
+// Adds the products of `depth` elements of each row with b, and returns where b ends.
+__attribute__((always_inline)) inline const float* add_rows(Tile& tile, int64_t depth, const float* const* row,
+                                                            const float* b) {
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec column[kColumns];
+    for (int j = 0; j < kColumns; ++j) column[j] = load(b + j * kLanes);
+    for (int i = 0; i < kTileRows; ++i) {
+      const Vec a = broadcast(row[i][k]);
+      for (int j = 0; j < kColumns; ++j) tile.sum[i][j] += a * column[j];
+    }
+    b += kTileColumns;
+  }
+  return b;
+}
+
 }  // namespace
 
 void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
@@ -37,17 +52,23 @@ void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const floa
   for (int64_t tap = 0; tap < taps; ++tap) {
     const float* row[kTileRows];
     for (int i = 0; i < kTileRows; ++i) row[i] = rows[tap * kTileRows + i];
-    for (int64_t k = 0; k < depth; ++k) {
-      Vec column[kColumns];
-      for (int j = 0; j < kColumns; ++j) column[j] = load(b + j * kLanes);
-      for (int i = 0; i < kTileRows; ++i) {
-        const Vec a = broadcast(row[i][k]);
-        for (int j = 0; j < kColumns; ++j) tile.sum[i][j] += a * column[j];
-      }
-      b += kTileColumns;
-    }
+    b = add_rows(tile, depth, row, b);
   }
   finish(tile, accumulate, c, ldc);
+}
+
+void winograd_products(int64_t tiles, int64_t depth, const float* v, int64_t v_row, int64_t v_frequency, const float* u,
+                       int64_t u_frequency, bool accumulate, float* m, int64_t m_row, int64_t m_frequency) {
+  for (int f = 0; f < 36; ++f, v += v_frequency, u += u_frequency, m += m_frequency)
+    for (int64_t t = 0; t < tiles; t += kTileRows) {
+      Tile tile;
+      start(tile, nullptr);
+      const float* row[kTileRows];
+      const int64_t last = tiles - 1 - t;
+      for (int64_t i = 0; i < kTileRows; ++i) row[i] = v + (t + (i < last ? i : last)) * v_row;
+      add_rows(tile, depth, row, u);
+      finish(tile, accumulate, m + t * m_row, m_row);
+    }
 }
 
 void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, bool accumulate, float* c,

@@ -31,6 +31,10 @@ struct SimdKernels {
   // ---- conv2d_winograd_simd.cpp: transforms of one tile; n channels, a multiple of 16. Element (i, j) of a picture is at
   // x + i * row + j * column; frequency f at v + f * frequency; weight tap (r, s) at w + (3 r + s) * tap.
   void (*winograd_input)(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency);  // 6x6 samples
+  // m (+)= v u, for each of the 36 frequencies a product as gemm_rows has it (gemm_simd.cpp). Whole tiles are written: rows
+  // of m beyond `tiles`, to a multiple of tile_rows, hold the last one's.
+  void (*winograd_products)(int64_t tiles, int64_t depth, const float* v, int64_t v_row, int64_t v_frequency, const float* u,
+                            int64_t u_frequency, bool accumulate, float* m, int64_t m_row, int64_t m_frequency);
   // y = the leading height x width of the 4x4 outputs, plus bias (n) or null
   void (*winograd_output)(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
                           int64_t height, int64_t width);

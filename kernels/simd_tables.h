@@ -24,6 +24,8 @@ void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_st
 void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride);
 
 void winograd_input(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency);
+void winograd_products(int64_t tiles, int64_t depth, const float* v, int64_t v_row, int64_t v_frequency, const float* u,
+                       int64_t u_frequency, bool accumulate, float* m, int64_t m_row, int64_t m_frequency);
 void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
                      int64_t height, int64_t width);
 void winograd_output_gradient(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency);

@@ -13,6 +13,7 @@ extern const SimdKernels kernels = {
     .copy_rows = copy_rows,
     .transpose = transpose,
     .winograd_input = winograd_input,
+    .winograd_products = winograd_products,
     .winograd_output = winograd_output,
     .winograd_output_gradient = winograd_output_gradient,
     .winograd_weight = winograd_weight,
