@@ -98,8 +98,8 @@ int64_t weight_stride(int64_t depth) { return depth * simd_kernels().tile_column
 
 // m (+)= the products of tiles [0, count) with the channels [c0, c0 + depth) of u, 36 times weight_stride(depth).
 void multiply(int64_t count, int64_t c0, int64_t depth, const Frequencies& v, const float* u, const Frequencies& m) {
-  simd_kernels().winograd_products(count, depth, v.data + c0, v.row, v.frequency, u, weight_stride(depth), c0 > 0, m.data,
-                                   m.row, m.frequency);
+  simd_kernels().winograd_products(count, depth, v.data + c0, v.row, v.frequency, u, weight_stride(depth), c0 > 0,
+                                   m.data, m.row, m.frequency);
 }
 
 // The outputs of tiles [t0, t0 + count), channels [k0, ..) of one panel, from the sums m.

@@ -66,7 +66,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
   if (settings.deepcache > 1) {
-    check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, leave out --device");
+    check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, add --device cpu");
     job.whole_every = settings.deepcache;
     job.caching = caching_network_of(model.run);
   }
@@ -134,8 +134,10 @@ int sample(const SampleSettings& settings, const Common& common) {
   facts.seed = common.seed;
   facts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   folder.write_summary(facts, totals);
-  note(common, concat_message(settings.out, ": ", totals.kept, " kept of ", totals.trajectories, " trajectories, ",
-                              totals.unet_calls, " network calls"));
+  note(common,
+       concat_message(settings.out, ": ", totals.kept, " kept of ", totals.trajectories, " trajectories, ",
+                      totals.unet_calls, " network calls",
+                      totals.shallow_calls > 0 ? concat_message(", ", totals.shallow_calls, " of them shallow") : ""));
   return totals.interrupted ? interrupt_exit_code() : 0;
 }
 

@@ -40,8 +40,8 @@ void write_deepcache(Json& json, const SamplerTotals& totals, int64_t whole_ever
   if (whole_every == 1) return;
   json["shallow_calls"] = totals.shallow_calls;
   if (totals.shallow.count == 0) return;
-  const double cost = totals.shallow.seconds / double(totals.shallow.count) /
-                      (totals.whole.seconds / double(totals.whole.count));
+  const double cost =
+      totals.shallow.seconds / double(totals.shallow.count) / (totals.whole.seconds / double(totals.whole.count));
   json["shallow_call_cost"] = cost;
   const double calls = double(totals.unet_calls) - (1 - cost) * double(totals.shallow_calls);
   json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();

@@ -25,7 +25,8 @@ Tensor MemoryAttention::attend(const Tensor& x) const {
   const int64_t heads = options_.heads, d = options_.head_dim, M = options_.memory;
   const Tensor qkv = to_tokens(to_qkv_(norm_(x)));  // (N, H W, 3 heads d)
   const Tensor memory =
-      reshape(permute(mem_kv_, options_.linear ? PoolVector<int64_t>{0, 3, 1, 2} : PoolVector<int64_t>{0, 2, 1, 3}), {2, M, heads * d});
+      reshape(permute(mem_kv_, options_.linear ? PoolVector<int64_t>{0, 3, 1, 2} : PoolVector<int64_t>{0, 2, 1, 3}),
+              {2, M, heads * d});
   const Tensor mixed = options_.linear ? linear_self_attention(qkv, memory, heads) : self_attention(qkv, memory, heads);
   if (!options_.linear && ActivationTrace::current() != nullptr)  // PyTorch's shape: (N, heads, H W, head_dim)
     traced("attend",

@@ -98,7 +98,7 @@ Denoiser::Denoiser(const DenoiserOptions& options, uint64_t seed)
 void Denoiser::check_has_deep_levels() const {
   check_input(options_.mults.size() > 1 && options_.architecture != "diffusers", Fault::kUsage,
               "deepcache: needs a U-Net of lucidrains or guided-diffusion with two levels or more; this one is ",
-              options_.architecture, " with ", options_.mults.size());
+              options_.architecture, " with ", options_.mults.size(), "; leave it out");
 }
 
 Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition, Tensor* deep) const {

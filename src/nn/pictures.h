@@ -7,8 +7,8 @@
 
 namespace echodiff {
 
-// Whether x (N, ..) is several pictures of which each can go its way alone, so that its maps stay in cache: in inference
-// on the CPU. A tape or a trace wants one tensor for all.
+// Whether x (N, ..) is several pictures of which each can go its way alone, so that its maps stay in cache: in
+// inference on the CPU. A tape or a trace wants one tensor for all.
 inline bool can_part(const Tensor& x) {
   return x.dim(0) > 1 && x.device() == Device::kCpu && !grad_enabled() && ActivationTrace::current() == nullptr;
 }

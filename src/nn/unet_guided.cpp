@@ -16,7 +16,8 @@ std::variant<GroupNorm, Spade> make_norm(int64_t channels, int64_t planes) {
 }
 
 // silu(norm(x) * (1 + scale) + shift), without scale and shift where scale_and_shift is undefined
-Tensor norm_silu(const std::variant<GroupNorm, Spade>& norm, const Tensor& x, const Tensor& masks, const Tensor& scale_and_shift = {}) {
+Tensor norm_silu(const std::variant<GroupNorm, Spade>& norm, const Tensor& x, const Tensor& masks,
+                 const Tensor& scale_and_shift = {}) {
   if (const GroupNorm* group_norm = std::get_if<GroupNorm>(&norm)) return group_norm->silu(x, scale_and_shift);
   const Tensor h = std::get<Spade>(norm)(x, masks);
   return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);

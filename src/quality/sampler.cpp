@@ -47,8 +47,7 @@ class NetworkChains : public Chains {
     full_batch_ = int64_t(slots.size()) == job_.batch;
     if (full_batch_) totals.full_batch_calls += job_.batch * (job_.guidance == 1 ? 1 : 2);
     std::vector<Slot*> whole, shallow;
-    for (Slot* slot : slots)
-      (slot->deep && slot->state.step % job_.whole_every != 0 ? shallow : whole).push_back(slot);
+    for (Slot* slot : slots) (slot->deep && slot->state.step % job_.whole_every != 0 ? shallow : whole).push_back(slot);
     if (!whole.empty()) step_together(whole, false, totals);
     if (!shallow.empty()) step_together(shallow, true, totals);
   }
@@ -140,8 +139,10 @@ class NetworkChains : public Chains {
     Tensor deep = shallow ? states(slots, [](const Slot& slot) { return slot.deep; }) : Tensor();
     const Tensor output = job_.caching(x, t, gather(conditions_, slots), deep);
     for (size_t i = 0; i < slots.size(); ++i) {
-      if (shallow) ++slots[i]->record.shallow_calls;
-      else slots[i]->deep = slice(deep, 0, int64_t(i), int64_t(i) + 1);
+      if (shallow)
+        ++slots[i]->record.shallow_calls;
+      else
+        slots[i]->deep = slice(deep, 0, int64_t(i), int64_t(i) + 1);
     }
     return output;
   }

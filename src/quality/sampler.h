@@ -60,9 +60,9 @@ struct SamplerJob {
   std::optional<int64_t> accept_per_mask;  // no more than so many of each condition, counted in index order
   double guidance = 1;                     // other than 1: two calls a step (condition.h)
   CachingNetwork caching;                  // DeepCache: calls it in the network's stead; without guidance
-  int64_t whole_every = 1;                 // DeepCache: so many steps of a plan share what the first one's deep levels say
-  Judge final_judge;                       // of finished pictures; empty: the one that judges on the way
-  double tau = 0.95;                       // the finished picture must reach it, where the policy judges that
+  int64_t whole_every = 1;  // DeepCache: so many steps of a plan share what the first one's deep levels say
+  Judge final_judge;        // of finished pictures; empty: the one that judges on the way
+  double tau = 0.95;        // the finished picture must reach it, where the policy judges that
   ScoreOn score_on = ScoreOn::x0hat;
   Keep keep = Keep::finish;
 };
@@ -70,7 +70,7 @@ struct SamplerJob {
 // What became of one trajectory.
 struct SampleRecord {
   int64_t index = 0, condition = 0, unet_calls = 0;
-  int64_t shallow_calls = 0;  // of unet_calls
+  int64_t shallow_calls = 0;          // of unet_calls
   std::string decision;               // "accepted", "discarded"; "finished" where nothing judged
   std::string reason;                 // reached_tau, reached_tau_early, no_policy; stagnation, final_score, ...
   std::optional<double> final_score;  // of `image`, where it was made
@@ -93,7 +93,7 @@ struct SamplerTotals {
     int64_t count = 0;
     double seconds = 0;
   };
-  Calls whole, shallow;      // calls made, handed out or not
+  Calls whole, shallow;          // calls made, handed out or not
   int64_t full_batch_calls = 0;  // of calls with no slot empty, and their time: what a call costs in a full batch
   double full_batch_seconds = 0;
   bool interrupted = false;

@@ -13,7 +13,8 @@ namespace echodiff {
 namespace {
 
 Denoiser denoiser(const std::string& architecture) {
-  Denoiser network({.architecture = architecture, .planes = 2, .image_size = 16, .dim = 32, .mults = {1, 2}, .blocks = 2}, 3);
+  Denoiser network(
+      {.architecture = architecture, .planes = 2, .image_size = 16, .dim = 32, .mults = {1, 2}, .blocks = 2}, 3);
   perturb_parameters(network, 0.05, 4);  // the guided network begins by predicting nothing
   return network;
 }

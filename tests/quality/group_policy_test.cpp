@@ -91,7 +91,8 @@ TEST(Smc, CopiesGoOnWithTheirAncestorsDeepFeatures) {
   int64_t copies = 0;
   for (const SampleRecord& record : outcome.records) {
     if (!record.ancestor || outcome.records[size_t(*record.ancestor)].ancestor) continue;
-    EXPECT_EQ(record.image.pixels, outcome.records[size_t(*record.ancestor)].image.pixels);  // ddim: no noise parts them
+    EXPECT_EQ(record.image.pixels,
+              outcome.records[size_t(*record.ancestor)].image.pixels);  // ddim: no noise parts them
     ++copies;
   }
   EXPECT_GT(copies, 3);

@@ -22,6 +22,7 @@ Policy watching() { return paper_policy({.tau = 0.55, .window = 3, .delta = 0.00
 void expect_same(const SampleRecord& a, const SampleRecord& b) {
   EXPECT_EQ(a.index, b.index);
   EXPECT_EQ(a.unet_calls, b.unet_calls);
+  EXPECT_EQ(a.shallow_calls, b.shallow_calls);
   EXPECT_EQ(a.decision, b.decision) << a.index;
   EXPECT_EQ(a.reason, b.reason);
   EXPECT_EQ(a.final_score, b.final_score);
@@ -134,6 +135,25 @@ TEST(Sampler, DeepCacheChangesNothingWithBatchAndShards) {
   job.shards = 4;
   for (job.shard = 0; job.shard < 4; ++job.shard)
     for (const SampleRecord& record : run(job).records) expect_same(record, one.records[size_t(record.index)]);
+}
+
+TEST(Sampler, DeepCacheBeginsATailWithAWholeCall) {
+  SamplerJob job = fake_job(watching());
+  job.caching = fake_caching_network;
+  job.whole_every = 1000;
+  const Outcome plain = run(job);
+  const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
+  job.tail = [&](int64_t t) { return make_tail(schedule, {.kind = SamplerKind::ddpm}, t, 3); };
+  const Outcome tailed = run(job);
+  int64_t tails = 0;
+  for (size_t i = 0; i < plain.records.size(); ++i) {
+    if (tailed.records[i].reason != "reached_tau_early") continue;
+    const bool has_tail = tailed.records[i].unet_calls < kT;  // else it was no shorter than the rest
+    EXPECT_EQ(tailed.records[i].unet_calls - tailed.records[i].shallow_calls, has_tail ? 2 : 1);
+    tails += has_tail;
+    EXPECT_EQ(plain.records[i].unet_calls - plain.records[i].shallow_calls, 1);
+  }
+  EXPECT_GT(tails, 0);
 }
 
 TEST(Sampler, DeepCacheCountsItsShallowCalls) {

@@ -79,6 +79,7 @@ TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
   EXPECT_GT(cost, 0);
   EXPECT_NEAR(double(summary["whole_calls_per_accepted"]), (15 + 15 * cost) / 5, 1e-9);
   EXPECT_EQ(sample("x", common + " --guidance 2"), 2);
+  EXPECT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --count 2 --deepcache 2 --record " + at("x")), 2);
 }
 
 TEST_F(Dsample, AKeptPictureDoesNotKnowOfDiscardedOnes) {

@@ -70,7 +70,8 @@ TEST_F(ReportTest, ShallowCallsCountAsWhatTheyCost) {
   replace("guided/summary.json", "\"seconds\"", "\"shallow_calls\": 10, \"shallow_call_cost\": 0.4, \"seconds\"");
   ASSERT_EQ(dreport(kAllRuns).code, 0);
   const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
-  EXPECT_NEAR(row_of(report, "paper, ddim, 10 steps")["unet_calls_per_accepted"]["value"].get<double>(), (24 - 6) / 2.0, 1e-12);
+  EXPECT_NEAR(row_of(report, "paper, ddim, 10 steps")["unet_calls_per_accepted"]["value"].get<double>(), (24 - 6) / 2.0,
+              1e-12);
 }
 
 TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {

@@ -51,7 +51,7 @@ struct ScorerRun {
 // dsample: one trajectory.
 struct Sample {
   int64_t index = 0;
-  std::string mask;  // file name in the data set's masks/
+  std::string mask;      // file name in the data set's masks/
   double calls = 0;      // of the network; DeepCache's shallow ones by what the run says they cost
   std::string decision;  // accepted, discarded, finished
   std::string reason;

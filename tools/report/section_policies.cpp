@@ -128,7 +128,9 @@ void write_runs(const Material& material, Report& report) {
     const bool above = run.guided() && base.n > 0 && yield.good.low > base.fraction;
     report.json.begin_object().text("run", run.place.name).text("policy", run.policy).text("sampler", run.sampler);
     report.json.count("sample_steps", run.sample_steps).count("trajectories", yield.trajectories);
-    report.json.count("accepted", yield.kept).count("unet_calls", std::llround(yield.calls)).number("seconds", yield.seconds);
+    report.json.count("accepted", yield.kept)
+        .count("unet_calls", std::llround(yield.calls))
+        .number("seconds", yield.seconds);
     report.json.number("unet_calls_per_accepted", yield.calls_per_kept);
     report.json.number("seconds_per_accepted", yield.seconds_per_kept);
     report.json.number("unet_calls_per_good", yield.calls_per_good);
