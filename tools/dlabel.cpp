@@ -182,8 +182,9 @@ void declare_calibrate(Options& options, CalibrateFlags& flags) {
   declare_measure(options, flags.measure, "");
   options.add("--out", flags.out, "threshold file to write", "FILE").required();
   options.add("--quantile", flags.quantile,
-              "share of the pictures that each gate lets pass; the bands reach from 1 - quantile to quantile", {0.5, 1},
-              "fraction");
+              "share of the pictures that each gate lets pass; the bands reach from the lesser of it and 1 - it to the "
+              "greater",
+              {0.05, 1}, "fraction");
   options.add_choice("--rule", flags.rule, "which rule the file asks for (see dlabel score --help)",
                      {"text", "eq4", "band"});
   options.body([&flags](const Common& common) { return run_calibrate(flags, common); });

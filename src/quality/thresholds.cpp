@@ -102,12 +102,13 @@ Thresholds calibrate(const std::vector<Metrics>& metrics, double quantile) {
     noise.push_back(one.noise);
   }
   Thresholds thresholds;
-  thresholds.sharpness = {quantile_of(sharpness, 1 - quantile), quantile_of(sharpness, quantile)};
-  thresholds.contrast = {quantile_of(contrast, 1 - quantile), quantile_of(contrast, quantile)};
-  thresholds.noise = {quantile_of(noise, 1 - quantile), quantile_of(noise, quantile)};
-  thresholds.tau_sharpness = thresholds.sharpness.high;
-  thresholds.tau_contrast = thresholds.contrast.low;
-  thresholds.tau_noise = thresholds.noise.high;
+  const double low = std::min(quantile, 1 - quantile), high = std::max(quantile, 1 - quantile);
+  thresholds.sharpness = {quantile_of(sharpness, low), quantile_of(sharpness, high)};
+  thresholds.contrast = {quantile_of(contrast, low), quantile_of(contrast, high)};
+  thresholds.noise = {quantile_of(noise, low), quantile_of(noise, high)};
+  thresholds.tau_sharpness = quantile_of(sharpness, quantile);
+  thresholds.tau_contrast = quantile_of(contrast, 1 - quantile);
+  thresholds.tau_noise = quantile_of(noise, quantile);
   thresholds.source = "calibrated";
   thresholds.pictures = int64_t(metrics.size());
   return thresholds;

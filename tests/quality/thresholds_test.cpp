@@ -54,6 +54,12 @@ TEST(Thresholds, CalibrateTakesQuantiles) {
   EXPECT_NEAR(thresholds.tau_noise, 0.9, 1e-9);
   EXPECT_NEAR(thresholds.sharpness.low, 10, 1e-9);
   EXPECT_EQ(thresholds.pictures, 11);
+  const Thresholds strict = calibrate(metrics, 0.2);  // each gate lets a fifth pass
+  EXPECT_NEAR(strict.tau_sharpness, 20, 1e-9);
+  EXPECT_NEAR(strict.tau_contrast, 8, 1e-9);
+  EXPECT_NEAR(strict.tau_noise, 0.2, 1e-9);
+  EXPECT_NEAR(strict.sharpness.low, 20, 1e-9);
+  EXPECT_NEAR(strict.sharpness.high, 80, 1e-9);
   EXPECT_THROW(calibrate({}, 0.9), Error);
   EXPECT_NEAR(quantile_of({3, 1, 2, 10}, 0.5), 2.5, 1e-12);
 }
