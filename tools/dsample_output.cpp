@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "tensor/io/file.h"
 
@@ -52,7 +53,7 @@ void write_deepcache(Json& json, const SamplerTotals& totals, int64_t whole_ever
 SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
     : directory_(directory),
       keep_discarded_(keep_discarded),
-      calls_if_finished_(job.plan.count() * (job.guidance == 1 ? 1 : 2)),
+      calls_if_finished_(job.plan.count() * calls_per_step(job.guidance)),
       ledger_(job.accept_per_mask    ? CostLedger::Unit::mask
               : job.policy.group > 1 ? CostLedger::Unit::group
                                      : CostLedger::Unit::trajectory,

@@ -22,6 +22,9 @@ Tensor stack_conditions(const std::vector<Tensor>& conditions, const std::vector
 // `condition` itself.
 Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, uint64_t stream);
 
+// Network calls of a step at this scale.
+inline int64_t calls_per_step(double scale) { return scale == 1 ? 1 : 2; }
+
 // Both (N, C, H, W); scale 1 is `conditional`.
 Tensor guide(const Tensor& conditional, const Tensor& unconditional, double scale);
 

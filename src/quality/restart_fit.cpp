@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "quality/calibration.h"
 
@@ -152,7 +153,7 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   Task task;
   task.masks = facts.masks;
   task.looks = options.looks.empty() ? spread_looks(facts.steps(), 8) : options.looks;
-  task.calls_per_step = facts.guidance == 1 ? 1 : 2;
+  task.calls_per_step = calls_per_step(facts.guidance);
   task.equal_quota = options.equal_quota;
 
   std::vector<Trial> trials(recording.chains.size());

@@ -45,7 +45,7 @@ class NetworkChains : public Chains {
 
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
     full_batch_ = int64_t(slots.size()) == job_.batch;
-    if (full_batch_) totals.full_batch_calls += job_.batch * (job_.guidance == 1 ? 1 : 2);
+    if (full_batch_) totals.full_batch_calls += job_.batch * calls_per_step(job_.guidance);
     std::vector<Slot*> whole, shallow;
     for (Slot* slot : slots) (slot->deep && slot->state.step % job_.whole_every != 0 ? shallow : whole).push_back(slot);
     if (!whole.empty()) step_together(whole, false, totals);
@@ -79,7 +79,7 @@ class NetworkChains : public Chains {
     const double seconds = seconds_since(start);
     add_network_time(seconds, slots, totals);
     SamplerTotals::Calls& calls = shallow ? totals.shallow : totals.whole;
-    calls.count += int64_t(slots.size()) * (job_.guidance == 1 ? 1 : 2);
+    calls.count += int64_t(slots.size()) * calls_per_step(job_.guidance);
     calls.seconds += seconds;
     check(output.shape() == x.shape(), "sampler: the network answered ", output.shape(), " to x ", x.shape());
     take_steps(walks, output, variance, drawing.empty() ? Tensor() : noise(drawing, draws));

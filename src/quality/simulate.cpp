@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "quality/policy/posthoc.h"
 #include "quality/slots.h"
@@ -34,7 +35,7 @@ class RecordedChains : public Chains {
   void begin(Slot&) override {}
 
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
-    const double seconds = per_call_ * (job_.guidance == 1 ? 1 : 2);
+    const double seconds = per_call_ * double(calls_per_step(job_.guidance));
     for (Slot* slot : slots) {
       ++slot->state.step;
       slot->record.seconds += seconds;

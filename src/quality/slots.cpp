@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "diffusion/condition.h"
 #include "kernels/error.h"
 
 namespace echodiff {
@@ -12,7 +13,7 @@ Loop::Loop(const SamplerJob& job, Chains& chains, const SamplerHooks& hooks)
       chains_(chains),
       hooks_(hooks),
       masks_(int64_t(job.conditions.size())),
-      calls_per_step_(job.guidance == 1 ? 1 : 2),
+      calls_per_step_(calls_per_step(job.guidance)),
       next_(job.first + job.shard),
       expected_(next_),
       kept_of_mask_(job.conditions.size()),

@@ -14,7 +14,6 @@
 #include "quality/policy/smc.h"
 #include "quality/restart_fit.h"
 #include "tensor/io/file.h"
-#include "tensor/ops.h"
 #include "tests/quality/fake_sampling.h"
 #include "tests/scratch_folder.h"
 
@@ -83,10 +82,7 @@ TEST(Smc, CopiesGoOnWithTheirAncestorsDeepFeatures) {
   SamplerJob job = fake_job(smc_policy({.group = 5, .lambda = 40, .warm_up = 0.2, .every = 4, .seed = 3}));
   job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddim, .steps = kT});
   job.whole_every = 1000;
-  job.caching = [](const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep) {
-    if (!deep) deep = fake_network(x, t, condition);
-    return (deep + fake_network(x, t, condition)) * 0.5;
-  };
+  job.caching = fake_caching_network;
   const Outcome outcome = run(job);
   int64_t copies = 0;
   for (const SampleRecord& record : outcome.records) {

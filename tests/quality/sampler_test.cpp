@@ -11,7 +11,6 @@
 #include "quality/policy/none.h"
 #include "quality/policy/paper.h"
 #include "quality/policy/posthoc.h"
-#include "tensor/ops.h"
 #include "tests/quality/fake_sampling.h"
 
 namespace echodiff {
@@ -111,12 +110,6 @@ TEST(Sampler, CallsAddUp) {
     }
   }
   EXPECT_EQ(watched.totals.unet_calls, sum);
-}
-
-// Deep features that only their own trajectory's whole calls can have left.
-Tensor fake_caching_network(const Tensor& x, const Tensor& t, const Tensor& condition, Tensor& deep) {
-  if (!deep) deep = fake_network(x, t, condition);
-  return (deep + fake_network(x, t, condition)) * 0.5;
 }
 
 TEST(Sampler, DeepCacheChangesNothingWithBatchAndShards) {

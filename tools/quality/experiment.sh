@@ -14,10 +14,10 @@ out=$1; shift
 data='' bin=$here/build/bin
 size=64 pictures=1200 seed=1 threads=0
 train_share=1                     # of the training pictures, the first ones: limited data; test pictures stay
-thresholds=''                     # FILE: what counts as good was chosen elsewhere; else by
 train_steps=3000 train_batch=4 timesteps=2000 ema=0.999
 network="--arch guided --blocks 1 --dim 32 --mults 1,2,4"
-quantile=0.6                      # of the real pictures' metrics
+quantile=0.6                      # of the real pictures' metrics: what counts as good, unless
+thresholds=''                     # FILE says so
 masks=20 batch=16                 # masks sampled in turn; trajectories under way at once
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
@@ -61,14 +61,9 @@ sampled() {
 field() { sed -n 's/^ *"'"$2"'": \([^,]*\),*$/\1/p' "$1"; }  # of a summary.json
 
 make_data() { "$bin/dphantom" --out "$out/data" --count "$pictures" --size "$size" --seed "$seed"; }
-# The first masks of one split (of all, where the data have no index.csv), as a folder: sampling takes its masks in turn.
-pick_masks() {  # FOLDER SPLIT COUNT
+copy_pictures() {  # FOLDER, with all that belongs to the files named on the standard input
   local part file
-  rm -rf "$1" && mkdir -p "$1"
-  cp "$data/dataset.json" "$1/" 2>/dev/null || true
-  { awk -F, -v split_name="$2" 'NR == 1 {for (i = 1; i <= NF; ++i) at[$i] = i; next}
-      at["split"] && $at["split"] == split_name {print $at["file"]}' "$data/index.csv" 2>/dev/null
-    [ -e "$data/index.csv" ] || (cd "$data/images" && printf '%s\n' *.png); } | sort | head -n "$3" | while read -r file; do
+  while read -r file; do
     for part in images masks sector; do
       [ -e "$data/$part/$file" ] || continue
       mkdir -p "$1/$part"
@@ -76,20 +71,22 @@ pick_masks() {  # FOLDER SPLIT COUNT
     done
   done
 }
+# The first masks of one split (of all, where the data have no index.csv), as a folder: sampling takes its masks in turn.
+pick_masks() {  # FOLDER SPLIT COUNT
+  rm -rf "$1" && mkdir -p "$1"
+  cp "$data/dataset.json" "$1/" 2>/dev/null || true
+  { awk -F, -v split_name="$2" 'NR == 1 {for (i = 1; i <= NF; ++i) at[$i] = i; next}
+      at["split"] && $at["split"] == split_name {print $at["file"]}' "$data/index.csv" 2>/dev/null
+    [ -e "$data/index.csv" ] || (cd "$data/images" && printf '%s\n' *.png); } | sort | head -n "$3" | copy_pictures "$1"
+}
 limit_data() {  # DATA/index.csv must name the splits
-  local part file kept=$out/data-limited
+  local kept=$out/data-limited
   rm -rf "$kept" && mkdir -p "$kept"
   cp "$data/dataset.json" "$kept/"
   awk -F, -v share="$train_share" 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "split") at = i; print; next}
     {line[NR] = $0; split_of[NR] = $at; trained += $at == "train"}
     END {for (i = 2; i <= NR; ++i) if (split_of[i] != "train" || seen++ < share * trained) print line[i]}' "$data/index.csv" > "$kept/index.csv"
-  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "file") at = i; next} {print $at}' "$kept/index.csv" | while read -r file; do
-    for part in images masks sector; do
-      [ -e "$data/$part/$file" ] || continue
-      mkdir -p "$kept/$part"
-      cp "$data/$part/$file" "$kept/$part/"
-    done
-  done
+  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "file") at = i; next} {print $at}' "$kept/index.csv" | copy_pictures "$kept"
 }
 make_masks() {  # masks not trained on, where the data say which; and some of those trained on, to train judges with
   pick_masks "$out/masks-train" train "$value_masks"

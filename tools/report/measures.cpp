@@ -92,13 +92,12 @@ Yield yield_of(const SamplingRun& run) {
   }
   if (!run.guided()) yield.kept = kept_lines;
   yield.good = wilson(good, yield.measured);
-  const double calls = yield.calls;
   if (yield.kept > 0) {
-    yield.calls_per_kept = calls / double(yield.kept);
+    yield.calls_per_kept = yield.calls / double(yield.kept);
     yield.seconds_per_kept = yield.seconds / double(yield.kept);
   }
   if (good > 0) {
-    yield.calls_per_good = calls / double(good);
+    yield.calls_per_good = yield.calls / double(good);
     yield.seconds_per_good = yield.seconds / double(good);
   }
   return yield;
