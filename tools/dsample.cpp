@@ -14,7 +14,6 @@
 #include "dsample_setup.h"
 #include "dsample_simulate.h"
 #include "kernels/thread_pool.h"
-#include "quality/network.h"
 #include "quality/sampler.h"
 #include "quality/threshold_judge.h"
 
@@ -65,11 +64,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept = settings.accept;
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
-  if (settings.deepcache > 1) {
-    check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, add --device cpu");
-    job.whole_every = settings.deepcache;
-    job.caching = caching_network_of(model.run);
-  }
+  apply_deepcache(settings, model, job);
   job.tau = settings.tau;
   job.score_on = parse_score_on(settings.score_on);
   job.keep = parse_keep(settings.keep);

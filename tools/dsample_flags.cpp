@@ -153,8 +153,8 @@ void check_flags(const SampleSettings& settings) {
   rule(!ranks_groups(settings) || parse_shard(settings.shard).of == 1,
        "--shard: this --policy ranks trajectories that shards would part, leave it out");
   rule(settings.policy != "restart" || !settings.rule.empty(), "--rule: --policy restart needs one, add --rule FILE");
-  rule(settings.deepcache == 1 || (!settings.out.empty() && settings.simulate.empty() && settings.guidance == 1),
-       "--deepcache: only sampling to --out without --guidance takes it, leave it out");
+  rule(settings.deepcache == 1 || (settings.simulate.empty() && settings.ceiling.empty() && settings.guidance == 1),
+       "--deepcache: only --out and --record without --guidance take it, leave it out");
   parse_shard(settings.shard);
   if (!settings.simulate.empty())
     check_simulation(settings);

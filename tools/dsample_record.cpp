@@ -27,6 +27,7 @@ int record(const SampleSettings& settings, const Common& common) {
   sampling.count = *settings.count;
   sampling.batch = settings.batch;
   sampling.guidance = settings.guidance;
+  apply_deepcache(settings, model, sampling);
 
   RecordingFacts& facts = job.facts;
   facts.model_hash = file_hash(run_checkpoint(settings.model));
@@ -37,6 +38,7 @@ int record(const SampleSettings& settings, const Common& common) {
   facts.size = model.run.image_size;
   facts.eta = settings.eta;
   facts.guidance = settings.guidance;
+  facts.deepcache = settings.deepcache;
   facts.clip = model.options.clip;
   facts.ema = settings.ema == "on";
   facts.seed = common.seed;

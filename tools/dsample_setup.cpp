@@ -94,11 +94,21 @@ Keep parse_keep(const std::string& name) {
   return name == "xt" ? Keep::xt : name == "x0hat" ? Keep::x0hat : Keep::finish;
 }
 
+void apply_deepcache(const SampleSettings& settings, const SampledModel& model, SamplerJob& job) {
+  if (settings.deepcache == 1) return;
+  check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, add --device cpu");
+  job.whole_every = settings.deepcache;
+  job.caching = caching_network_of(model.run);
+}
+
 void require_rule_fits(const SampleSettings& settings, const SamplerJob& job) {
   if (settings.policy != "restart") return;
   const RestartRule rule = read_restart_rule(settings.rule);
   check_input(rule.steps == job.plan.count(), Fault::kUsage, settings.rule, ": was fitted on ", rule.steps,
               " steps, found a sampler of ", job.plan.count(), "; fit it on a recording of this sampler");
+  check_input(rule.deepcache == job.whole_every, Fault::kUsage, settings.rule, ": was fitted for --deepcache ",
+              rule.deepcache, ", found ", job.whole_every, "; fit it on a recording made with --deepcache ",
+              job.whole_every);
   check_input(rule.on == job.score_on, Fault::kUsage, settings.rule,
               ": was fitted on scores of the other of x0hat and xt; change --score-on");
 }

@@ -35,7 +35,11 @@ Conditions read_masks(const SampleSettings& settings, const Common& common, cons
 
 Keep parse_keep(const std::string& name);
 
-// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps or kind of score.
+// --deepcache, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.
+void apply_deepcache(const SampleSettings& settings, const SampledModel& model, SamplerJob& job);
+
+// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps or kind of score,
+// and for another --deepcache.
 void require_rule_fits(const SampleSettings& settings, const SamplerJob& job);
 
 // es-ddpm: the plan from T' on, and the noise that begins with the pictures of the masks. Throws Error(kMissingInput)

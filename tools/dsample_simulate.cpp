@@ -63,6 +63,7 @@ int simulate_policy(const SampleSettings& settings, const Common& common) {
   summary.seed = facts.seed;
   summary.eta = facts.eta;
   summary.guidance = facts.guidance;
+  summary.deepcache = facts.deepcache;
   summary.tau = settings.tau;
   summary.clip = facts.clip;
   summary.seconds = totals.unet_seconds + totals.scorer_seconds;

@@ -57,7 +57,9 @@ class ShardRecorder {
     *interrupted = totals.interrupted;
     if (*interrupted) return {};
     seconds_.unet_calls = totals.unet_calls;
+    seconds_.shallow_calls = totals.shallow.count;
     seconds_.unet_seconds = totals.unet_seconds;
+    seconds_.shallow_seconds = totals.shallow.seconds;
     score_finals();
     return std::move(chains_);
   }

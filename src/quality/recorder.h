@@ -14,7 +14,7 @@ namespace echodiff {
 
 struct RecorderJob {
   RecordingFacts facts;
-  SamplerJob sampling;        // plan, conditions, noise, count, batch, guidance; its policy and judge are not asked
+  SamplerJob sampling;        // plan, conditions, noise, count, batch, guidance, DeepCache; no policy or judge is asked
   std::vector<Judge> judges;  // one for each of facts.judges
 };
 

@@ -51,14 +51,17 @@ RecordedSeconds read_seconds(const std::string& path, int64_t shards) {
     if (!json.is_object()) continue;  // a line cut short by a crash: times are no result, the shard is whole
     const int64_t shard = json.value("shard", int64_t{-1});
     if (shard < 0 || shard >= shards) continue;
-    each[size_t(shard)] = {json.value("unet_calls", int64_t{0}), json.value("scored_images", int64_t{0}),
-                           json.value("unet_seconds", 0.0), json.value("scorer_seconds", 0.0)};
+    each[size_t(shard)] = {json.value("unet_calls", int64_t{0}),    json.value("shallow_calls", int64_t{0}),
+                           json.value("scored_images", int64_t{0}), json.value("unet_seconds", 0.0),
+                           json.value("shallow_seconds", 0.0),      json.value("scorer_seconds", 0.0)};
   }
   RecordedSeconds sum;
   for (const RecordedSeconds& one : each) {
     sum.unet_calls += one.unet_calls;
+    sum.shallow_calls += one.shallow_calls;
     sum.scored_images += one.scored_images;
     sum.unet_seconds += one.unet_seconds;
+    sum.shallow_seconds += one.shallow_seconds;
     sum.scorer_seconds += one.scorer_seconds;
   }
   return sum;
@@ -164,6 +167,10 @@ void write_shard(const std::string& directory, int64_t shard, const RecordingFac
   nlohmann::ordered_json line{{"shard", shard}};
   line["unet_calls"] = seconds.unet_calls;
   line["unet_seconds"] = seconds.unet_seconds;
+  if (seconds.shallow_calls > 0) {
+    line["shallow_calls"] = seconds.shallow_calls;
+    line["shallow_seconds"] = seconds.shallow_seconds;
+  }
   line["scored_images"] = seconds.scored_images;
   line["scorer_seconds"] = seconds.scorer_seconds;
   write_file_atomic(path, (fs::exists(path, error) ? read_file(path) : "") + line.dump() + "\n");

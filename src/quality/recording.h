@@ -11,7 +11,8 @@
 //     final             (n, H, W) u8
 //     metrics           (n, 3) f32    sharpness, contrast, noise of `final`
 //     label             (n) u8        1: good by the thresholds; absent where the recording has none
-//   REC/seconds.jsonl                {"shard", "unet_calls", "unet_seconds", "scored_images", "scorer_seconds"} of each
+//   REC/seconds.jsonl                {"shard", "unet_calls", "unet_seconds", "scored_images", "scorer_seconds"} of each;
+//                                    with DeepCache also "shallow_calls" and "shallow_seconds", parts of unet_...
 // Shards are sealed as checkpoints are (train/checkpoint.h). x_T and every later noise follow from (seed, index, step):
 // fill_normal(seed, index, 0) and fill_normal(seed, index, step + 1).
 #pragma once
@@ -42,6 +43,7 @@ struct RecordingFacts {
   bool clip = true, ema = true;
   uint64_t seed = 0;
   int64_t per_shard = 64, score_every = 1;
+  int64_t deepcache = 1;                   // SamplerJob::whole_every
   std::vector<int64_t> times, next_times;  // of each of the K steps: x0_hat is of times[k], x of next_times[k]
   std::vector<int64_t> thumbnail_steps;    // S of them, ascending
   std::vector<RecordedJudge> judges;
@@ -68,8 +70,8 @@ struct Chain {
 };
 
 struct RecordedSeconds {
-  int64_t unet_calls = 0, scored_images = 0;
-  double unet_seconds = 0, scorer_seconds = 0;
+  int64_t unet_calls = 0, shallow_calls = 0, scored_images = 0;  // shallow: of unet_calls
+  double unet_seconds = 0, shallow_seconds = 0, scorer_seconds = 0;
 };
 
 struct Recording {

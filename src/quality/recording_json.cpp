@@ -27,6 +27,7 @@ Json to_json(const RecordingFacts& facts) {
   json["steps"] = facts.steps();
   json["eta"] = facts.eta;
   json["guidance"] = facts.guidance;
+  json["deepcache"] = facts.deepcache;
   json["clip"] = facts.clip;
   json["schedule"] = facts.schedule;
   json["predict"] = facts.prediction;
@@ -54,6 +55,7 @@ RecordingFacts from_json(const Json& json, const std::string& path) {
   facts.sampler = json.at("sampler").get<std::string>();
   facts.eta = json.at("eta").get<double>();
   facts.guidance = json.at("guidance").get<double>();
+  facts.deepcache = json.value("deepcache", int64_t{1});  // recordings from before it
   facts.clip = json.at("clip").get<bool>();
   facts.schedule = json.at("schedule").get<std::string>();
   facts.prediction = json.at("predict").get<std::string>();
@@ -73,7 +75,7 @@ RecordingFacts from_json(const Json& json, const std::string& path) {
   facts.times = json.at("t").get<std::vector<int64_t>>();
   facts.next_times = json.at("next_t").get<std::vector<int64_t>>();
   check_input(!facts.times.empty() && facts.times.size() == facts.next_times.size() && facts.per_shard >= 1 &&
-                  facts.score_every >= 1 && facts.size >= 1 && !facts.masks.empty(),
+                  facts.deepcache >= 1 && facts.score_every >= 1 && facts.size >= 1 && !facts.masks.empty(),
               Fault::kBadInput, path, ": expected steps, masks and sizes above 0; record again");
   for (const int64_t step : facts.thumbnail_steps)
     check_input(step >= 0 && step < facts.steps(), Fault::kBadInput, path, ": thumbnail_steps: expected 0 to ",
@@ -135,9 +137,9 @@ void open_recording(const std::string& directory, const RecordingFacts& facts, c
     write_file_atomic(path, dumped(to_json(facts)));
     return;
   }
-  const Json here = read_json(path), wanted = Json::parse(dumped(to_json(facts)));
+  const Json here = to_json(read_recording_facts(directory)), wanted = Json::parse(dumped(to_json(facts)));
   for (const auto& [key, value] : wanted.items())
-    check_input(here.value(key, Json()) == value, Fault::kCannotCreate, path, ": ", key,
+    check_input(here.at(key) == value, Fault::kCannotCreate, path, ": ", key,
                 ": this recording was made with another one; record into another folder");
   check_input(read_file(conditions_path) == bytes, Fault::kCannotCreate, conditions_path,
               ": this recording was made with other masks; record into another folder");

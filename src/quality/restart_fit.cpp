@@ -150,6 +150,7 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   rule.judge = options.judges.judge;
   rule.on = facts.judges[judge].on;
   rule.steps = facts.steps();
+  rule.deepcache = facts.deepcache;
   Task task;
   task.masks = facts.masks;
   task.looks = options.looks.empty() ? spread_looks(facts.steps(), 8) : options.looks;

@@ -18,7 +18,9 @@ class RecordedChains : public Chains {
   RecordedChains(const Recording& recording, const SamplerJob& job, const SimulationOptions& options)
       : recording_(recording), job_(job) {
     const RecordedSeconds& seconds = recording.seconds;
-    if (seconds.unet_calls > 0) per_call_ = seconds.unet_seconds / double(seconds.unet_calls);
+    const int64_t whole_calls = seconds.unet_calls - seconds.shallow_calls;
+    if (whole_calls > 0) per_call_ = (seconds.unet_seconds - seconds.shallow_seconds) / double(whole_calls);
+    if (seconds.shallow_calls > 0) per_shallow_call_ = seconds.shallow_seconds / double(seconds.shallow_calls);
     if (seconds.scored_images > 0) per_score_ = seconds.scorer_seconds / double(seconds.scored_images);
     if (!options.judge.empty()) judge_ = recording.facts.judge(options.judge);
     const std::string& final = options.final_judge.empty() ? options.judge : options.final_judge;
@@ -35,11 +37,17 @@ class RecordedChains : public Chains {
   void begin(Slot&) override {}
 
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
-    const double seconds = per_call_ * double(calls_per_step(job_.guidance));
+    const int64_t calls = calls_per_step(job_.guidance);
     for (Slot* slot : slots) {
+      const bool shallow = slot->state.step % job_.whole_every != 0;
+      const double seconds = (shallow ? per_shallow_call_ : per_call_) * double(calls);
       ++slot->state.step;
+      slot->record.shallow_calls += shallow ? calls : 0;
       slot->record.seconds += seconds;
       totals.unet_seconds += seconds;
+      SamplerTotals::Calls& kind = shallow ? totals.shallow : totals.whole;
+      kind.count += calls;
+      kind.seconds += seconds;
     }
   }
 
@@ -101,7 +109,7 @@ class RecordedChains : public Chains {
   const SamplerJob& job_;
   std::optional<size_t> judge_, final_judge_;
   bool by_label_ = false;
-  double per_call_ = 0, per_score_ = 0;  // seconds, as they were recorded
+  double per_call_ = 0, per_shallow_call_ = 0, per_score_ = 0;  // seconds, as they were recorded
 };
 
 }  // namespace
@@ -118,6 +126,7 @@ SamplerJob recorded_job(const Recording& recording) {
   job.noise = default_noise(recording.facts.seed);
   job.count = int64_t(recording.chains.size());
   job.guidance = recording.facts.guidance;
+  job.whole_every = recording.facts.deepcache;
   return job;
 }
 

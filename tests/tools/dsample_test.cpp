@@ -79,7 +79,33 @@ TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
   EXPECT_GT(cost, 0);
   EXPECT_NEAR(double(summary["whole_calls_per_accepted"]), (15 + 15 * cost) / 5, 1e-9);
   EXPECT_EQ(sample("x", common + " --guidance 2"), 2);
-  EXPECT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --count 2 --deepcache 2 --record " + at("x")), 2);
+}
+
+TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {
+  const std::string ddim = " --sampler ddim --batch 5 ", cached = ddim + "--deepcache 2 ", rec = at("rec_cached"), rule = at("cached_rule.json");
+  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 80 --thresholds " +
+                             at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec;
+  ASSERT_EQ(run(record + cached), 0);
+  EXPECT_EQ(run(record + ddim), 73);  // another experiment
+  std::vector<float> scores;
+  for (const Chain& chain : read_recording(rec, false).chains) scores.push_back(chain.scores[0].back());
+  std::sort(scores.begin(), scores.end());
+  const std::string tau = " --tau " + std::to_string(scores[40]);
+  const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
+  ASSERT_EQ(run(simulate + " --looks 0,2 --fit " + rule), 0);
+  const std::string live = "--scorer " + at("scorer") + " --count 80" + tau;
+  for (const std::string& policy : {std::string("posthoc"), "restart --rule " + rule}) {
+    const std::string name = "_cached_" + policy.substr(0, 5);
+    ASSERT_EQ(sample("live" + name, live + cached + "--policy " + policy), 0) << policy;
+    ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
+    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl")) << policy;
+    EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
+    const nlohmann::json summary = nlohmann::json::parse(read_file(at("sim" + name) + "/summary.json"));
+    EXPECT_EQ(summary["deepcache"], 2);
+    EXPECT_GT(summary["shallow_calls"], 0);
+    EXPECT_GT(double(summary["shallow_call_cost"]), 0);
+  }
+  EXPECT_EQ(sample("x", live + ddim + "--policy restart --rule " + rule), 2);  // the rule is DeepCache's
 }
 
 TEST_F(Dsample, AKeptPictureDoesNotKnowOfDiscardedOnes) {

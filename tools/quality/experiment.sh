@@ -4,7 +4,7 @@
 # train, calibrate, judge, second judge, segmenter, sweep (the honest baseline: the cheapest posthoc over steps and eta),
 # value model, record, fit and tune (every policy's settings, by the simulator on the recording), live, report. Without --data
 # the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each stage that ended: remove it to do the
-# stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule.json, OUT/settings.
+# stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule*.json, OUT/settings.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -22,7 +22,8 @@ masks=20 batch=16                 # masks sampled in turn; trajectories under wa
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
 steps=''                          # DDIM steps without fresh noise that all policies take, whatever the sweep says
-deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps
+deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps; they have
+                                  # a recording, a rule and settings of their own, made with the same judges
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
 thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
 value_thumbnails=10
@@ -154,18 +155,19 @@ value() {  # on other masks than those the policies are compared on
   record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --record "$out/recording-train"
   "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
 }
+variant= # of recording, rule, settings and simulations: '' or -deepcache
 fit() {
-  "$bin/dsample" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
-    --fit "$out/rule.json"
+  "$bin/dsample" --simulate "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
+    --fit "$out/rule$variant.json"
 }
 simulated() {  # FOLDER POLICY its flags
-  sampled "$1" --simulate "$out/recording" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
+  sampled "$1" --simulate "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
 }
 # The flags each policy is tried with, a line each.
 choices_of() {
   local group share
   case $1 in
-    restart) echo "--rule $out/rule.json" ;;
+    restart) echo "--rule $out/rule$variant.json" ;;
     screen|probe) for group in $tune_groups; do for share in $tune_shares; do echo "--group $group --keep-share $share"; done; done ;;
     halving) for group in $tune_groups; do for share in 0.25 0.5; do echo "--group $group --keep-share $share --rungs 0.05,0.25"; done; done ;;
     best-of-n) for group in 2 4 8; do echo "--group $group"; done ;;
@@ -179,33 +181,32 @@ tune() {  # the cheapest of each policy's choices at an equal quota of every mas
     number=0
     choices_of "$policy" | while read -r flags; do
       # shellcheck disable=SC2086
-      simulated "$out/tuned/$policy-$number" "$policy" --accept-per-mask "$tune_quota" $flags
-      printf '%s|%s\n' "$(field "$out/tuned/$policy-$number/summary.json" unet_calls_per_accepted)" "$flags"
+      simulated "$out/tuned/$policy$variant-$number" "$policy" --accept-per-mask "$tune_quota" $flags
+      printf '%s|%s\n' "$(field "$out/tuned/$policy$variant-$number/summary.json" unet_calls_per_accepted)" "$flags"
       number=$((number + 1))
-    done > "$out/tuned/$policy.txt"
-    grep -v '^null' "$out/tuned/$policy.txt" | sort -g | head -n 1 | cut -d '|' -f 2 > "$out/settings/$policy"
+    done > "$out/tuned/$policy$variant.txt"
+    grep -v '^null' "$out/tuned/$policy$variant.txt" | sort -g | head -n 1 | cut -d '|' -f 2 > "$out/settings/$policy$variant"
   done
 }
 simulate() {
   local policy
   for policy in $policies; do
     # shellcheck disable=SC2046
-    simulated "$out/simulated/$policy" "$policy" $(cat "$out/settings/$policy")
+    simulated "$out/simulated/$policy$variant" "$policy" $(cat "$out/settings/$policy$variant")
   done
 }
 live() {  # an equal quota of every mask
-  local policy plain live_seed sampler
+  local policy plain settings live_seed sampler
   for live_seed in $live_seeds; do for policy in $live_policies; do
-    sampler=("${few[@]}") plain=${policy%-*}
+    sampler=("${few[@]}") settings=$policy plain=${policy%-cheapest}
     case $policy in
-      posthoc-cheapest) sampler=("${honest[@]}") ;;
+      posthoc-cheapest) sampler=("${honest[@]}") settings=posthoc ;;
       *-deepcache) sampler+=(--deepcache "$deepcache") ;;
-      *) plain=$policy ;;
     esac
     # shellcheck disable=SC2046
     sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
-      --thresholds "$out/thresholds.json" --tau 0.95 --policy "$plain" $(cat "$out/settings/$plain")
+      --thresholds "$out/thresholds.json" --tau 0.95 --policy "${plain%-deepcache}" $(cat "$out/settings/$settings")
   done; done
 }
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
@@ -270,12 +271,19 @@ if [ "$value_steps" != 0 ]; then
 fi
 watched=()
 for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
-stage record record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${few[@]}" --count "$record_count" --judge "${watched[@]}" --record "$out/recording"
 [ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$chains_count" --score-every 20 \
   --judge "${watched[@]}" --record "$out/chains"
-stage fit fit
-stage tune tune
-stage simulate simulate
+variants=('')
+case "$live_policies " in *-deepcache\ *) variants+=(-deepcache) ;; esac
+for variant in "${variants[@]}"; do
+  sampler=("${few[@]}")
+  [ -z "$variant" ] || sampler+=(--deepcache "$deepcache")
+  stage "record$variant" record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${sampler[@]}" --count "$record_count" --judge "${watched[@]}" \
+    --record "$out/recording$variant"
+  stage "fit$variant" fit
+  stage "tune$variant" tune
+  stage "simulate$variant" simulate
+done
 stage live live
 [ "$use_count" = 0 ] || stage use use
 stage evaluate evaluate

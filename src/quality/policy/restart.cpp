@@ -45,6 +45,7 @@ RestartRule read_restart_rule(const std::string& path) {
   check_input(on == "x0hat" || on == "xt", Fault::kBadInput, path, ": on: expected x0hat or xt, found \"", on, "\"");
   rule.on = parse_score_on(on);
   rule.steps = fields.count("steps");
+  if (fields.has("deepcache")) rule.deepcache = fields.count("deepcache");
   rule.lambda = fields.number("lambda");
   check_input(rule.lambda >= 0, Fault::kBadInput, path, ": lambda: expected 0 or more, found ", rule.lambda);
   for (JsonFields& look : fields.objects("looks")) {
@@ -83,6 +84,7 @@ void write_restart_rule(const std::string& path, const RestartRule& rule) {
   nlohmann::ordered_json json{{"kind", "restart"}, {"judge", rule.judge}};
   json["on"] = name_of(rule.on);
   json["steps"] = rule.steps;
+  json["deepcache"] = rule.deepcache;
   json["lambda"] = rule.lambda;
   json["fit"] = {{"trajectories", rule.fit.trajectories},
                  {"masks", rule.fit.masks},
