@@ -24,7 +24,7 @@ namespace {
 
 struct Settings {
   std::string images, out, scorer, diffusion, masks, thresholds;
-  std::vector<std::string> samples;
+  std::vector<std::string> samples, guard_samples;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.95;
 };
@@ -103,23 +103,30 @@ void write_pictures(const std::string& out, const std::string& name, const Pictu
   }
 }
 
+Pictures sampled(const std::vector<std::string>& folders, const std::string& masks, int64_t size) {
+  Pictures pictures;
+  for (const std::string& folder : folders)
+    for (const ListedPicture& listed : list_pictures(folder, masks)) {
+      pictures.images.push_back(resize_area(read_png(listed.path), size, size));
+      // Data without sectors fill their pictures, as load_dataset has it.
+      pictures.sectors.push_back(listed.sector_path.empty()
+                                     ? GrayImage{size, size, std::vector<uint8_t>(size_t(size * size), 1)}
+                                     : read_sector(listed, size, size));
+    }
+  return pictures;
+}
+
 // The sampled pictures that the metric rule calls good: a judge of it should let them pass.
 Pictures metric_good(const Settings& settings) {
   const Thresholds rule = read_thresholds(settings.thresholds);
-  const int64_t size = settings.image_size;
-  require_same_size(rule, size, size, settings.thresholds);
+  require_same_size(rule, settings.image_size, settings.image_size, settings.thresholds);
+  const Pictures all = sampled(settings.samples, settings.masks, settings.image_size);
   Pictures good;
-  for (const std::string& folder : settings.samples)
-    for (const ListedPicture& listed : list_pictures(folder, settings.masks)) {
-      const GrayImage image = resize_area(read_png(listed.path), size, size);
-      // Data without sectors fill their pictures, as load_dataset has it.
-      const GrayImage sector = listed.sector_path.empty()
-                                   ? GrayImage{size, size, std::vector<uint8_t>(size_t(size * size), 1)}
-                                   : read_sector(listed, size, size);
-      if (!is_good(measure(image, rule.metric, region_of(rule, sector)), rule)) continue;
-      good.images.push_back(image);
-      good.sectors.push_back(sector);
-    }
+  for (size_t i = 0; i < all.images.size(); ++i) {
+    if (!is_good(measure(all.images[i], rule.metric, region_of(rule, all.sectors[i])), rule)) continue;
+    good.images.push_back(all.images[i]);
+    good.sectors.push_back(all.sectors[i]);
+  }
   check_input(!good.images.empty(), Fault::kBadInput, settings.samples[0], ": no sample is good by ",
               settings.thresholds);
   return good;
@@ -152,11 +159,12 @@ void print_verdicts(const std::string& name, const Pictures& pictures, const Gua
 int run_attack(const Settings& settings, const Common& common) {
   const Dataset data =
       load_dataset({.directory = settings.images, .image_size = settings.image_size, .seed = common.seed});
-  const std::vector<const Example*> training = of_split(data, "train"), validation = of_split(data, "val");
-  std::vector<const Example*> held_out = of_split(data, "test");
+  const std::vector<const Example*> training = of_split(data, "train");
+  const std::vector<const Example*> held_out = of_split(data, "test");
   check_input(!held_out.empty() && !training.empty(), Fault::kBadInput, settings.images, ": no ",
               held_out.empty() ? "test" : "train", " pictures; index.csv must name some");
   const Pictures good = settings.samples.empty() ? Pictures() : metric_good(settings);
+  const Pictures usual = sampled(settings.guard_samples, settings.masks, settings.image_size);
   make_directories(settings.out + "/images");
   make_directories(settings.out + "/sector");
   std::string index = "file,split,group\n";
@@ -176,7 +184,9 @@ int run_attack(const Settings& settings, const Common& common) {
   if (settings.scorer.empty()) return 0;
 
   const Scorer scorer = load_scorer_run(settings.scorer);
-  const Guard guard(pictures_of(training), pictures_of(validation), settings.quantile);
+  std::vector<const Example*> real = of_split(data, "val");
+  real.insert(real.end(), training.begin(), training.end());
+  const Guard guard(pictures_of(real), usual, settings.quantile);
   std::printf("%-17s %5s  %-24s  %-24s  %-24s\n", "attack", "n", "rejected [95 %]", "flagged", "either");
   for (size_t i = 0; i < sets.size(); ++i) print_verdicts(names[i], sets[i], guard, scorer, settings.tau);
   print_verdicts("held-out real", pictures_of(held_out), guard, scorer, settings.tau);
@@ -200,8 +210,7 @@ void add_attack(Options& root) {
   options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
   options.add("--count", settings.count, "pictures of each attack", {1, 100000}, "pictures");
   options.add("--scorer", settings.scorer,
-              "print the share that this judge rejects, and that the guard flags (fitted on the "
-              "training pictures, its limits set on val)",
+              "print the share that this judge rejects, and that the guard flags (fitted on training and val pictures)",
               "RUN");
   options.add("--diffusion", settings.diffusion,
               "one attack more: what this network takes for the finished picture at T/2 (x0hat_half)", "RUN",
@@ -209,16 +218,21 @@ void add_attack(Options& root) {
   options.add_list("--samples", settings.samples,
                    "outputs of dsample: one line more, for those of their pictures that --thresholds calls good",
                    "DIR");
-  options.add("--masks", settings.masks, "data-set folder that --samples were drawn for", "DIR");
+  options.add_list("--guard-samples", settings.guard_samples,
+                   "outputs of dsample --policy none, other ones: the guard knows them beside the real pictures",
+                   "DIR");
+  options.add("--masks", settings.masks, "data-set folder that samples were drawn for", "DIR");
   options.add("--thresholds", settings.thresholds, "the metric rule, from dlabel calibrate", "FILE");
   options.rule([] {
     check_input(settings.samples.empty() ||
                     (!settings.scorer.empty() && !settings.masks.empty() && !settings.thresholds.empty()),
                 Fault::kUsage, "--samples: needs --scorer, --masks and --thresholds");
+    check_input(settings.guard_samples.empty() || (!settings.scorer.empty() && !settings.masks.empty()), Fault::kUsage,
+                "--guard-samples: needs --scorer and --masks");
   });
   options.add("--tau", settings.tau, "the scorer rejects below it", {0, 1}, "score");
   options.add("--guard-quantile", settings.quantile,
-              "share of validation pictures that the guard's statistics let pass", {0.5, 1}, "fraction");
+              "share of real pictures, and of samples, that the guard's statistics let pass", {0.5, 1}, "fraction");
   options.body([](const Common& common) { return run_attack(settings, common); });
 }
 

@@ -66,8 +66,7 @@ RecordingFacts from_json(const Json& json, const std::string& path) {
   facts.score_every = json.at("score_every").get<int64_t>();
   facts.thumbnail_steps = json.at("thumbnail_steps").get<std::vector<int64_t>>();
   for (const Json& judge : json.at("judges"))
-    facts.judges.push_back({judge.at("name").get<std::string>(),
-                            parse_score_on(judge.at("on").get<std::string>()),
+    facts.judges.push_back({judge.at("name").get<std::string>(), parse_score_on(judge.at("on").get<std::string>()),
                             judge.at("hash").get<std::string>()});
   if (!json.at("thresholds").is_null()) facts.thresholds = parse_thresholds(json.at("thresholds").dump(), path);
   facts.planes = json.at("planes").get<std::vector<std::string>>();

@@ -29,7 +29,7 @@ thumbnails=3                      # predicted pictures kept of each; of those th
 value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
 policies="posthoc screen probe halving restart best-of-n random"  # tuned and simulated
-live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc-cheapest: on the cheapest sampler of the sweep
+live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc first; -cheapest: on the cheapest sampler of the sweep
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
 segmenter_steps=1500 attack_count=50
@@ -121,11 +121,6 @@ segmenter() {
   "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/segmenter" --image-size "$size" --steps "$segmenter_steps" --flip \
     --seed "$seed"
 }
-attack() {  # on scorer and guard
-  "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
-    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --samples "$out/unjudged" --masks "$out/masks" --thresholds "$out/thresholds.json" \
-    > "$out/attacks.txt"
-}
 sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose accepted share lies in .2 to .6
   local steps eta name
   for steps in $sweep_steps; do for eta in $sweep_etas; do
@@ -209,6 +204,11 @@ live() {  # an equal quota of every mask
       --thresholds "$out/thresholds.json" --tau 0.95 --policy "${plain%-deepcache}" $(cat "$out/settings/$settings")
   done; done
 }
+attack() {  # on the scorer, and on a guard that knows samples nobody chose and is asked about good ones of other seeds
+  "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
+    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --guard-samples "$out/unjudged" --samples "$out"/live/posthoc-[0-9]* \
+    --masks "$out/masks" --thresholds "$out/thresholds.json" --diffusion "$out/diffusion" > "$out/attacks.txt"
+}
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
 use() {
   local kind use_seed more
@@ -253,7 +253,6 @@ stage calibrate calibrate
 stage judge judge
 stage second second_judge
 stage segmenter segmenter
-stage attack attack
 if [ -n "$steps" ]; then
   few=(--sampler ddim --sample-steps "$steps" --eta 0)
   honest=("${few[@]}")
@@ -285,6 +284,7 @@ for variant in "${variants[@]}"; do
   stage "simulate$variant" simulate
 done
 stage live live
+stage attack attack
 [ "$use_count" = 0 ] || stage use use
 stage evaluate evaluate
 stage report report

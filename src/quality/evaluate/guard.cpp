@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/error.h"
 #include "quality/evaluate/eigen_rows.h"
@@ -40,9 +41,79 @@ double laplacian_peak(const GrayImage& image, const GrayImage& sector) {
   return peak;
 }
 
+// The slope of log deviation over log mean of the 4x4 cells that lie inside the sector: speckle's under a scanner's
+// compression, and another one under any curve laid over it.
+double deviation_slope(const GrayImage& image, const GrayImage& sector) {
+  constexpr int64_t kCell = 4;
+  std::vector<double> means, deviations;
+  for (int64_t top = 0; top + kCell <= image.height; top += kCell)
+    for (int64_t left = 0; left + kCell <= image.width; left += kCell) {
+      double sum = 0, squares = 0;
+      bool inside = true;
+      for (int64_t y = top; y < top + kCell; ++y)
+        for (int64_t x = left; x < left + kCell; ++x) {
+          const double grey = image.at(y, x);
+          inside = inside && sector.at(y, x) != 0;
+          sum += grey;
+          squares += grey * grey;
+        }
+      if (!inside) continue;
+      const double mean = sum / (kCell * kCell), variance = squares / (kCell * kCell) - mean * mean;
+      means.push_back(std::log(mean + 1));
+      deviations.push_back(std::log(std::sqrt(std::max(0.0, variance)) + 0.5));
+    }
+  const auto average = [](const std::vector<double>& values) {
+    return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
+  };
+  const double mean_x = average(means), mean_y = average(deviations);
+  double products = 0, spread = 0;
+  for (size_t i = 0; i < means.size(); ++i) {
+    products += (means[i] - mean_x) * (deviations[i] - mean_y);
+    spread += (means[i] - mean_x) * (means[i] - mean_x);
+  }
+  return spread > 1e-9 ? products / spread : 0;
+}
+
+// How far the histogram inside the sector jumps from grey to grey, but for black and white: a curve laid over 8-bit
+// pictures leaves some greys out and heaps others up.
+double histogram_jumps(const GrayImage& image, const GrayImage& sector) {
+  std::array<double, 256> pixels{};
+  double count = 0, jumps = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i) {
+    const uint8_t grey = image.pixels[i];
+    if (sector.pixels[i] == 0 || grey == 0 || grey == 255) continue;
+    ++pixels[grey];
+    ++count;
+  }
+  for (size_t grey = 2; grey < 254; ++grey) jumps += std::abs(pixels[grey] - (pixels[grey - 1] + pixels[grey + 1]) / 2);
+  return jumps / std::max(count, 1.0);
+}
+
 // Of each of the statistics, what no eye sees. One that never varies (phantoms are black outside) counts when a picture
 // has it otherwise, but half a grey level outside, as every network leaves, is nothing to speak of.
-constexpr std::array<double, 12> kLeastDeviation{0.5, 0.5, 0.02, 0.02, 0.02, 0.002, 0.002, 0.1, 0.1, 0.05, 0.005, 0.1};
+constexpr std::array<double, 14> kLeastDeviation{0.5, 0.5, 0.02, 0.02,  0.02, 0.002, 0.002,
+                                                 0.1, 0.1, 0.05, 0.005, 0.2,  0.02,  0.02};
+constexpr int64_t kNeighbours = 5;
+
+Rows statistics_of(const Guard::Pictures& pictures) {
+  Rows rows;
+  for (size_t i = 0; i < pictures.images.size(); ++i) {
+    const std::vector<double> row = grey_statistics(pictures.images[i], pictures.sectors[i]);
+    rows.values.insert(rows.values.end(), row.begin(), row.end());
+    rows.width = int64_t(row.size());
+    ++rows.count;
+  }
+  return rows;
+}
+
+// Mean distance to the nearest few. `apart`: (a picture's) distances to all known ones; `self`: 1 where it is one of
+// them itself.
+double strangeness(const double* apart, int64_t known, int64_t self) {
+  std::vector<double> nearest(apart, apart + known);
+  const int64_t count = std::min(kNeighbours, known - self);
+  std::partial_sort(nearest.begin(), nearest.begin() + self + count, nearest.end());
+  return std::accumulate(nearest.begin() + self, nearest.begin() + self + count, 0.0) / double(count);
+}
 
 }  // namespace
 
@@ -72,48 +143,52 @@ std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sec
           std::log(white / count + 0.001),
           laplacian_peak(image, sector) / std::sqrt(metrics.sharpness + 1),
           measure(small, {}, &small_sector).contrast / contrast,
-          std::log(outside_energy(image, sector) + 0.001)};
+          std::log(outside_energy(image, sector) + 0.001),
+          deviation_slope(image, sector),
+          histogram_jumps(image, sector)};
 }
 
-Guard::Guard(const Pictures& training, const Pictures& validation, double quantile) : training_(training.images) {
-  check_input(training.images.size() >= 30 && validation.images.size() >= 10, Fault::kBadInput,
-              "guard: at least 30 training and 10 validation pictures are needed, found ", training.images.size(),
-              " and ", validation.images.size());
-  Rows rows;
-  for (size_t i = 0; i < training.images.size(); ++i) {
-    const std::vector<double> row = grey_statistics(training.images[i], training.sectors[i]);
-    rows.values.insert(rows.values.end(), row.begin(), row.end());
-    rows.width = int64_t(row.size());
-    ++rows.count;
+Guard::Guard(const Pictures& real, const Pictures& samples, double quantile) : real_(real.images) {
+  check_input(real.images.size() >= 30, Fault::kBadInput, "guard: at least 30 training and validation pictures are ",
+              "needed, found ", real.images.size());
+  Rows rows = statistics_of(real);
+  if (!samples.images.empty()) {
+    const Rows more = statistics_of(samples);
+    rows.values.insert(rows.values.end(), more.values.begin(), more.values.end());
+    rows.count += more.count;
   }
-  const Eigen::VectorXd mean = as_matrix(rows).colwise().mean();
-  const RowMatrix centred = as_matrix(rows).rowwise() - mean.transpose();
+  const RowMatrix centred = as_matrix(rows).rowwise() - as_matrix(rows).colwise().mean();
   Eigen::MatrixXd covariance = centred.transpose() * centred / double(rows.count - 1);
   for (int64_t i = 0; i < rows.width; ++i)
     covariance(i, i) += kLeastDeviation[size_t(i)] * kLeastDeviation[size_t(i)] + 1e-3 * covariance(i, i);
   const Eigen::LLT<Eigen::MatrixXd> factor(covariance);
   const RowMatrix inverse = factor.matrixL().solve(Eigen::MatrixXd::Identity(rows.width, rows.width));
-  mean_.assign(mean.data(), mean.data() + rows.width);
   whitening_ = {rows.width, rows.width, std::vector<double>(inverse.data(), inverse.data() + inverse.size())};
-  std::vector<double> strange;
-  for (size_t i = 0; i < validation.images.size(); ++i)
-    strange.push_back(strangeness(validation.images[i], validation.sectors[i]));
-  limit_ = quantile_of(strange, quantile);
-  copy_limit_ = copy_distance(training_.nearest_to(validation.images));
+  known_ = whitened(rows);
+  const Rows apart = distances(known_, known_);
+  std::vector<double> of_real, of_samples;
+  for (int64_t i = 0; i < known_.count; ++i)
+    (i < int64_t(real.images.size()) ? of_real : of_samples).push_back(strangeness(apart.row(i), known_.count, 1));
+  limit_ = quantile_of(of_real, quantile);
+  if (!of_samples.empty()) limit_ = std::max(limit_, quantile_of(of_samples, quantile));
+  copy_limit_ = quantile_of(real_.detail_of_others(), 0.99);
 }
 
-double Guard::strangeness(const GrayImage& image, const GrayImage& sector) const {
-  const std::vector<double> row = grey_statistics(image, sector);
-  const Eigen::Map<const Eigen::VectorXd> x(row.data(), int64_t(row.size())), mean(mean_.data(), int64_t(mean_.size()));
-  return (as_matrix(whitening_) * (x - mean)).norm();
+Rows Guard::whitened(const Rows& statistics) const {
+  Rows out{statistics.count, statistics.width, std::vector<double>(statistics.values.size())};
+  Eigen::Map<RowMatrix>(out.values.data(), out.count, out.width) =
+      as_matrix(statistics) * as_matrix(whitening_).transpose();
+  return out;
 }
 
 std::vector<std::string> Guard::flags(const Pictures& pictures) const {
-  const std::vector<Nearest> copies = training_.nearest_to(pictures.images);
+  if (pictures.images.empty()) return {};
+  const std::vector<double> detail = real_.shared_detail(pictures.images);
+  const Rows apart = distances(whitened(statistics_of(pictures)), known_);
   std::vector<std::string> out;
   for (size_t i = 0; i < pictures.images.size(); ++i) {
-    const bool unlike = strangeness(pictures.images[i], pictures.sectors[i]) > limit_;
-    out.push_back(unlike ? "unlike" : copies[i].distance < copy_limit_ ? "copy" : "");
+    const bool unlike = strangeness(apart.row(int64_t(i)), known_.count, 0) > limit_;
+    out.push_back(unlike ? "unlike" : detail[i] > copy_limit_ ? "copy" : "");
   }
   return out;
 }

@@ -11,33 +11,36 @@ namespace echodiff {
 
 // Grey statistics of the pixels inside the sector, one row a picture: mean, contrast, skewness, log of sharpness and of
 // noise (metrics.h), correlation with the right and the lower neighbour, share of black and of white, peak of
-// the Laplacian over its deviation, contrast of an 8x8 thumbnail over contrast, energy outside of the sector.
+// the Laplacian over its deviation, contrast of an 8x8 thumbnail over contrast, energy outside of the sector, by which
+// power of its mean the deviation of 4x4 cells grows, jumps of the histogram from grey to grey.
 std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sector);
 
-// A one-class judge, fitted on real pictures only: it has seen no sample and no attack.
+// A one-class judge of what real pictures and, where given, honest samples look like: it has seen no attack.
 class Guard {
  public:
   struct Pictures {
     std::vector<GrayImage> images, sectors;  // one sector a picture
   };
 
-  // Mean and covariance of grey_statistics are those of `training`; a picture is "unlike" when its Mahalanobis distance
-  // is above the `quantile` of `validation`'s, and a "copy" when it is nearer to a training picture than
-  // copy_distance of `validation`. Throws Error(kBadInput) for fewer than 30 training or 10 validation pictures.
-  Guard(const Pictures& training, const Pictures& validation, double quantile);
+  // Both are known to it; `samples`, of which none was chosen, may be empty. A picture is "unlike" when its
+  // grey_statistics lie farther from the five nearest known ones, in units of the known ones' covariance, than the
+  // `quantile` of real pictures and that of samples do from theirs. It is a "copy" when it shares more detail
+  // (memorisation.h) with a real picture than all but one in a hundred of them do with each other. Throws
+  // Error(kBadInput) for fewer than 30 real pictures.
+  Guard(const Pictures& real, const Pictures& samples, double quantile);
 
   // "unlike", "copy", or "" when nothing speaks against it, for each picture.
   std::vector<std::string> flags(const Pictures& pictures) const;
 
-  double limit() const { return limit_; }            // of the Mahalanobis distance
-  double copy_limit() const { return copy_limit_; }  // of the thumbnails' distance
+  double limit() const { return limit_; }            // of the distance to the known
+  double copy_limit() const { return copy_limit_; }  // of shared_detail
 
  private:
-  double strangeness(const GrayImage& image, const GrayImage& sector) const;
+  Rows whitened(const Rows& statistics) const;
 
-  TrainingSet training_;
-  std::vector<double> mean_;
+  TrainingSet real_;
   Rows whitening_;  // (statistics, statistics): its product with a deviation has the Mahalanobis length
+  Rows known_;      // (pictures, statistics), whitened
   double limit_ = 0, copy_limit_ = 0;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "kernels/error.h"
 #include "quality/thresholds.h"
@@ -11,6 +13,56 @@ namespace echodiff {
 namespace {
 
 constexpr double kCopyQuantile = 0.01;
+
+constexpr int64_t kDetailSide = 64, kReach = 2;
+constexpr size_t kDetailCandidates = 20;
+
+// (64, 64): what a Gaussian of two pixels takes away.
+std::vector<double> detail_of(const GrayImage& image) {
+  const GrayImage smooth = gaussian_blur(image, 2);
+  std::vector<double> detail;
+  for (size_t i = 0; i < image.pixels.size(); ++i) detail.push_back(double(image.pixels[i]) - double(smooth.pixels[i]));
+  return detail;
+}
+
+// The largest correlation of b's middle with a's, moved by up to kReach pixels; 0 where either is flat.
+double moved_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  constexpr int64_t kMiddle = kDetailSide - 2 * kReach, kCount = kMiddle * kMiddle;
+  double best = 0;
+  for (int64_t dy = 0; dy <= 2 * kReach; ++dy)
+    for (int64_t dx = 0; dx <= 2 * kReach; ++dx) {
+      double sum_a = 0, sum_b = 0, aa = 0, bb = 0, ab = 0;
+      for (int64_t y = 0; y < kMiddle; ++y) {
+        const double* const row_a = a.data() + (y + dy) * kDetailSide + dx;
+        const double* const row_b = b.data() + (y + kReach) * kDetailSide + kReach;
+        for (int64_t x = 0; x < kMiddle; ++x) {
+          sum_a += row_a[x];
+          sum_b += row_b[x];
+          aa += row_a[x] * row_a[x];
+          bb += row_b[x] * row_b[x];
+          ab += row_a[x] * row_b[x];
+        }
+      }
+      const double spread_a = aa - sum_a * sum_a / kCount, spread_b = bb - sum_b * sum_b / kCount;
+      if (spread_a > 0 && spread_b > 0)
+        best = std::max(best, (ab - sum_a * sum_b / kCount) / std::sqrt(spread_a * spread_b));
+    }
+  return best;
+}
+
+// Of a 64x64 picture and the twenty of `others` that are least far from it.
+double shared_with_nearest(const GrayImage& image, const double* far, const std::vector<GrayImage>& others) {
+  const std::vector<double> detail = detail_of(image);
+  std::vector<size_t> order(others.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const size_t candidates = std::min(kDetailCandidates, others.size());
+  std::partial_sort(order.begin(), order.begin() + std::ptrdiff_t(candidates), order.end(),
+                    [far](size_t a, size_t b) { return far[a] < far[b]; });
+  double best = 0;
+  for (size_t c = 0; c < candidates && std::isfinite(far[order[c]]); ++c)
+    best = std::max(best, moved_correlation(detail, detail_of(others[order[c]])));
+  return best;
+}
 
 std::vector<double> distances_of(const std::vector<Nearest>& pairs) {
   std::vector<double> out;
@@ -48,12 +100,33 @@ TrainingSet::TrainingSet(const std::vector<GrayImage>& training) : count_(int64_
   std::vector<GrayImage> both = training;
   for (const GrayImage& image : training) both.push_back(mirrored(image));
   rows_ = thumbnails(both);
+  for (const GrayImage& image : both) small_.push_back(resize_area(image, kDetailSide, kDetailSide));
 }
 
 std::vector<Nearest> TrainingSet::nearest_to(const std::vector<GrayImage>& images) const {
   std::vector<Nearest> pairs = nearest(thumbnails(images), rows_);
   for (Nearest& pair : pairs) pair.index %= count_;
   return pairs;
+}
+
+std::vector<double> TrainingSet::shared_detail(const std::vector<GrayImage>& images) const {
+  const Rows apart = distances(thumbnails(images), rows_);
+  std::vector<double> shared;
+  for (size_t i = 0; i < images.size(); ++i)
+    shared.push_back(
+        shared_with_nearest(resize_area(images[i], kDetailSide, kDetailSide), apart.row(int64_t(i)), small_));
+  return shared;
+}
+
+std::vector<double> TrainingSet::detail_of_others() const {
+  Rows apart = distances(rows_, rows_);
+  std::vector<double> shared;
+  for (int64_t i = 0; i < count_; ++i) {
+    double* const far = apart.values.data() + i * apart.width;
+    far[i] = far[i + count_] = std::numeric_limits<double>::infinity();  // itself and its mirror
+    shared.push_back(shared_with_nearest(small_[size_t(i)], far, small_));
+  }
+  return shared;
 }
 
 double copy_distance(const std::vector<Nearest>& held_out) {
