@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "dsample_ceiling.h"
+#include "dsample_exits.h"
 #include "dsample_noise.h"
 #include "dsample_output.h"
 #include "dsample_record.h"
@@ -36,6 +37,7 @@ SummaryFacts facts_of(const SampleSettings& settings, const DenoiserRun& run, co
   facts.eta = settings.eta;
   facts.guidance = settings.guidance;
   facts.deepcache = settings.deepcache;
+  if (!settings.adadiff.empty()) facts.adadiff_error = settings.adadiff_error;
   facts.tau = settings.tau;
   facts.clip = options.clip;
   return facts;
@@ -64,7 +66,7 @@ int sample(const SampleSettings& settings, const Common& common) {
   job.accept = settings.accept;
   job.accept_per_mask = settings.accept_per_mask;
   job.guidance = settings.guidance;
-  apply_deepcache(settings, model, job);
+  apply_early_exits(settings, model, job);
   job.tau = settings.tau;
   job.score_on = parse_score_on(settings.score_on);
   job.keep = parse_keep(settings.keep);
@@ -152,6 +154,7 @@ int main(int argc, char** argv) {
           if (!settings.record.empty()) return record(settings, common);
           if (!settings.ceiling.empty()) return find_ceiling(settings, common);
           if (!settings.fit.empty()) return fit_rule(settings, common);
+          if (!settings.fit_adadiff.empty()) return fit_adadiff(settings, common);
           return settings.simulate.empty() ? sample(settings, common) : simulate_policy(settings, common);
         });
       });

@@ -18,6 +18,12 @@ void declare_sampler(Options& options, SampleSettings& settings) {
               "compute the network whole in every so many-th step only; between them its outermost level alone, with "
               "what the deeper ones said last; 1: off",
               {1, 1000000}, "steps");
+  options.add("--adadiff", settings.adadiff,
+              "so too where this rule expects less error than --adadiff-error; --fit-adadiff wrote it", "FILE");
+  options.add("--adadiff-error", settings.adadiff_error, "error of the network's answer that --adadiff allows",
+              {0, 100}, "root mean square");
+  options.add("--fit-adadiff", settings.fit_adadiff,
+              "write the rule for this sampler, fitted on --count trajectories, in place of --out", "FILE");
   options.add_choice("--clip", settings.clip, "clamp the predicted picture in every step; auto: off for dpmpp only",
                      {"auto", "on", "off"});
   options.add_choice("--variance", settings.variance, "ddpm: variance of a step; run: as the model says",
@@ -142,9 +148,10 @@ void check_live(const SampleSettings& settings) {
 }  // namespace
 
 void check_flags(const SampleSettings& settings) {
-  const int outputs =
-      !settings.out.empty() + !settings.record.empty() + !settings.fit.empty() + !settings.ceiling.empty();
-  rule(outputs == 1, "--out: expected one of --out DIR, --record REC, --fit FILE and --ceiling FILE");
+  const int outputs = !settings.out.empty() + !settings.record.empty() + !settings.fit.empty() +
+                      !settings.ceiling.empty() + !settings.fit_adadiff.empty();
+  rule(outputs == 1,
+       "--out: expected one of --out DIR, --record REC, --fit FILE, --ceiling FILE and --fit-adadiff FILE");
   rule(settings.ceiling.empty() ||
            (!settings.thresholds.empty() && !settings.masks.empty() && settings.policy == "none"),
        "--ceiling: expected --masks and --thresholds, and no --policy");
@@ -153,7 +160,14 @@ void check_flags(const SampleSettings& settings) {
   rule(!ranks_groups(settings) || parse_shard(settings.shard).of == 1,
        "--shard: this --policy ranks trajectories that shards would part, leave it out");
   rule(settings.policy != "restart" || !settings.rule.empty(), "--rule: --policy restart needs one, add --rule FILE");
-  rule(settings.deepcache == 1 || (settings.simulate.empty() && settings.ceiling.empty() && settings.guidance == 1),
+  rule(settings.adadiff.empty() ||
+           (!settings.out.empty() && settings.simulate.empty() && settings.guidance == 1 && settings.deepcache == 1),
+       "--adadiff: only sampling to --out without --guidance and --deepcache takes it, leave it out");
+  rule(settings.fit_adadiff.empty() || (settings.simulate.empty() && !settings.masks.empty() &&
+                                        settings.policy == "none" && settings.guidance == 1),
+       "--fit-adadiff: expected --masks, and neither --policy nor --guidance");
+  rule(settings.deepcache == 1 || (settings.fit_adadiff.empty() && settings.simulate.empty() &&
+                                   settings.ceiling.empty() && settings.guidance == 1),
        "--deepcache: only --out and --record without --guidance take it, leave it out");
   parse_shard(settings.shard);
   if (!settings.simulate.empty())

@@ -34,13 +34,14 @@ void write_savings(Json& json, const SamplerTotals& totals, int64_t calls_if_fin
   json["seconds_saved_per_calls_saved"] = (1 - totals.unet_seconds / (all * per_call)) / saved;
 }
 
-// DeepCache's shallow calls count as calls everywhere else. Here is what one costs by the clock, as a share of a whole
-// one, and what a picture costs in whole calls by that share.
-void write_deepcache(Json& json, const SamplerTotals& totals, int64_t whole_every) {
-  json["deepcache"] = whole_every;
-  if (whole_every == 1) return;
+// Shallow calls count as calls everywhere else. Here is what one costs by the clock, as a share of a whole one, and
+// what a picture costs in whole calls by that share.
+void write_shallow_calls(Json& json, const SamplerTotals& totals, const SummaryFacts& facts) {
+  json["deepcache"] = facts.deepcache;
+  if (facts.adadiff_error) json["adadiff_error"] = *facts.adadiff_error;
+  if (facts.deepcache == 1 && !facts.adadiff_error) return;
   json["shallow_calls"] = totals.shallow_calls;
-  if (totals.shallow.count == 0) return;
+  if (totals.shallow.count == 0 || totals.whole.seconds == 0) return;
   const double cost =
       totals.shallow.seconds / double(totals.shallow.count) / (totals.whole.seconds / double(totals.whole.count));
   json["shallow_call_cost"] = cost;
@@ -119,7 +120,7 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["scorer_seconds"] = totals.scorer_seconds;
   json["scored_images"] = totals.scored_images;
   write_savings(json, totals, calls_if_finished_);
-  write_deepcache(json, totals, facts.deepcache);
+  write_shallow_calls(json, totals, facts);
   json["interrupted"] = totals.interrupted;
   json["simulated"] = facts.simulated;
   json["policy"] = facts.policy;

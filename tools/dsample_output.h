@@ -16,6 +16,7 @@ namespace echodiff {
 struct SummaryFacts {
   std::string policy, judge, final_judge, sampler, score_on, keep, schedule, prediction;
   int64_t sample_steps = 0, T = 0, size = 0, batch = 0, deepcache = 1;
+  std::optional<double> adadiff_error;
   uint64_t seed = 0;
   double eta = 0, guidance = 1, tau = 0, seconds = 0;
   bool clip = true, simulated = false;

@@ -27,7 +27,7 @@ int record(const SampleSettings& settings, const Common& common) {
   sampling.count = *settings.count;
   sampling.batch = settings.batch;
   sampling.guidance = settings.guidance;
-  apply_deepcache(settings, model, sampling);
+  apply_early_exits(settings, model, sampling);
 
   RecordingFacts& facts = job.facts;
   facts.model_hash = file_hash(run_checkpoint(settings.model));

@@ -35,6 +35,9 @@ struct SampleSettings {
   std::vector<std::string> judges;  // record: NAME=RUN or NAME=RUN:xt; simulate: the one NAME
   int64_t thumbnails = 4, per_shard = 64, score_every = 1;
 
+  std::string adadiff, fit_adadiff;
+  double adadiff_error = 0.05;
+
   std::string simulate, final_judge, fit, looks;
 
   std::string ceiling, branch_after = "0,1,5";

@@ -94,11 +94,18 @@ Keep parse_keep(const std::string& name) {
   return name == "xt" ? Keep::xt : name == "x0hat" ? Keep::x0hat : Keep::finish;
 }
 
-void apply_deepcache(const SampleSettings& settings, const SampledModel& model, SamplerJob& job) {
-  if (settings.deepcache == 1) return;
-  check_input(model.device == Device::kCpu, Fault::kUsage, "--deepcache: computes on the CPU, add --device cpu");
+void apply_early_exits(const SampleSettings& settings, const SampledModel& model, SamplerJob& job) {
+  if (settings.deepcache == 1 && settings.adadiff.empty() && settings.fit_adadiff.empty()) return;
+  check_input(model.device == Device::kCpu, Fault::kUsage, settings.deepcache > 1 ? "--deepcache" : "--adadiff",
+              ": computes on the CPU, add --device cpu");
   job.whole_every = settings.deepcache;
   job.caching = caching_network_of(model.run);
+  if (settings.adadiff.empty()) return;
+  check_present(settings.adadiff, "a rule that --fit-adadiff wrote");
+  job.exits = read_exit_rule(settings.adadiff);
+  job.exit_error = settings.adadiff_error;
+  check_input(job.exits->steps == job.plan.count(), Fault::kUsage, settings.adadiff, ": was fitted on ",
+              job.exits->steps, " steps, found a sampler of ", job.plan.count(), "; fit it on this sampler");
 }
 
 void require_rule_fits(const SampleSettings& settings, const SamplerJob& job) {
@@ -109,6 +116,7 @@ void require_rule_fits(const SampleSettings& settings, const SamplerJob& job) {
   check_input(rule.deepcache == job.whole_every, Fault::kUsage, settings.rule, ": was fitted for --deepcache ",
               rule.deepcache, ", found ", job.whole_every, "; fit it on a recording made with --deepcache ",
               job.whole_every);
+  check_input(!job.exits, Fault::kUsage, settings.rule, ": was fitted without --adadiff, leave it out");
   check_input(rule.on == job.score_on, Fault::kUsage, settings.rule,
               ": was fitted on scores of the other of x0hat and xt; change --score-on");
 }

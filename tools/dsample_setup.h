@@ -35,11 +35,12 @@ Conditions read_masks(const SampleSettings& settings, const Common& common, cons
 
 Keep parse_keep(const std::string& name);
 
-// --deepcache, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.
-void apply_deepcache(const SampleSettings& settings, const SampledModel& model, SamplerJob& job);
+// --deepcache, --adadiff and --fit-adadiff, once the job's device and plan are set. Looks at `model`, which must
+// outlive it. Throws Error: kUsage on a GPU and for a rule of another number of steps; kMissingInput, kBadInput.
+void apply_early_exits(const SampleSettings& settings, const SampledModel& model, SamplerJob& job);
 
-// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps or kind of score,
-// and for another --deepcache.
+// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps, kind of score or
+// --deepcache, and with --adadiff.
 void require_rule_fits(const SampleSettings& settings, const SamplerJob& job);
 
 // es-ddpm: the plan from T' on, and the noise that begins with the pictures of the masks. Throws Error(kMissingInput)

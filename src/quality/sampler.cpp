@@ -47,7 +47,7 @@ class NetworkChains : public Chains {
     full_batch_ = int64_t(slots.size()) == job_.batch;
     if (full_batch_) totals.full_batch_calls += job_.batch * calls_per_step(job_.guidance);
     std::vector<Slot*> whole, shallow;
-    for (Slot* slot : slots) (slot->deep && slot->state.step % job_.whole_every != 0 ? shallow : whole).push_back(slot);
+    for (Slot* slot : slots) (leaves_early(*slot) ? shallow : whole).push_back(slot);
     if (!whole.empty()) step_together(whole, false, totals);
     if (!shallow.empty()) step_together(shallow, true, totals);
   }
@@ -131,18 +131,29 @@ class NetworkChains : public Chains {
   void take_over(Slot& slot, const Slot& other) override {
     slot.state = other.state;
     slot.deep = other.deep;
+    slot.whole_x = other.whole_x;
   }
 
  private:
+  bool leaves_early(const Slot& slot) const {
+    if (!slot.deep) return false;
+    const int64_t step = slot.state.step;
+    if (!job_.exits) return step % job_.whole_every != 0;
+    return slot.plan == &job_.plan &&
+           job_.exits->expected_error(step, moved_by(slot.state.x, slot.whole_x, 0)) < job_.exit_error;
+  }
+
   Tensor call(const Tensor& x, const Tensor& t, const std::vector<Slot*>& slots, bool shallow) const {
     if (!job_.caching) return network_(x, t, gather(conditions_, slots));
     Tensor deep = shallow ? states(slots, [](const Slot& slot) { return slot.deep; }) : Tensor();
     const Tensor output = job_.caching(x, t, gather(conditions_, slots), deep);
     for (size_t i = 0; i < slots.size(); ++i) {
-      if (shallow)
+      if (shallow) {
         ++slots[i]->record.shallow_calls;
-      else
+      } else {
         slots[i]->deep = slice(deep, 0, int64_t(i), int64_t(i) + 1);
+        slots[i]->whole_x = slots[i]->state.x;
+      }
     }
     return output;
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "diffusion/samplers/plan.h"
+#include "quality/exits.h"
 #include "quality/policy/policy.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
@@ -59,10 +60,12 @@ struct SamplerJob {
   std::optional<int64_t> accept;           // stop after so many kept, counted in index order
   std::optional<int64_t> accept_per_mask;  // no more than so many of each condition, counted in index order
   double guidance = 1;                     // other than 1: two calls a step (condition.h)
-  CachingNetwork caching;                  // DeepCache: calls it in the network's stead; without guidance
-  int64_t whole_every = 1;  // DeepCache: so many steps of a plan share what the first one's deep levels say
-  Judge final_judge;        // of finished pictures; empty: the one that judges on the way
-  double tau = 0.95;        // the finished picture must reach it, where the policy judges that
+  CachingNetwork caching;                  // DeepCache and AdaDiff: calls it in the network's stead; without guidance
+  int64_t whole_every = 1;        // DeepCache: so many steps of a plan share what the first one's deep levels say
+  std::optional<ExitRule> exits;  // AdaDiff in its place: calls are shallow
+  double exit_error = 0;          // where the rule expects less error than this; a tail's are whole
+  Judge final_judge;              // of finished pictures; empty: the one that judges on the way
+  double tau = 0.95;              // the finished picture must reach it, where the policy judges that
   ScoreOn score_on = ScoreOn::x0hat;
   Keep keep = Keep::finish;
 };

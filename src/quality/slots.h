@@ -21,7 +21,7 @@ namespace echodiff {
 struct Slot {
   SampleRecord record;
   SampleState state;  // its `step` counts for every kind of chain; the pictures are the network's
-  Tensor deep;        // DeepCache: of its last whole call
+  Tensor deep, whole_x;  // where the job caches: the deep features of its last whole call, and that call's input
   const SamplingPlan* plan = nullptr;
   int64_t calls = 0;                // steps taken, of all its plans
   size_t scores_at_resampling = 0;  // how many scores it had when its group was last resampled

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/error.h"
 #include "kernels/thread_pool.h"
+#include "quality/exits_fit.h"
 #include "quality/policy/none.h"
 #include "quality/policy/paper.h"
 #include "quality/policy/posthoc.h"
@@ -161,6 +163,52 @@ TEST(Sampler, DeepCacheCountsItsShallowCalls) {
   EXPECT_EQ(outcome.records[0].shallow_calls, kT - (kT + 2) / 3);
   job.guidance = 2;
   EXPECT_THROW(run(job), Error);
+}
+
+ExitRule even_heads() {
+  ExitRule rule;
+  rule.steps = kT;
+  rule.heads.resize(size_t(kT - 1));
+  return rule;
+}
+
+// By heads of offset 0 and slope 1 an error is what the input has moved by.
+TEST(Sampler, AdaDiffLeavesEarlyWhereLittleErrorIsExpected) {
+  SamplerJob job = fake_job(none_policy());
+  job.caching = fake_caching_network;
+  job.exits = even_heads();
+  job.exit_error = 0;
+  const Outcome whole = run(job), plain = run(fake_job(none_policy()));
+  EXPECT_EQ(whole.totals.shallow_calls, 0);
+  for (size_t i = 0; i < plain.records.size(); ++i)
+    EXPECT_EQ(whole.records[i].image.pixels, plain.records[i].image.pixels);
+  int64_t before = 0;
+  for (const double error : {0.4, 1.0, 100.0}) {
+    job.exit_error = error;
+    const Outcome some = run(job);
+    EXPECT_GT(some.totals.shallow_calls, before);
+    before = some.totals.shallow_calls;
+    job.batch = 1;
+    expect_same(some, run(job));
+    job.batch = 8;
+  }
+  EXPECT_EQ(before, 30 * (kT - 1));  // all but the first call of each
+  job.exits->heads[3].offset = 100;
+  EXPECT_EQ(run(job).totals.shallow_calls, 30 * (kT - 2));
+}
+
+// The fake's answer with old features is off by half of what the input has changed it by, .4 of the input's move but for
+// the time's share.
+TEST(Sampler, ExitHeadsLearnTheErrorOfAShallowCall) {
+  SamplerJob job = fake_job(none_policy());
+  job.caching = fake_caching_network;
+  const ExitRule rule = fit_exits(job, {});
+  EXPECT_EQ(rule.steps, kT);
+  EXPECT_EQ(rule.trajectories, 30);
+  ASSERT_EQ(rule.heads.size(), size_t(kT - 1));
+  for (int64_t step = 1; step < kT; ++step) EXPECT_NEAR(rule.expected_error(step, 1), 0.4, 0.06) << step;
+  job.plan.steps.resize(1);
+  EXPECT_THROW(fit_exits(job, {}), Error);
 }
 
 TEST(Sampler, GuidanceTowardsMasks) {

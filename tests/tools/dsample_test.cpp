@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "quality/exits.h"
 #include "quality/recording.h"
 #include "tensor/io/file.h"
 #include "tests/tools/run_program.h"
@@ -79,6 +80,28 @@ TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
   EXPECT_GT(cost, 0);
   EXPECT_NEAR(double(summary["whole_calls_per_accepted"]), (15 + 15 * cost) / 5, 1e-9);
   EXPECT_EQ(sample("x", common + " --guidance 2"), 2);
+}
+
+TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
+  const std::string ddim = " --sampler ddim", rule = at("exits.json"), fit = "dsample --model " + at("model") + " --masks " + at("data") +
+                                                                            " --sample-steps 6 --seed 4 --count 10 --batch 4";
+  ASSERT_EQ(run(fit + ddim + " --fit-adadiff " + rule), 0);
+  EXPECT_EQ(read_exit_rule(rule).steps, 6);
+  EXPECT_EQ(read_exit_rule(rule).trajectories, 10);
+  const std::string common = "--policy none --count 5" + ddim + " --adadiff " + rule;
+  ASSERT_EQ(sample("exits_never", common + " --adadiff-error 0"), 0);
+  ASSERT_EQ(sample("exits_free", "--policy none --count 5" + ddim), 0);
+  EXPECT_EQ(pictures("exits_never"), pictures("exits_free"));
+  ASSERT_EQ(sample("exits_always", common + " --adadiff-error 100 --batch 1"), 0);
+  const nlohmann::json summary = nlohmann::json::parse(read_file(at("exits_always/summary.json")));
+  EXPECT_EQ(summary["shallow_calls"], 25);
+  EXPECT_EQ(summary["adadiff_error"], 100);
+  EXPECT_EQ(run(fit + " --sampler ddpm --guidance 2 --fit-adadiff " + rule), 2);
+  EXPECT_EQ(sample("x", common + " --deepcache 2"), 2);
+  std::string damaged = read_file(rule);
+  damaged.replace(damaged.find("\"step\": 2"), 9, "\"step\": 3");
+  write_file_atomic(at("damaged.json"), damaged);
+  EXPECT_EQ(sample("x", "--policy none --count 5" + ddim + " --adadiff " + at("damaged.json")), 65);
 }
 
 TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {

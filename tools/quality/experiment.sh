@@ -24,6 +24,7 @@ sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
 steps=''                          # DDIM steps without fresh noise that all policies take, whatever the sweep says
 deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps; they have
                                   # a recording, a rule and settings of their own, made with the same judges
+adadiff_error=0.04                # of posthoc-adadiff: error of the network's answer that a call may have to leave early
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
 thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
 value_thumbnails=10
@@ -190,6 +191,10 @@ simulate() {
     simulated "$out/simulated/$policy$variant" "$policy" $(cat "$out/settings/$policy$variant")
   done
 }
+fit_exits() {
+  "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$out/masks-train" --seed $((seed + 60)) --batch "$batch" --count 48 "${few[@]}" \
+    --fit-adadiff "$out/exits.json"
+}
 live() {  # an equal quota of every mask
   local policy plain settings live_seed sampler
   for live_seed in $live_seeds; do for policy in $live_policies; do
@@ -197,6 +202,7 @@ live() {  # an equal quota of every mask
     case $policy in
       posthoc-cheapest) sampler=("${honest[@]}") settings=posthoc ;;
       *-deepcache) sampler+=(--deepcache "$deepcache") ;;
+      posthoc-adadiff) sampler+=(--adadiff "$out/exits.json" --adadiff-error "$adadiff_error") settings=posthoc plain=posthoc ;;
     esac
     # shellcheck disable=SC2046
     sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
@@ -283,6 +289,7 @@ for variant in "${variants[@]}"; do
   stage "tune$variant" tune
   stage "simulate$variant" simulate
 done
+case " $live_policies " in *\ posthoc-adadiff\ *) stage exits fit_exits ;; esac
 stage live live
 stage attack attack
 [ "$use_count" = 0 ] || stage use use
