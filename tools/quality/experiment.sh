@@ -34,7 +34,8 @@ live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
 segmenter_steps=1500 attack_count=50
-use_count=0 use_seeds="1 2 3"     # samples that join a segmenter's training pictures; 0: not tried
+use_count=0 use_seeds="1 2 3"     # samples that join a segmenter's training pictures; 0: not tried; its pictures' size and steps,
+use_size='' use_steps=''          # where other than size and segmenter_steps
 while [ $# -gt 0 ]; do
   case $1 in
     --data) data=${2:?}; shift 2 ;;
@@ -228,8 +229,8 @@ use() {
     [ ! -e "$out/use/$kind-$use_seed/metrics.json" ] || continue
     more=(); [ "$kind" = real ] || more=(--samples "$out/use/$kind")
     rm -rf "$out/use/$kind-$use_seed"
-    "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "$size" --steps "$segmenter_steps" \
-      --flip --seed "$use_seed" "${more[@]}"
+    "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "${use_size:-$size}" \
+      --steps "${use_steps:-$segmenter_steps}" --flip --seed "$use_seed" "${more[@]}"
   done; done
 }
 evaluate() {  # each policy's seeds as one run, beside held-out real pictures; the first is what the others are compared with

@@ -54,6 +54,18 @@ TEST(Attacks, BlurMedianAndStretchChangeTheMetricsTheyTarget) {
   EXPECT_NEAR(speckle.contrast / measure(real.images[0], {}, &real.sectors[0]).contrast, 1, 0.3);
 }
 
+TEST(Guard, StatisticsSeeACurveLaidOverThePicture) {
+  const Guard::Pictures real = phantoms(0, 10);
+  for (size_t i = 0; i < 10; ++i) {
+    const GrayImage &image = real.images[i], &sector = real.sectors[i];
+    const std::vector<double> before = grey_statistics(image, sector),
+                              after = grey_statistics(attack("gamma", {image, sector, sector, image}, 1), sector);
+    ASSERT_EQ(before.size(), 14u);
+    EXPECT_LT(after[12], before[12] - 0.1);  // slope of deviation over mean
+    EXPECT_GT(after[13], 1.5 * before[13]);  // jumps of the histogram
+  }
+}
+
 TEST(Guard, FlagsAttacksAndPassesHeldOutPictures) {
   const Guard::Pictures real = phantoms(0, 210), held_out = phantoms(210, 60);
   const Guard guard(real, {}, 0.95);
