@@ -74,6 +74,59 @@ TEST_F(ReportTest, ShallowCallsCountAsWhatTheyCost) {
               1e-12);
 }
 
+TEST_F(ReportTest, CostsStandBesideTheBaselinesMaskByMask) {
+  // Calls of each of ten masks' trajectories; the first of each mask is kept.
+  const auto make = [&](const std::string& name, const std::string& policy, int64_t calls, int64_t dropped,
+                        const std::string& more) {
+    make_directories(at(name + "/images"));
+    std::string lines;
+    for (int64_t i = 0; i < 10 * (1 + dropped); ++i) {
+      const bool kept = i < 10;
+      char number[16];
+      std::snprintf(number, sizeof number, "%06d", int(i));
+      if (kept) write_png(at(name + "/images/" + number + ".png"), picture(uint8_t(60 + i), 30, 0));
+      // what is dropped costs more with some masks than with others
+      const int64_t own = kept ? calls : calls * (1 + i % 10) / 10;
+      lines += concat_message("{\"index\": ", i, ", \"mask\": \"", i % 10, ".png\", \"seed\": 1, \"unet_calls\": ", own,
+                              ", \"decision\": \"", kept ? "accepted" : "discarded",
+                              "\", \"reason\": \"x\", \"final_score\": 1, \"scores\": []}\n");
+    }
+    write(name + "/samples.jsonl", lines);
+    write(name + "/summary.json",
+          concat_message("{\"trajectories\": ", 10 * (1 + dropped),
+                         ", \"accepted\": 10, \"unet_calls\": 1, \"seconds\": 6, ", more, "\"policy\": \"", policy,
+                         "\", \"sampler\": \"ddim\", \"sample_steps\": 10, \"tau\": 0.95}"));
+  };
+  make("dear", "posthoc", 400, 2, "");
+  write("dear/config.toml", "eta = 1\nmodel = \"a\"\n");
+  make("base", "posthoc", 200, 2, "");
+  write("base/config.toml", "model = \"b\"\n");
+  make("shallow", "posthoc", 100, 2, "\"shallow_calls\": 4, \"shallow_call_cost\": 0.4, ");
+  write("shallow/config.toml", "model = \"b\"\ndeepcache = 2\n");
+  make("saved", "restart", 100, 1, "");
+  make("replayed", "posthoc", 20, 1, "");
+  write("replayed/config.toml", "simulate = \"rec\"\n");
+  make("twice", "probe", 400, 2, "");
+  const Outcome outcome = dreport("--runs dear base shallow saved replayed twice --out report.html");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::map<std::string, nlohmann::json> times;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  for (size_t i = 0; i < 6; ++i) {
+    const nlohmann::json& row = report["table"].at(i);
+    times[report["comparison"].at(i)["runs"].at(0)] = row.value("times_baseline", nlohmann::json());
+  }
+  EXPECT_TRUE(times.at("base").is_null());
+  EXPECT_TRUE(times.at("replayed").is_null());
+  EXPECT_NEAR(times.at("dear")["value"].get<double>(), 2, 1e-12);
+  EXPECT_NEAR(times.at("twice")["low"].get<double>(), 2,
+              1e-12);  // twice as dear with each mask: nothing to be unsure of
+  EXPECT_NEAR(times.at("twice")["high"].get<double>(), 2, 1e-12);
+  EXPECT_NEAR(times.at("shallow")["value"].get<double>(), 0.5, 1e-12);
+  EXPECT_NEAR(times.at("saved")["value"].get<double>(), 1550.0 / 4200, 1e-12);
+  EXPECT_LT(times.at("saved")["low"].get<double>(), 1550.0 / 4200);
+  EXPECT_GT(times.at("saved")["high"].get<double>(), 1550.0 / 4200);
+}
+
 TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
   make_everything();
   make_guided("second");

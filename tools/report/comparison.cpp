@@ -125,6 +125,36 @@ void sum_up(PolicyResult& result) {
   result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
 }
 
+bool is_live(const PolicyResult& result) { return result.runs.front()->config.count("simulate") == 0; }
+
+const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
+  const PolicyResult* cheapest = nullptr;
+  for (const PolicyResult& result : results)
+    if (result.runs.front()->policy == "posthoc" && is_live(result) && result.runs.front()->shallow_call_cost == 1 &&
+        (cheapest == nullptr || result.calls_per_kept.value < cheapest->calls_per_kept.value))
+      cheapest = &result;
+  return cheapest;
+}
+
+// Calls and kept pictures of each mask.
+std::map<std::string, RatioTerm> by_mask(const PolicyResult& result) {
+  std::map<std::string, RatioTerm> masks;
+  for (const SamplingRun* run : result.runs)
+    for (const Sample& sample : run->samples) {
+      masks[sample.mask].numerator += sample.calls;
+      masks[sample.mask].denominator += sample.kept() ? 1 : 0;
+    }
+  return masks;
+}
+
+Estimate times(const PolicyResult& result, const PolicyResult& baseline) {
+  const std::map<std::string, RatioTerm> ours = by_mask(result), theirs = by_mask(baseline);
+  std::vector<PairedTerm> units;
+  for (const auto& [mask, term] : ours)
+    if (theirs.count(mask) != 0) units.push_back({term, theirs.at(mask)});
+  return units.size() == ours.size() && units.size() == theirs.size() ? ratio_of_ratios(units) : Estimate{};
+}
+
 }  // namespace
 
 std::vector<PolicyResult> compare_policies(const RunSet& runs) {
@@ -140,6 +170,9 @@ std::vector<PolicyResult> compare_policies(const RunSet& runs) {
     results[place].runs.push_back(&run);
   }
   for (PolicyResult& result : results) sum_up(result);
+  if (const PolicyResult* baseline = baseline_of(results))
+    for (PolicyResult& result : results)
+      if (&result != baseline && is_live(result)) result.times_baseline = times(result, *baseline);
   return results;
 }
 

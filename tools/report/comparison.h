@@ -19,6 +19,7 @@ struct PolicyResult {
   Estimate calls_per_good;                    // per accepted, distinct picture that the rule calls good
   Estimate seconds_per_accepted;              // the calls' interval at the runs' seconds per call
   Estimate calls_per_kept, seconds_per_kept;  // the same where equal pictures count each
+  Estimate times_baseline;                    // calls_per_kept over that of the honest baseline, mask by mask
   Proportion masks_reached;                   // masks with an accepted picture, of those that a trajectory began for
   Proportion acceptance;                      // accepted of the trajectories
   Proportion precision;                       // good by the rule, of the accepted pictures measured
@@ -27,7 +28,8 @@ struct PolicyResult {
 };
 
 // Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'
-// order. Only trajectories that have lines in samples.jsonl count.
+// order. Only trajectories that have lines in samples.jsonl count. The honest baseline is the cheapest posthoc that
+// sampled with whole calls only, live; live results on the same masks are compared with it.
 std::vector<PolicyResult> compare_policies(const RunSet& runs);
 
 }  // namespace echodiff

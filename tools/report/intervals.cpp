@@ -11,9 +11,21 @@ namespace {
 constexpr int64_t kDraws = 1000;
 constexpr uint64_t kBootstrapStream = 0x626f6f74;  // keeps these draws apart from others of the same seed
 
+void operator+=(RatioTerm& sum, const RatioTerm& term) {
+  sum.numerator += term.numerator;
+  sum.denominator += term.denominator;
+}
+
 double ratio(const RatioTerm& sum) {
   if (sum.denominator == 0) return std::numeric_limits<double>::infinity();
   return sum.numerator / sum.denominator;
+}
+
+// The middle 95 % of the draws, which are sorted.
+void set_ends(Estimate& estimate, std::vector<double>& draws) {
+  std::sort(draws.begin(), draws.end());
+  estimate.low = draws[size_t(0.025 * double(draws.size()))];
+  estimate.high = draws[size_t(0.975 * double(draws.size()))];
 }
 
 }  // namespace
@@ -36,10 +48,7 @@ Estimate ratio_of_sums(const std::vector<std::vector<RatioTerm>>& strata) {
   int64_t terms = 0;
   for (const std::vector<RatioTerm>& stratum : strata) {
     terms += int64_t(stratum.size());
-    for (const RatioTerm& term : stratum) {
-      all.numerator += term.numerator;
-      all.denominator += term.denominator;
-    }
+    for (const RatioTerm& term : stratum) all += term;
   }
   Estimate estimate;
   if (terms == 0) return estimate;
@@ -49,17 +58,32 @@ Estimate ratio_of_sums(const std::vector<std::vector<RatioTerm>>& strata) {
   for (int64_t draw = 0; draw < kDraws; ++draw) {
     RatioTerm sum;
     for (const std::vector<RatioTerm>& stratum : strata) {
-      for (size_t i = 0; i < stratum.size(); ++i) {
-        const RatioTerm& term = stratum[size_t(random.below(int64_t(stratum.size())))];
-        sum.numerator += term.numerator;
-        sum.denominator += term.denominator;
-      }
+      for (size_t i = 0; i < stratum.size(); ++i) sum += stratum[size_t(random.below(int64_t(stratum.size())))];
     }
     draws.push_back(ratio(sum));
   }
-  std::sort(draws.begin(), draws.end());
-  estimate.low = draws[size_t(0.025 * kDraws)];
-  estimate.high = draws[size_t(0.975 * kDraws)];
+  set_ends(estimate, draws);
+  return estimate;
+}
+
+Estimate ratio_of_ratios(const std::vector<PairedTerm>& units) {
+  Estimate estimate;
+  if (units.size() < 2) return estimate;
+  PairedTerm all;
+  const auto add = [](PairedTerm& sum, const PairedTerm& unit) {
+    sum.one += unit.one;
+    sum.other += unit.other;
+  };
+  for (const PairedTerm& unit : units) add(all, unit);
+  estimate.value = ratio(all.one) / ratio(all.other);
+  Random random(uint64_t(units.size()), kBootstrapStream);
+  std::vector<double> draws;
+  for (int64_t draw = 0; draw < 4 * kDraws; ++draw) {
+    PairedTerm sum;
+    for (size_t i = 0; i < units.size(); ++i) add(sum, units[size_t(random.below(int64_t(units.size())))]);
+    draws.push_back(ratio(sum.one) / ratio(sum.other));
+  }
+  set_ends(estimate, draws);
   return estimate;
 }
 

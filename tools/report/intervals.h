@@ -31,4 +31,11 @@ struct RatioTerm {
 // where more than 2.5 % of the draws have nothing below the line.
 Estimate ratio_of_sums(const std::vector<std::vector<RatioTerm>>& strata);
 
+// One unit's (a mask's) share in two ratios of sums that are compared.
+struct PairedTerm {
+  RatioTerm one, other;
+};
+// The ratio of the two ratios, its interval by 4000 draws of whole units. Nothing for fewer than two units.
+Estimate ratio_of_ratios(const std::vector<PairedTerm>& units);
+
 }  // namespace echodiff
