@@ -107,16 +107,18 @@ TEST_F(ReportTest, CostsStandBesideTheBaselinesMaskByMask) {
   make("replayed", "posthoc", 20, 1, "");
   write("replayed/config.toml", "simulate = \"rec\"\n");
   make("twice", "probe", 400, 2, "");
-  const Outcome outcome = dreport("--runs dear base shallow saved replayed twice --out report.html");
+  make("free", "none", 10, 0, "");
+  const Outcome outcome = dreport("--runs dear base shallow saved replayed twice free --out report.html");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   std::map<std::string, nlohmann::json> times;
   const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
-  for (size_t i = 0; i < 6; ++i) {
+  for (size_t i = 0; i < 7; ++i) {
     const nlohmann::json& row = report["table"].at(i);
     times[report["comparison"].at(i)["runs"].at(0)] = row.value("times_baseline", nlohmann::json());
   }
   EXPECT_TRUE(times.at("base").is_null());
   EXPECT_TRUE(times.at("replayed").is_null());
+  EXPECT_TRUE(times.at("free").is_null());
   EXPECT_NEAR(times.at("dear")["value"].get<double>(), 2, 1e-12);
   EXPECT_NEAR(times.at("twice")["low"].get<double>(), 2,
               1e-12);  // twice as dear with each mask: nothing to be unsure of

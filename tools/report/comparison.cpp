@@ -172,7 +172,7 @@ std::vector<PolicyResult> compare_policies(const RunSet& runs) {
   for (PolicyResult& result : results) sum_up(result);
   if (const PolicyResult* baseline = baseline_of(results))
     for (PolicyResult& result : results)
-      if (&result != baseline && is_live(result)) result.times_baseline = times(result, *baseline);
+      if (&result != baseline && is_live(result) && result.guided()) result.times_baseline = times(result, *baseline);
   return results;
 }
 

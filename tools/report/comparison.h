@@ -29,7 +29,7 @@ struct PolicyResult {
 
 // Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'
 // order. Only trajectories that have lines in samples.jsonl count. The honest baseline is the cheapest posthoc that
-// sampled with whole calls only, live; live results on the same masks are compared with it.
+// sampled with whole calls only, live; live policies on the same masks are compared with it.
 std::vector<PolicyResult> compare_policies(const RunSet& runs);
 
 }  // namespace echodiff
