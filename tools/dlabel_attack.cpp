@@ -26,7 +26,7 @@ struct Settings {
   std::string images, out, scorer, diffusion, masks, thresholds;
   std::vector<std::string> samples, guard_samples;
   int64_t image_size = 64, count = 50;
-  double tau = 0.95, quantile = 0.95;
+  double tau = 0.95, quantile = 0.9;
 };
 
 using Pictures = Guard::Pictures;

@@ -212,8 +212,9 @@ live() {  # an equal quota of every mask
   done; done
 }
 attack() {  # on the scorer, and on a guard that knows samples nobody chose and is asked about good ones of other seeds
+  simulated "$out/simulated/none" none
   "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
-    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --guard-samples "$out/unjudged" --samples "$out"/live/posthoc-[0-9]* \
+    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --guard-samples "$out/simulated/none" --samples "$out"/live/posthoc-[0-9]* \
     --masks "$out/masks" --thresholds "$out/thresholds.json" --diffusion "$out/diffusion" > "$out/attacks.txt"
 }
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
@@ -292,6 +293,7 @@ for variant in "${variants[@]}"; do
 done
 case " $live_policies " in *\ posthoc-adadiff\ *) stage exits fit_exits ;; esac
 stage live live
+variant=
 stage attack attack
 [ "$use_count" = 0 ] || stage use use
 stage evaluate evaluate
