@@ -165,10 +165,10 @@ Guard::Guard(const Pictures& real, const Pictures& samples, double quantile) : r
   const RowMatrix inverse = factor.matrixL().solve(Eigen::MatrixXd::Identity(rows.width, rows.width));
   whitening_ = {rows.width, rows.width, std::vector<double>(inverse.data(), inverse.data() + inverse.size())};
   known_ = whitened(rows);
-  const Rows apart = distances(known_, known_);
   std::vector<double> of_real, of_samples;
-  for (int64_t i = 0; i < known_.count; ++i)
-    (i < int64_t(real.images.size()) ? of_real : of_samples).push_back(strangeness(apart.row(i), known_.count, 1));
+  visit_distances(known_, known_, [&](int64_t i, const double* apart) {
+    (i < int64_t(real.images.size()) ? of_real : of_samples).push_back(strangeness(apart, known_.count, 1));
+  });
   limit_ = quantile_of(of_real, quantile);
   if (!of_samples.empty()) limit_ = std::max(limit_, quantile_of(of_samples, quantile));
   copy_limit_ = quantile_of(real_.detail_of_others(), 0.99);
@@ -184,12 +184,11 @@ Rows Guard::whitened(const Rows& statistics) const {
 std::vector<std::string> Guard::flags(const Pictures& pictures) const {
   if (pictures.images.empty()) return {};
   const std::vector<double> detail = real_.shared_detail(pictures.images);
-  const Rows apart = distances(whitened(statistics_of(pictures)), known_);
   std::vector<std::string> out;
-  for (size_t i = 0; i < pictures.images.size(); ++i) {
-    const bool unlike = strangeness(apart.row(int64_t(i)), known_.count, 0) > limit_;
-    out.push_back(unlike ? "unlike" : detail[i] > copy_limit_ ? "copy" : "");
-  }
+  visit_distances(whitened(statistics_of(pictures)), known_, [&](int64_t i, const double* apart) {
+    const bool unlike = strangeness(apart, known_.count, 0) > limit_;
+    out.push_back(unlike ? "unlike" : detail[size_t(i)] > copy_limit_ ? "copy" : "");
+  });
   return out;
 }
 

@@ -110,22 +110,21 @@ std::vector<Nearest> TrainingSet::nearest_to(const std::vector<GrayImage>& image
 }
 
 std::vector<double> TrainingSet::shared_detail(const std::vector<GrayImage>& images) const {
-  const Rows apart = distances(thumbnails(images), rows_);
   std::vector<double> shared;
-  for (size_t i = 0; i < images.size(); ++i)
-    shared.push_back(
-        shared_with_nearest(resize_area(images[i], kDetailSide, kDetailSide), apart.row(int64_t(i)), small_));
+  visit_distances(thumbnails(images), rows_, [&](int64_t i, const double* far) {
+    shared.push_back(shared_with_nearest(resize_area(images[size_t(i)], kDetailSide, kDetailSide), far, small_));
+  });
   return shared;
 }
 
 std::vector<double> TrainingSet::detail_of_others() const {
-  Rows apart = distances(rows_, rows_);
+  const Rows own{count_, rows_.width, {rows_.row(0), rows_.row(count_)}};
   std::vector<double> shared;
-  for (int64_t i = 0; i < count_; ++i) {
-    double* const far = apart.values.data() + i * apart.width;
-    far[i] = far[i + count_] = std::numeric_limits<double>::infinity();  // itself and its mirror
-    shared.push_back(shared_with_nearest(small_[size_t(i)], far, small_));
-  }
+  visit_distances(own, rows_, [&](int64_t i, const double* apart) {
+    std::vector<double> far(apart, apart + rows_.count);
+    far[size_t(i)] = far[size_t(i + count_)] = std::numeric_limits<double>::infinity();  // itself and its mirror
+    shared.push_back(shared_with_nearest(small_[size_t(i)], far.data(), small_));
+  });
   return shared;
 }
 

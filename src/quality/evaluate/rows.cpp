@@ -22,6 +22,15 @@ Rows distances(const Rows& a, const Rows& b) {
   return out;
 }
 
+void visit_distances(const Rows& a, const Rows& b, const std::function<void(int64_t, const double*)>& visit) {
+  constexpr int64_t kBlock = 256;
+  for (int64_t begin = 0; begin < a.count; begin += kBlock) {
+    const int64_t end = std::min(begin + kBlock, a.count);
+    const Rows apart = distances({end - begin, a.width, {a.row(begin), a.row(end)}}, b);
+    for (int64_t i = begin; i < end; ++i) visit(i, apart.row(i - begin));
+  }
+}
+
 Rows take_rows(const Rows& rows, const std::vector<int64_t>& indices) {
   Rows out{int64_t(indices.size()), rows.width, {}};
   for (int64_t i : indices) out.values.insert(out.values.end(), rows.row(i), rows.row(i) + rows.width);

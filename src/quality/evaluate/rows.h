@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "tensor/io/png.h"
@@ -17,6 +18,9 @@ struct Rows {
 
 // (a.count, b.count): Euclidean distances. Throws Error(kInternal) unless the widths are equal.
 Rows distances(const Rows& a, const Rows& b);
+
+// The same for many rows, a block of them at a time: visit(i, distances of row i of a to all of b).
+void visit_distances(const Rows& a, const Rows& b, const std::function<void(int64_t, const double*)>& visit);
 
 // The rows at `indices`, in that order.
 Rows take_rows(const Rows& rows, const std::vector<int64_t>& indices);
