@@ -276,6 +276,8 @@ int evaluate(const Settings& settings, const Common& common) {
   json["held_out"] = held_out.images.size();
   json["held_out_split"] = split;
   json["copy_distance"] = copy_distance(nearest_held_out);
+  const double shared_by_copies = copy_detail(set);
+  json["copy_detail"] = shared_by_copies;
   json["median_held_out"] = memorisation(nearest_held_out, nearest_held_out).median;
   json["held_out_dice"] = segmenter ? adherence_json(*segmenter, held_out, data) : Json();
   json["held_out_judged_good"] = judged_json(judge, held_out, settings.tau);
@@ -296,6 +298,10 @@ int evaluate(const Settings& settings, const Common& common) {
     run["kid_minus_first"] = json["runs"].empty() ? Json() : estimate_json(kernel_difference(features, first, real));
     run["judged_good"] = judged_json(judge, pictures, settings.tau);
     add_memorisation(run, pictures, set.nearest_to(pictures.images), nearest_held_out, training, settings.out);
+    const std::vector<double> shared = set.shared_detail(pictures.images);
+    run["copied_detail"] =
+        share_json(std::count_if(shared.begin(), shared.end(), [&](double one) { return one > shared_by_copies; }),
+                   int64_t(shared.size()));
     run["dice"] = segmenter ? adherence_json(*segmenter, pictures, masks ? *masks : data) : Json();
     json["runs"].push_back(run);
     progress.update(int64_t(json["runs"].size()));

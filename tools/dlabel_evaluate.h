@@ -6,6 +6,7 @@
 //    "data": DIR, "image_size": 64, "k": 5,                               k: neighbours of precision .. coverage
 //    "training": 1080, "held_out": 120, "held_out_split": "test",         real pictures; held out: never trained on
 //    "copy_distance": 0.21,         nearer than this counts as the same picture (memorisation.h)
+//    "copy_detail": 0.52,           and what shares more detail with one (shared_detail, copy_detail there)
 //    "median_held_out": 0.30,       median distance of a held-out real picture to its nearest training picture
 //    "held_out_dice": DICE,         of held-out pictures against their own masks: what a sample can reach
 //    "held_out_judged_good": SHARE, of held-out pictures, as `judged_good` of a run
@@ -21,6 +22,7 @@
 //           "kid_minus_first": ESTIMATE,      its KID less that of the first run; null for the first run itself
 //           "judged_good": SHARE,             the judge scores tau or more; null without --judge
 //           "copies": SHARE,               nearer to a training picture than copy_distance
+//           "copied_detail": SHARE,        shares more detail with a training picture than copy_detail
 //           "median_nearest": 0.29,        median distance to the nearest training picture
 //           "closer_than_held_out": ESTIMATE,   chance that a sample is nearer to the training set than a held-out
 //                                               picture is: 0.5 without copying

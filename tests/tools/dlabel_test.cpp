@@ -62,6 +62,8 @@ TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
   const std::string file = copies["pairs"][0]["file"], training = copies["pairs"][0]["training"];
   EXPECT_EQ(fs::path(file).filename(), training);
   EXPECT_LE(others["copies"]["k"].get<int64_t>(), 3);
+  EXPECT_GE(copies["copied_detail"]["k"].get<int64_t>(), 20);
+  EXPECT_LE(others["copied_detail"]["k"].get<int64_t>(), 3);
   EXPECT_GE(others["distinct"]["k"].get<int64_t>(), 27);
   for (const nlohmann::json& part : {copies, others, json["real"]}) {
     for (const char* key : {"kid", "fid", "density"}) {

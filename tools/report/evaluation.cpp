@@ -88,6 +88,7 @@ Evaluation read_evaluation(const std::string& path) {
     run.closer_than_held_out = estimate_in(node, "closer_than_held_out");
     run.judged_good = share_in(node, "judged_good");
     run.copies = share_in(node, "copies");
+    run.copied_detail = share_in(node, "copied_detail");
     run.distinct = share_in(node, "distinct");
     run.agreement = agreement_in(node, "dice");
     for (const JsonNode& pair : node.items("pairs"))

@@ -30,7 +30,7 @@ struct MemorisedPair {
 struct EvaluatedRun : EvaluatedPart {
   std::vector<std::string> folders;  // openable, in canonical form where they are there
   Estimate kid_minus_first, closer_than_held_out;
-  Proportion judged_good, copies, distinct;
+  Proportion judged_good, copies, copied_detail, distinct;
   MaskAgreement agreement;
   std::vector<MemorisedPair> pairs;
 };

@@ -140,6 +140,7 @@ std::vector<Column> columns() {
       {"Dice with<br>the mask", agreement_cell},
       {"No near-<br>duplicates", of_run(&EvaluatedRun::distinct)},
       {"Copies of<br>training pictures", of_run(&EvaluatedRun::copies)},
+      {"Copies of<br>their speckle", of_run(&EvaluatedRun::copied_detail)},
       {"Nearer than<br>held-out ones",
        [](const Row& row) { return row.run ? estimate_cell(row.run->closer_than_held_out) : std::string("–"); }},
   };
@@ -198,6 +199,7 @@ void write_measured(const Row& row, JsonWriter& json) {
     number("kid_minus_first", run->kid_minus_first);
     share("distinct", run->distinct);
     share("copies", run->copies);
+    share("copied_detail", run->copied_detail);
     number("closer_than_held_out", run->closer_than_held_out);
   }
 }

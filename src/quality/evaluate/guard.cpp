@@ -171,7 +171,7 @@ Guard::Guard(const Pictures& real, const Pictures& samples, double quantile) : r
   });
   limit_ = quantile_of(of_real, quantile);
   if (!of_samples.empty()) limit_ = std::max(limit_, quantile_of(of_samples, quantile));
-  copy_limit_ = quantile_of(real_.detail_of_others(), 0.99);
+  copy_limit_ = copy_detail(real_);
 }
 
 Rows Guard::whitened(const Rows& statistics) const {

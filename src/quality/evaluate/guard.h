@@ -25,8 +25,7 @@ class Guard {
   // Both are known to it; `samples`, of which none was chosen, may be empty. A picture is "unlike" when its
   // grey_statistics lie farther from the five nearest known ones, in units of the known ones' covariance, than the
   // `quantile` of real pictures and that of samples do from theirs. It is a "copy" when it shares more detail
-  // (memorisation.h) with a real picture than all but one in a hundred of them do with each other. Throws
-  // Error(kBadInput) for fewer than 30 real pictures.
+  // than copy_detail (memorisation.h) with a real picture. Throws Error(kBadInput) for fewer than 30 real pictures.
   Guard(const Pictures& real, const Pictures& samples, double quantile);
 
   // "unlike", "copy", or "" when nothing speaks against it, for each picture.

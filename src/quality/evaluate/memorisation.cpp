@@ -132,6 +132,8 @@ double copy_distance(const std::vector<Nearest>& held_out) {
   return quantile_of(distances_of(held_out), kCopyQuantile);
 }
 
+double copy_detail(const TrainingSet& training) { return quantile_of(training.detail_of_others(), 1 - kCopyQuantile); }
+
 Memorisation memorisation(const std::vector<Nearest>& samples, const std::vector<Nearest>& held_out) {
   const double limit = copy_distance(held_out);
   Memorisation result;

@@ -39,6 +39,10 @@ class TrainingSet {
 // below to its own nearest training picture. `held_out` are those distances, not empty.
 double copy_distance(const std::vector<Nearest>& held_out);
 
+// What shares more detail than this with a training picture is a copy of it, moved or smoothed: one in a hundred
+// training pictures shares as much with another.
+double copy_detail(const TrainingSet& training);
+
 struct Memorisation {
   int64_t copies = 0;          // samples nearer to a training picture than copy_distance
   double median = 0;           // of the samples' distances to their nearest training picture
