@@ -46,8 +46,9 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   return json;
 }
 
-// Sampled pictures join the training ones, each with the mask of the data that it was drawn from.
-void add_samples(const std::string& folder, Dataset& data) {
+// Sampled pictures join the training ones, each with the mask of the data that it was drawn from. Which masks are val's
+// depends on the seed, so theirs are left out; a test mask's would make the measure worthless. Returns how many joined.
+int64_t add_samples(const std::string& folder, Dataset& data) {
   std::map<std::string, const Example*> masks;
   for (const Example& example : data.examples) masks[example.file] = &example;
   std::vector<Example> added;
@@ -56,17 +57,20 @@ void add_samples(const std::string& folder, Dataset& data) {
     check_input(found != masks.end(), Fault::kBadInput, picture.path, ": expected a mask of --data, found '",
                 picture.group, "'; give the data set that the samples were drawn from");
     Example example = *found->second;
-    check_input(example.split == "train", Fault::kBadInput, picture.path, ": was drawn from ", example.file,
-                " of the split ", example.split, "; sample masks of the training split, or the measure is of no worth");
+    check_input(example.split != "test", Fault::kBadInput, picture.path, ": was drawn from ", example.file,
+                " of the split test; sample masks of the training split, or the measure is of no worth");
+    if (example.split != "train") continue;
     example.image = resize_area(read_png(picture.path), data.image_size, data.image_size);
     added.push_back(std::move(example));
   }
   data.examples.insert(data.examples.end(), added.begin(), added.end());
+  return int64_t(added.size());
 }
 
 int train_segmenter(const Settings& settings, const Common& common) {
   Dataset data = load_dataset({.directory = settings.data, .image_size = settings.image_size, .seed = common.seed});
-  for (const std::string& folder : settings.samples) add_samples(folder, data);
+  for (const std::string& folder : settings.samples)
+    note(common, concat_message(folder, ": ", add_samples(folder, data), " samples join the training pictures"));
   std::vector<std::string> classes = data.plane_names;
   classes.pop_back();  // the sector
   Segmenter segmenter({.image_size = settings.image_size,
