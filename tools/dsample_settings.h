@@ -36,7 +36,7 @@ struct SampleSettings {
   int64_t thumbnails = 4, per_shard = 64, score_every = 1;
 
   std::string adadiff, fit_adadiff;
-  double adadiff_error = 0.05;
+  double adadiff_error = 0.02;
 
   std::string simulate, final_judge, fit, looks;
 

@@ -24,7 +24,7 @@ sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
 steps=''                          # DDIM steps without fresh noise that all policies take, whatever the sweep says
 deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps; they have
                                   # a recording, a rule and settings of their own, made with the same judges
-adadiff_error=0.04                # of posthoc-adadiff: error of the network's answer that a call may have to leave early
+adadiff_error=0.02                # of posthoc-adadiff: error of the network's answer that a call may have to leave early
 record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
 thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
 value_thumbnails=10
