@@ -129,6 +129,12 @@ Json distribution_json(const Pictures& pictures, const Rows& features, const Row
   return part;
 }
 
+Json copied_detail(const TrainingSet& training, const Pictures& pictures, double limit) {
+  const std::vector<double> shared = training.shared_detail(pictures.images);
+  return share_json(std::count_if(shared.begin(), shared.end(), [&](double one) { return one > limit; }),
+                    int64_t(shared.size()));
+}
+
 void add_memorisation(Json& run, const Pictures& pictures, const std::vector<Nearest>& nearest,
                       const std::vector<Nearest>& held_out, const Pictures& training, const std::string& out) {
   const Memorisation result = memorisation(nearest, held_out);
@@ -278,6 +284,7 @@ int evaluate(const Settings& settings, const Common& common) {
   json["copy_distance"] = copy_distance(nearest_held_out);
   const double shared_by_copies = copy_detail(set);
   json["copy_detail"] = shared_by_copies;
+  json["held_out_copied_detail"] = copied_detail(set, held_out, shared_by_copies);
   json["median_held_out"] = memorisation(nearest_held_out, nearest_held_out).median;
   json["held_out_dice"] = segmenter ? adherence_json(*segmenter, held_out, data) : Json();
   json["held_out_judged_good"] = judged_json(judge, held_out, settings.tau);
@@ -298,10 +305,7 @@ int evaluate(const Settings& settings, const Common& common) {
     run["kid_minus_first"] = json["runs"].empty() ? Json() : estimate_json(kernel_difference(features, first, real));
     run["judged_good"] = judged_json(judge, pictures, settings.tau);
     add_memorisation(run, pictures, set.nearest_to(pictures.images), nearest_held_out, training, settings.out);
-    const std::vector<double> shared = set.shared_detail(pictures.images);
-    run["copied_detail"] =
-        share_json(std::count_if(shared.begin(), shared.end(), [&](double one) { return one > shared_by_copies; }),
-                   int64_t(shared.size()));
+    run["copied_detail"] = copied_detail(set, pictures, shared_by_copies);
     run["dice"] = segmenter ? adherence_json(*segmenter, pictures, masks ? *masks : data) : Json();
     json["runs"].push_back(run);
     progress.update(int64_t(json["runs"].size()));

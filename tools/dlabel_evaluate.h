@@ -7,6 +7,7 @@
 //    "training": 1080, "held_out": 120, "held_out_split": "test",         real pictures; held out: never trained on
 //    "copy_distance": 0.21,         nearer than this counts as the same picture (memorisation.h)
 //    "copy_detail": 0.52,           and what shares more detail with one (shared_detail, copy_detail there)
+//    "held_out_copied_detail": SHARE,   of held-out pictures, as `copied_detail` of a run
 //    "median_held_out": 0.30,       median distance of a held-out real picture to its nearest training picture
 //    "held_out_dice": DICE,         of held-out pictures against their own masks: what a sample can reach
 //    "held_out_judged_good": SHARE, of held-out pictures, as `judged_good` of a run

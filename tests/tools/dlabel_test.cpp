@@ -64,6 +64,8 @@ TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
   EXPECT_LE(others["copies"]["k"].get<int64_t>(), 3);
   EXPECT_GE(copies["copied_detail"]["k"].get<int64_t>(), 20);
   EXPECT_LE(others["copied_detail"]["k"].get<int64_t>(), 3);
+  EXPECT_EQ(json["held_out_copied_detail"]["n"], json["held_out"]);
+  EXPECT_EQ(json["held_out_copied_detail"]["k"], 0);
   EXPECT_GE(others["distinct"]["k"].get<int64_t>(), 27);
   for (const nlohmann::json& part : {copies, others, json["real"]}) {
     for (const char* key : {"kid", "fid", "density"}) {

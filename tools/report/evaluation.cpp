@@ -76,6 +76,7 @@ Evaluation read_evaluation(const std::string& path) {
   result.median_held_out = json.number("median_held_out", kNotGiven);
   result.held_out_agreement = agreement_in(json, "held_out_dice");
   result.held_out_judged_good = share_in(json, "held_out_judged_good");
+  result.held_out_copied_detail = share_in(json, "held_out_copied_detail");
   for (const JsonNode& node : json.items("runs")) {
     EvaluatedRun& run = result.runs.emplace_back();
     read_part(node, run);

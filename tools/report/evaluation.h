@@ -42,7 +42,7 @@ struct Evaluation {
   int64_t image_size = 0, held_out = 0;
   double copy_distance = kNotGiven, median_held_out = kNotGiven;
   MaskAgreement held_out_agreement;
-  Proportion held_out_judged_good;
+  Proportion held_out_judged_good, held_out_copied_detail;
   std::vector<EvaluatedRun> runs;
   EvaluatedPart real;  // training pictures in the samples' place
 };

@@ -20,7 +20,7 @@ struct Row {
   const EvaluatedRun* run = nullptr;
   const EvaluatedRun* first = nullptr;  // what the KID is compared with
   const MaskAgreement* agreement = nullptr;
-  Proportion judged_good;
+  Proportion judged_good, copied_detail;
 };
 
 std::string canonical(const std::string& path) { return fs::weakly_canonical(fs::absolute(path)).string(); }
@@ -39,6 +39,7 @@ void take_run(const Evaluation& evaluation, const EvaluatedRun& run, Row& row) {
   row.first = &evaluation.runs.front();
   row.agreement = &run.agreement;
   row.judged_good = run.judged_good;
+  row.copied_detail = run.copied_detail;
   row.note += concat_message(row.note.empty() ? "" : "; ", count_text(run.n), " pictures measured");
 }
 
@@ -74,12 +75,13 @@ std::vector<Row> rows_of(const Material& material) {
     }
     Row& real = rows.emplace_back();
     real.name = "real pictures";
-    real.note =
-        concat_message(count_text(evaluation.real.n),
-                       " training pictures; judge and Dice: ", count_text(evaluation.held_out), " held-out ones");
+    real.note = concat_message(count_text(evaluation.real.n),
+                               " training pictures; judge, Dice and speckle: ", count_text(evaluation.held_out),
+                               " held-out ones");
     real.part = &evaluation.real;
     real.agreement = &evaluation.held_out_agreement;
     real.judged_good = evaluation.held_out_judged_good;
+    real.copied_detail = evaluation.held_out_copied_detail;
   }
   return rows;
 }
@@ -140,7 +142,7 @@ std::vector<Column> columns() {
       {"Dice with<br>the mask", agreement_cell},
       {"No near-<br>duplicates", of_run(&EvaluatedRun::distinct)},
       {"Copies of<br>training pictures", of_run(&EvaluatedRun::copies)},
-      {"Copies of<br>their speckle", of_run(&EvaluatedRun::copied_detail)},
+      {"Copies of<br>their speckle", [](const Row& row) { return share_cell(row.copied_detail); }},
       {"Nearer than<br>held-out ones",
        [](const Row& row) { return row.run ? estimate_cell(row.run->closer_than_held_out) : std::string("–"); }},
   };
@@ -181,6 +183,7 @@ void write_measured(const Row& row, JsonWriter& json) {
     share("masks_reached", policy->masks_reached);
   }
   share("judged_good", row.judged_good);
+  share("copied_detail", row.copied_detail);
   if (const EvaluatedPart* part = row.part) {
     json.count("measured", part->n);
     number("kid", part->kid);
@@ -199,7 +202,6 @@ void write_measured(const Row& row, JsonWriter& json) {
     number("kid_minus_first", run->kid_minus_first);
     share("distinct", run->distinct);
     share("copies", run->copies);
-    share("copied_detail", run->copied_detail);
     number("closer_than_held_out", run->closer_than_held_out);
   }
 }
