@@ -129,6 +129,30 @@ TEST_F(ReportTest, CostsStandBesideTheBaselinesMaskByMask) {
   EXPECT_GT(times.at("saved")["high"].get<double>(), 1550.0 / 4200);
 }
 
+// Where only one of two masks ever has a picture, a quarter of the draws has none on either side.
+TEST_F(ReportTest, DrawsWithoutAnyPictureTellNoTimes) {
+  const auto make = [&](const std::string& name, const std::string& policy, int64_t calls) {
+    make_directories(at(name + "/images"));
+    write_png(at(name + "/images/000000.png"), picture(60, 30, 0));
+    std::string lines;
+    for (int64_t i = 0; i < 2; ++i)
+      lines += concat_message("{\"index\": ", i, ", \"mask\": \"", i, ".png\", \"seed\": 1, \"unet_calls\": ", calls,
+                              ", \"decision\": \"", i == 0 ? "accepted" : "discarded",
+                              "\", \"reason\": \"x\", \"final_score\": 1, \"scores\": []}\n");
+    write(name + "/samples.jsonl", lines);
+    write(name + "/summary.json",
+          concat_message("{\"trajectories\": 2, \"accepted\": 1, \"unet_calls\": 1, "
+                         "\"seconds\": 6, \"policy\": \"",
+                         policy, "\", \"sampler\": \"ddim\", \"sample_steps\": 10, \"tau\": 0.95}"));
+  };
+  make("base", "posthoc", 20);
+  make("other", "probe", 10);
+  const Outcome outcome = dreport("--runs base other --out report.html");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json times = nlohmann::json::parse(read_file(at("report.json")))["table"].at(1).at("times_baseline");
+  for (const char* key : {"low", "value", "high"}) EXPECT_NEAR(times[key].get<double>(), 0.5, 1e-12) << key;
+}
+
 TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
   make_everything();
   make_guided("second");

@@ -21,7 +21,7 @@ double ratio(const RatioTerm& sum) {
   return sum.numerator / sum.denominator;
 }
 
-// The middle 95 % of the draws, which are sorted.
+// The middle 95 % of the draws, which are sorted; none of them is NaN.
 void set_ends(Estimate& estimate, std::vector<double>& draws) {
   std::sort(draws.begin(), draws.end());
   estimate.low = draws[size_t(0.025 * double(draws.size()))];
@@ -81,9 +81,10 @@ Estimate ratio_of_ratios(const std::vector<PairedTerm>& units) {
   for (int64_t draw = 0; draw < 4 * kDraws; ++draw) {
     PairedTerm sum;
     for (size_t i = 0; i < units.size(); ++i) add(sum, units[size_t(random.below(int64_t(units.size())))]);
-    draws.push_back(ratio(sum.one) / ratio(sum.other));
+    const double drawn = ratio(sum.one) / ratio(sum.other);
+    if (!std::isnan(drawn)) draws.push_back(drawn);
   }
-  set_ends(estimate, draws);
+  if (!draws.empty()) set_ends(estimate, draws);
   return estimate;
 }
 

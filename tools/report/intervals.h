@@ -35,7 +35,8 @@ Estimate ratio_of_sums(const std::vector<std::vector<RatioTerm>>& strata);
 struct PairedTerm {
   RatioTerm one, other;
 };
-// The ratio of the two ratios, its interval by 4000 draws of whole units. Nothing for fewer than two units.
+// The ratio of the two ratios, its interval by 4000 draws of whole units, but for those where neither has anything
+// below the line. Nothing for fewer than two units.
 Estimate ratio_of_ratios(const std::vector<PairedTerm>& units);
 
 }  // namespace echodiff

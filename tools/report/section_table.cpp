@@ -240,8 +240,7 @@ void table_section(const Material& material, Report& report) {
       "Costs count every call and second, those of discarded trajectories too; distinct: pictures equal in every "
       "pixel count once. Below each number its 95 % interval: of shares Wilson’s, of costs by the bootstrap "
       "over trajectories, of KID and FID the jackknife over both sets. The baseline is the cheapest live posthoc of "
-      "whole "
-      "calls only; the interval of the times of it draws whole masks. A dash: not measured." +
+      "whole calls only; the interval of the times of it draws whole masks. A dash: not measured." +
           (measured.empty()
                ? ""
                : " " + measured +
