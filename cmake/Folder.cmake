@@ -1,22 +1,36 @@
 # kernels/cuda/NAME.cpp that, beside check.cpp, call the toolkit's libraries: compiled where they are there.
 set(ECHODIFF_CUDA_CALLERS backend captured_work context cudnn_graph pinned_buffer)
 
-# echodiff_folder(NAME DIR DEPENDS...): one library for one folder, and the dependency law.
-# A folder's headers are reachable as "NAME/header.h" only through its library's own include root (a folder that holds
-# one link, to the sources), so including a folder that one does not depend on fails to build.
+# echodiff_folder(NAME DEPENDS... LIBRARIES... [WITHOUT folder]): one library for one folder, and the dependency law.
+# NAME is the folder as includes say it: tensor, or quality/labels for a room of a folder. Its headers are reachable as
+# "NAME/header.h" only through its library's own include root (which holds one link, to the sources), so including a
+# folder that one does not depend on fails to build. WITHOUT leaves out a room that is a library of its own.
 function(echodiff_folder name)
   list(JOIN ECHODIFF_CUDA_CALLERS "|" cuda_callers)
-  cmake_parse_arguments(FOLDER "" "" "DEPENDS;LIBRARIES" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  cmake_parse_arguments(FOLDER "" "WITHOUT" "DEPENDS;LIBRARIES" ${ARGN})
+  string(REPLACE "/" "_" target ${name})
+  string(REGEX MATCH "/.*$" below_this_folder ${name})
+  set(folder ${CMAKE_CURRENT_SOURCE_DIR}${below_this_folder})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$|_cuda\\.cpp$|/kernels/cuda/(check|${cuda_callers})\\.cpp$")
-  set(root ${CMAKE_BINARY_DIR}/include/${name})
-  file(MAKE_DIRECTORY ${root})
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)
-  add_library(${name} STATIC ${sources})
+  if(FOLDER_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "/${FOLDER_WITHOUT}/")
+  endif()
+  include_root(${target} ${name} ${folder} root)
+  add_library(${target} STATIC ${sources})
   tell_device_sources(${sources})
-  target_include_directories(${name} PUBLIC ${root})
-  target_link_libraries(${name} PUBLIC ${FOLDER_DEPENDS} ${FOLDER_LIBRARIES})
-  target_precompile_headers(${name} PRIVATE ${ECHODIFF_COMMON_HEADERS})
+  target_include_directories(${target} PUBLIC ${root})
+  target_link_libraries(${target} PUBLIC ${FOLDER_DEPENDS} ${FOLDER_LIBRARIES})
+  target_precompile_headers(${target} PRIVATE ${ECHODIFF_COMMON_HEADERS})
+endfunction()
+
+# include_root(TARGET NAME FOLDER OUT): OUT becomes a folder from which FOLDER alone can be included, as "NAME/...".
+function(include_root target name folder out)
+  set(root ${CMAKE_BINARY_DIR}/include/${target})
+  cmake_path(GET name PARENT_PATH parent)
+  file(MAKE_DIRECTORY ${root}/${parent})
+  file(CREATE_LINK ${folder} ${root}/${name} SYMBOLIC)
+  set(${out} ${root} PARENT_SCOPE)
 endfunction()
 
 # tell_device_sources(SOURCES...): those that include the device's header learn whether the programs have the backend;

@@ -62,7 +62,7 @@ for network in "64 1,2,4" "128 1,2,4,8"; do
   if [ -n "${ECHODIFF_TORCH_PYTHON:-}" ]; then
     missing=FAILED
     # shellcheck disable=SC2086
-    times=$("$ECHODIFF_TORCH_PYTHON" tools/gpu_bench.py "$size" 64 16 ${mults//,/ } 2>"$build/gpu_check_torch.log") || times=""
+    times=$("$ECHODIFF_TORCH_PYTHON" tools/bench/gpu_bench.py "$size" 64 16 ${mults//,/ } 2>"$build/gpu_check_torch.log") || times=""
   fi
   # MODE COLUMN: 2 for training, 3 for a denoise step.
   theirs() { awk -v mode="$1" -v column="$2" -v missing="$missing" '$1 == mode { found = $column } END { print found == "" ? missing : found }' <<<"$times"; }

@@ -47,7 +47,7 @@ struct Node {
   DType dtype;
   PoolVector<Edge> inputs;
   BackwardFunction backward;
-  ~Node();  // iterative: a chain of 10,000 ops would overflow the stack otherwise
+  ~Node();  // iterative: a trajectory of 10,000 ops would overflow the stack otherwise
 };
 
 // True when record() would keep a backward for these inputs: lets an op skip what only backward needs.

@@ -6,7 +6,7 @@
 
 #include "diffusion/diffusion.h"
 #include "nn/denoiser.h"
-#include "train/loader.h"
+#include "train/data/loader.h"
 
 namespace echodiff {
 

@@ -5,8 +5,8 @@
 
 #include "cuda/fake/fake_cuda.h"
 #include "kernels/cuda/backend.h"
-#include "quality/scorer.h"
-#include "quality/value_model.h"
+#include "quality/judges/scorer.h"
+#include "quality/judges/value_model.h"
 #include "tensor/ops.h"
 #include "train/draws.h"
 #include "train/optimizer.h"

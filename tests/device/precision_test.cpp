@@ -7,13 +7,13 @@
 #include <tuple>
 #include <vector>
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "cuda/fake_device.h"
 #include "diffusion/diffusion.h"
 #include "kernels/cuda/context.h"
 #include "nn/denoiser.h"
-#include "quality/scorer.h"
-#include "quality/value_model.h"
+#include "quality/judges/scorer.h"
+#include "quality/judges/value_model.h"
 #include "tensor/io/stored.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"

@@ -1,6 +1,6 @@
 // What a step is made from, drawn ahead: the same tensors in any order, by another thread, from memory that is written
 // only when the device has read it.
-#include "train/prefetch.h"
+#include "train/data/prefetch.h"
 
 #include <gtest/gtest.h>
 

@@ -9,10 +9,10 @@
 #include "cuda/fake/fake_cuda.h"
 #include "kernels/cuda/backend.h"
 #include "nn/denoiser.h"
-#include "quality/network.h"
-#include "quality/policy/none.h"
+#include "quality/sampling/network.h"
+#include "quality/sampling/policy/none.h"
 #include "tensor/ops.h"
-#include "train/grid.h"
+#include "train/data/grid.h"
 #include "train/model_run.h"
 
 namespace echodiff {

@@ -1,4 +1,4 @@
-// Autograd: accumulation, order, freeing, the two traps of capturing an output and of long chains, and misuse.
+// Autograd: accumulation, order, freeing, the two traps of capturing an output and of long trajectories, and misuse.
 #include "tensor/autograd.h"
 
 #include <gtest/gtest.h>
@@ -110,8 +110,8 @@ TEST(Autograd, WritingIsGuarded) {
   EXPECT_THROW(y.backward(), Error);  // x was written after y was computed from it
 }
 
-// A chain that would overflow the stack if nodes were destroyed or visited recursively.
-TEST(Autograd, LongChains) {
+// A trajectory that would overflow the stack if nodes were destroyed or visited recursively.
+TEST(Autograd, LongTrajectories) {
   const Tensor x = leaf({1});
   {
     Tensor dropped = x;

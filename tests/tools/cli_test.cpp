@@ -1,5 +1,5 @@
 // The program shell: flags, config files, exit codes and one-line errors, in this process; and dlabel, as it is run.
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

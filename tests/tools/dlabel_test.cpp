@@ -9,7 +9,7 @@
 #include <regex>
 #include <string>
 
-#include "quality/labels.h"
+#include "quality/labels/labels.h"
 #include "tensor/io/file.h"
 #include "tests/tools/run_program.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "quality/exits.h"
-#include "quality/recording.h"
+#include "quality/recordings/recording.h"
+#include "quality/sampling/exits.h"
 #include "tensor/io/file.h"
 #include "tests/tools/run_program.h"
 
@@ -28,20 +28,24 @@ class Dsample : public ::testing::Test {
     fs::remove_all(dir_);
     fs::create_directories(dir_);
     ASSERT_EQ(run("dphantom --count 40 --size 16 --seed 1 --out " + at("data")), 0);
-    ASSERT_EQ(run("dtrain diffusion --data " + at("data") + " --image-size 16 --dim 8 --mults 1,2 --steps 3 --batch 4 --timesteps 50" +
+    ASSERT_EQ(run("dtrain diffusion --data " + at("data") +
+                  " --image-size 16 --dim 8 --mults 1,2 --steps 3 --batch 4 --timesteps 50" +
                   " --sample-every 0 --out " + at("model")),
               0);
     ASSERT_EQ(run("dlabel calibrate --size 16 --images " + at("data") + " --out " + at("thresholds.json")), 0);
-    ASSERT_EQ(run("dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") + " --out " + at("labels.jsonl")), 0);
-    ASSERT_EQ(run("dtrain scorer --width 4 --epochs 2 --per-class 20 --labels " + at("labels.jsonl") + " --fill " + at("data") +
-                  " --out " + at("scorer")),
+    ASSERT_EQ(run("dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") + " --out " +
+                  at("labels.jsonl")),
+              0);
+    ASSERT_EQ(run("dtrain scorer --width 4 --epochs 2 --per-class 20 --labels " + at("labels.jsonl") + " --fill " +
+                  at("data") + " --out " + at("scorer")),
               0);
   }
   static void TearDownTestSuite() { fs::remove_all(dir_); }
 
   static std::string at(const std::string& name) { return (dir_ / name).string(); }
   static int sample(const std::string& out, const std::string& more) {
-    return run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --out " + at(out) + " " + more);
+    return run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --out " +
+               at(out) + " " + more);
   }
   // Picture names and their bytes, of images/ and discarded/.
   static std::map<std::string, std::string> pictures(const std::string& out) {
@@ -83,8 +87,9 @@ TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
 }
 
 TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
-  const std::string ddim = " --sampler ddim", rule = at("exits.json"), fit = "dsample --model " + at("model") + " --masks " + at("data") +
-                                                                            " --sample-steps 6 --seed 4 --count 10 --batch 4";
+  const std::string ddim = " --sampler ddim", rule = at("exits.json"),
+                    fit = "dsample --model " + at("model") + " --masks " + at("data") +
+                          " --sample-steps 6 --seed 4 --count 10 --batch 4";
   ASSERT_EQ(run(fit + ddim + " --fit-adadiff " + rule), 0);
   EXPECT_EQ(read_exit_rule(rule).steps, 6);
   EXPECT_EQ(read_exit_rule(rule).trajectories, 10);
@@ -105,13 +110,16 @@ TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
 }
 
 TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {
-  const std::string ddim = " --sampler ddim --batch 5 ", cached = ddim + "--deepcache 2 ", rec = at("rec_cached"), rule = at("cached_rule.json");
-  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 80 --thresholds " +
-                             at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec;
+  const std::string ddim = " --sampler ddim --batch 5 ", cached = ddim + "--deepcache 2 ", rec = at("rec_cached"),
+                    rule = at("cached_rule.json");
+  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") +
+                             " --seed 3 --sample-steps 6 --count 80 --thresholds " + at("thresholds.json") +
+                             " --judge clean=" + at("scorer") + " --record " + rec;
   ASSERT_EQ(run(record + cached), 0);
   EXPECT_EQ(run(record + ddim), 73);  // another experiment
   std::vector<float> scores;
-  for (const Chain& chain : read_recording(rec, false).chains) scores.push_back(chain.scores[0].back());
+  for (const Trajectory& trajectory : read_recording(rec, false).trajectories)
+    scores.push_back(trajectory.scores[0].back());
   std::sort(scores.begin(), scores.end());
   const std::string tau = " --tau " + std::to_string(scores[40]);
   const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
@@ -121,7 +129,8 @@ TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {
     const std::string name = "_cached_" + policy.substr(0, 5);
     ASSERT_EQ(sample("live" + name, live + cached + "--policy " + policy), 0) << policy;
     ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
-    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl")) << policy;
+    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl"))
+        << policy;
     EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
     const nlohmann::json summary = nlohmann::json::parse(read_file(at("sim" + name) + "/summary.json"));
     EXPECT_EQ(summary["deepcache"], 2);
@@ -137,7 +146,10 @@ TEST_F(Dsample, AKeptPictureDoesNotKnowOfDiscardedOnes) {
   // tau is a score that some reach and some don't: the paper's rule then drops and keeps, at different steps
   for (const char* policy : {"posthoc --tau 0.5", "random --discard-rate 0.5 --tau 0.01"}) {
     const std::string out = std::string("judged") + policy[0];
-    ASSERT_EQ(sample(out, std::string("--sampler ddpm --count 12 --batch 4 --scorer ") + at("scorer") + " --policy " + policy), 0) << policy;
+    ASSERT_EQ(sample(out, std::string("--sampler ddpm --count 12 --batch 4 --scorer ") + at("scorer") + " --policy " +
+                              policy),
+              0)
+        << policy;
     for (const auto& [name, bytes] : pictures(out)) EXPECT_EQ(bytes, free.at(name)) << policy << " " << name;
   }
 }
@@ -155,55 +167,65 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
 TEST_F(Dsample, SamplesJoinASegmentersTrainingPictures) {
   ASSERT_EQ(sample("of_training_masks", "--policy none --sampler ddim --count 2"), 0);
   ASSERT_EQ(sample("of_all_masks", "--policy none --sampler ddim --count 40"), 0);
-  const std::string segmenter = "dtrain segmenter --steps 3 --batch 4 --image-size 16 --dim 8 --mults 1,2 --data " + at("data");
+  const std::string segmenter =
+      "dtrain segmenter --steps 3 --batch 4 --image-size 16 --dim 8 --mults 1,2 --data " + at("data");
   EXPECT_EQ(run(segmenter + " --out " + at("segmenter")), 0);
   EXPECT_EQ(run(segmenter + " --samples " + at("of_training_masks") + " --out " + at("segmenter_of_more")), 0);
   EXPECT_NE(read_file(at("segmenter/log.jsonl")), read_file(at("segmenter_of_more/log.jsonl")));
-  EXPECT_EQ(run(segmenter + " --samples " + at("of_all_masks") + " --out " + at("segmenter_of_all")), 65);  // held-out masks too
-  EXPECT_EQ(run(segmenter + " --samples " + at("data/images") + " --out " + at("segmenter_of_none")), 65);  // drawn from no mask
+  EXPECT_EQ(run(segmenter + " --samples " + at("of_all_masks") + " --out " + at("segmenter_of_all")),
+            65);  // held-out masks too
+  EXPECT_EQ(run(segmenter + " --samples " + at("data/images") + " --out " + at("segmenter_of_none")),
+            65);  // drawn from no mask
 }
 
 TEST_F(Dsample, RecordsAndGoesOn) {
-  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 6" +
-                             " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") + ":xt --thresholds " +
-                             at("thresholds.json") + " --record " + at("rec");
+  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") +
+                             " --seed 3 --sampler ddim --sample-steps 6" +
+                             " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") +
+                             ":xt --thresholds " + at("thresholds.json") + " --record " + at("rec");
   ASSERT_EQ(run(record + " --count 4"), 0);
   ASSERT_EQ(run(record + " --count 10"), 0);
   const Recording recording = read_recording(at("rec"), true);
-  ASSERT_EQ(recording.chains.size(), 10u);
+  ASSERT_EQ(recording.trajectories.size(), 10u);
   ASSERT_EQ(sample("recorded", "--policy posthoc --tau 0 --sampler ddim --count 10 --scorer " + at("scorer")), 0);
-  for (const Chain& chain : recording.chains)
-    EXPECT_EQ(encode_png(chain.final), pictures("recorded").at("00000" + std::to_string(chain.index) + ".png"));
+  for (const Trajectory& trajectory : recording.trajectories)
+    EXPECT_EQ(encode_png(trajectory.final),
+              pictures("recorded").at("00000" + std::to_string(trajectory.index) + ".png"));
   EXPECT_EQ(run(record + " --count 10 --eta 0.5"), 73);  // another experiment
   EXPECT_EQ(run(record + " --count 10 --policy posthoc"), 2);
   EXPECT_EQ(run(record + " --count 10 --judge bad"), 2);
 }
 
-TEST_F(Dsample, SimulationLeavesWhatALiveRunLeaves) {
+TEST_F(Dsample, ReplayLeavesWhatALiveRunLeaves) {
   const std::string ddim = " --sampler ddim --eta 1 --batch 5 ", rec = at("rec2");
-  ASSERT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 160" + ddim +
-                "--thresholds " + at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec),
+  ASSERT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 160" +
+                ddim + "--thresholds " + at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec),
             0);
   const Recording recording = read_recording(rec, false);
   std::vector<float> scores;
-  for (const Chain& chain : recording.chains) scores.push_back(chain.scores[0].back());
+  for (const Trajectory& trajectory : recording.trajectories) scores.push_back(trajectory.scores[0].back());
   std::sort(scores.begin(), scores.end());
   const std::string tau = " --tau " + std::to_string(scores[80]);
   const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
   ASSERT_EQ(run(simulate + " --looks 0,2 --fit " + at("rule.json")), 0);
-  for (const std::string& policy : std::vector<std::string>
-       {"posthoc", "restart --rule " + at("rule.json"), "screen --group 2 --accept 9", "halving --group 4 --rungs 0.3,0.6 --accept-per-mask 1",
-        "random", "paper --tail-steps 0 --window 1 --warm-up 0 --delta 0.01"}) {
+  for (const std::string& policy :
+       std::vector<std::string>{"posthoc", "restart --rule " + at("rule.json"), "screen --group 2 --accept 9",
+                                "halving --group 4 --rungs 0.3,0.6 --accept-per-mask 1", "random",
+                                "paper --tail-steps 0 --window 1 --warm-up 0 --delta 0.01"}) {
     const std::string name = policy.substr(0, 5);
-    ASSERT_EQ(sample("live" + name, "--scorer " + at("scorer") + " --count 160" + ddim + tau + " --policy " + policy), 0) << policy;
+    ASSERT_EQ(sample("live" + name, "--scorer " + at("scorer") + " --count 160" + ddim + tau + " --policy " + policy),
+              0)
+        << policy;
     ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
-    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl")) << policy;
+    EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl"))
+        << policy;
     EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
     EXPECT_FALSE(pictures("live" + name).empty());
     const auto facts = [](const std::string& path) {
       nlohmann::json json = nlohmann::json::parse(read_file(path));
-      for (const char* timed : {"seconds", "images_per_second", "unet_seconds", "scorer_seconds", "unet_seconds_saved", "judge", "simulated",
-                                "final_judge", "unet_seconds_per_call_in_a_full_batch", "seconds_saved_per_calls_saved", "tail_steps"})
+      for (const char* timed : {"seconds", "images_per_second", "unet_seconds", "scorer_seconds", "unet_seconds_saved",
+                                "judge", "simulated", "final_judge", "unet_seconds_per_call_in_a_full_batch",
+                                "seconds_saved_per_calls_saved", "tail_steps"})
         json.erase(timed);
       return json;
     };
@@ -218,8 +240,9 @@ TEST_F(Dsample, SimulationLeavesWhatALiveRunLeaves) {
 }
 
 TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {
-  const std::string ceiling = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sampler ddim --sample-steps 4" +
-                              " --count 3 --branches 4 --thresholds " + at("thresholds.json");
+  const std::string ceiling = "dsample --model " + at("model") + " --masks " + at("data") +
+                              " --seed 3 --sampler ddim --sample-steps 4" + " --count 3 --branches 4 --thresholds " +
+                              at("thresholds.json");
   ASSERT_EQ(run(ceiling + " --branch-after 0,2 --ceiling " + at("ceiling.json")), 0);
   const nlohmann::json json = nlohmann::json::parse(read_file(at("ceiling.json")));
   ASSERT_EQ(json.at("rows").size(), 2u);
@@ -237,7 +260,9 @@ TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
   ASSERT_EQ(sample("es", "--policy es-ddpm --start 0.2 --sampler ddim --tau 0 --count 4 --scorer " + at("scorer")), 0);
   const std::string summary = read_file(at("es") + "/summary.json");
   EXPECT_NE(summary.find("\"sample_steps\": 6"), std::string::npos);
-  ASSERT_EQ(sample("smc", "--policy smc --group 4 --smc-lambda 1000 --warm-up 0 --count 160 --tau 0 --scorer " + at("scorer")), 0);
+  ASSERT_EQ(sample("smc",
+                   "--policy smc --group 4 --smc-lambda 1000 --warm-up 0 --count 160 --tau 0 --scorer " + at("scorer")),
+            0);
   EXPECT_NE(read_file(at("smc") + "/samples.jsonl").find("\"ancestor\""), std::string::npos);
   EXPECT_EQ(sample("x", "--policy es-ddpm --sampler dpmpp --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy screen --shard 0/2 --count 4 --scorer " + at("scorer")), 2);
@@ -250,7 +275,9 @@ TEST_F(Dsample, RefusesWithTheDocumentedExitCodes) {
   EXPECT_EQ(sample("x", "--policy none --count 2 --device cuda"), 69);
   EXPECT_EQ(sample("x", "--policy posthoc --count 2 --scorer " + at("nothing")), 66);
   EXPECT_EQ(sample("x", "--policy posthoc --count 2 --scorer " + at("model")), 65);
-  EXPECT_EQ(run("dsample --policy none --count 2 --model " + at("nothing") + " --masks " + at("data") + " --out " + at("x")), 66);
+  EXPECT_EQ(
+      run("dsample --policy none --count 2 --model " + at("nothing") + " --masks " + at("data") + " --out " + at("x")),
+      66);
   ASSERT_EQ(sample("taken", "--policy none --count 1"), 0);
   EXPECT_EQ(sample("taken", "--policy none --count 1"), 73);
 }

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "quality/recording.h"
-#include "quality/value_recordings.h"
+#include "quality/recordings/recording.h"
+#include "quality/recordings/value_recordings.h"
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
 #include "tests/tools/run_program.h"
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kSize = 16, kMasks = 10, kChains = 60;
+constexpr int64_t kSize = 16, kMasks = 10, kTrajectories = 60;
 
 class DtrainValue : public ::testing::Test {
  protected:
@@ -29,7 +29,7 @@ class DtrainValue : public ::testing::Test {
     facts.prediction = "eps";
     facts.T = 50;
     facts.size = kSize;
-    facts.per_shard = kChains;
+    facts.per_shard = kTrajectories;
     facts.times = {45, 20, 5};
     facts.next_times = {20, 5, -1};
     facts.thumbnail_steps = {0, 1};
@@ -42,23 +42,23 @@ class DtrainValue : public ::testing::Test {
       mask.mutable_data<float>()[2 * m] = 0;
       conditions.push_back(mask);
     }
-    std::vector<Chain> chains;
-    for (int64_t i = 0; i < kChains; ++i) {
-      Chain chain;
-      chain.index = i;
-      chain.condition = i % kMasks;
+    std::vector<Trajectory> trajectories;
+    for (int64_t i = 0; i < kTrajectories; ++i) {
+      Trajectory trajectory;
+      trajectory.index = i;
+      trajectory.condition = i % kMasks;
       const bool good = i / kMasks % 2 == 0;
-      if (labelled) chain.good = good;
+      if (labelled) trajectory.good = good;
       const auto grey = [](int value) {
         return GrayImage{kSize, kSize, std::vector<uint8_t>(kSize * kSize, uint8_t(value))};
       };
-      chain.x0hat = {grey(100), grey(good ? 120 : 80)};
-      chain.final = grey(good ? 200 : 40);
-      chains.push_back(chain);
+      trajectory.x0hat = {grey(100), grey(good ? 120 : 80)};
+      trajectory.final = grey(good ? 200 : 40);
+      trajectories.push_back(trajectory);
     }
     const std::string directory = (dir_ / name).string();
     open_recording(directory, facts, conditions);
-    write_shard(directory, 0, facts, chains, {});
+    write_shard(directory, 0, facts, trajectories, {});
   }
 
   int train(const std::string& out, const std::string& more, int64_t batch = 16) const {
@@ -111,9 +111,9 @@ TEST_F(DtrainValue, AMaskOfTwoRecordingsIsOneMask) {
   record("two", true, 4);  // masks 4 to 13
   const ValueData data = read_value_data({(dir_ / "one").string(), (dir_ / "two").string()});
   EXPECT_EQ(data.masks.size(), size_t(kMasks + 4));
-  EXPECT_EQ(data.chains.size(), size_t(2 * kChains));
-  EXPECT_EQ(data.chains[4].mask, data.chains[size_t(kChains)].mask);
-  EXPECT_EQ(data.chains[1].times, (std::vector<int64_t>{45, 20}));
+  EXPECT_EQ(data.trajectories.size(), size_t(2 * kTrajectories));
+  EXPECT_EQ(data.trajectories[4].mask, data.trajectories[size_t(kTrajectories)].mask);
+  EXPECT_EQ(data.trajectories[1].times, (std::vector<int64_t>{45, 20}));
 }
 
 }  // namespace

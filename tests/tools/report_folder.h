@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "quality/recording.h"
-#include "quality/thresholds.h"
+#include "quality/labels/thresholds.h"
+#include "quality/recordings/recording.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/ops.h"
@@ -157,18 +157,18 @@ class ReportTest : public ::testing::Test {
     facts.planes = {"organ", "sector"};
     facts.masks = {"a.png", "b.png"};
     open_recording(at(name), facts, {zeros({1, 2, kSide, kSide}), full({1, 2, kSide, kSide}, 1)});
-    std::vector<Chain> chains;
+    std::vector<Trajectory> trajectories;
     for (int64_t i = 0; i < 8; ++i) {
-      Chain& chain = chains.emplace_back();
-      chain.index = i;
-      chain.condition = i % 2;
-      chain.good = i % 4 < 2;
-      const float known = *chain.good ? 0.95f : 0.05f;
-      chain.start = {0.5f};
-      chain.scores = {{0.5f, known, known}};
-      chain.final = picture(90, 30, 0);
+      Trajectory& trajectory = trajectories.emplace_back();
+      trajectory.index = i;
+      trajectory.condition = i % 2;
+      trajectory.good = i % 4 < 2;
+      const float known = *trajectory.good ? 0.95f : 0.05f;
+      trajectory.start = {0.5f};
+      trajectory.scores = {{0.5f, known, known}};
+      trajectory.final = picture(90, 30, 0);
     }
-    write_shard(at(name), 0, facts, chains, {});
+    write_shard(at(name), 0, facts, trajectories, {});
   }
 
   void make_ceiling(const std::string& file) const {

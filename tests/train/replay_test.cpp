@@ -8,8 +8,8 @@
 #include "nn/torch_import/import.h"
 #include "tests/golden.h"
 #include "tests/shared.h"
+#include "train/data/loader.h"
 #include "train/ema.h"
-#include "train/loader.h"
 #include "train/model_run.h"
 #include "train/optimizer.h"
 

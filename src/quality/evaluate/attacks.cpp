@@ -7,9 +7,10 @@
 #include "kernels/error.h"
 #include "kernels/philox.h"
 #include "quality/evaluate/distribution.h"
-#include "quality/metrics.h"
-#include "quality/thresholds.h"
-#include "train/image.h"
+#include "quality/labels/metrics.h"
+#include "quality/labels/thresholds.h"
+#include "quality/statistics/quantile.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "tensor/autograd.h"
-#include "train/image.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "quality/evaluate/rows.h"
-#include "quality/scorer.h"
+#include "quality/judges/scorer.h"
 
 namespace echodiff {
 

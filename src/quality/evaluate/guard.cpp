@@ -9,9 +9,10 @@
 #include "kernels/error.h"
 #include "quality/evaluate/eigen_rows.h"
 #include "quality/evaluate/sector_energy.h"
-#include "quality/metrics.h"
-#include "quality/thresholds.h"
-#include "train/image.h"
+#include "quality/labels/metrics.h"
+#include "quality/labels/thresholds.h"
+#include "quality/statistics/quantile.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

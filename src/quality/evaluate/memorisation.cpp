@@ -6,8 +6,9 @@
 #include <numeric>
 
 #include "kernels/error.h"
-#include "quality/thresholds.h"
-#include "train/image.h"
+#include "quality/labels/thresholds.h"
+#include "quality/statistics/quantile.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "quality/policy/es_ddpm.h"
-#include "quality/policy/none.h"
-#include "quality/scorer.h"
-#include "train/loader.h"
+#include "quality/judges/scorer.h"
+#include "quality/sampling/policy/es_ddpm.h"
+#include "quality/sampling/policy/none.h"
+#include "train/data/loader.h"
 
 namespace echodiff {
 

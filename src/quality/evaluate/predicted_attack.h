@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "diffusion/schedule.h"
-#include "quality/sampler.h"
-#include "train/dataset.h"
+#include "quality/sampling/sampler.h"
+#include "train/data/dataset.h"
 
 namespace echodiff {
 

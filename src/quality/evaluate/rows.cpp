@@ -6,7 +6,7 @@
 
 #include "kernels/error.h"
 #include "quality/evaluate/eigen_rows.h"
-#include "train/image.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 

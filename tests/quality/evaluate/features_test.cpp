@@ -5,8 +5,8 @@
 
 #include "kernels/error.h"
 #include "tensor/autograd.h"
-#include "train/image.h"
-#include "train/phantom.h"
+#include "train/data/image.h"
+#include "train/phantom/phantom.h"
 
 namespace echodiff {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "kernels/error.h"
 #include "quality/evaluate/attacks.h"
-#include "quality/metrics.h"
-#include "train/image.h"
-#include "train/phantom.h"
+#include "quality/labels/metrics.h"
+#include "train/data/image.h"
+#include "train/phantom/phantom.h"
 
 namespace echodiff {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "kernels/philox.h"
 #include "quality/evaluate/sector_energy.h"
-#include "train/image.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

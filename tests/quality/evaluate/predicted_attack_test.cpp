@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "diffusion/diffusion.h"
-#include "quality/scorer.h"
+#include "quality/judges/scorer.h"
 #include "tensor/ops.h"
-#include "train/image.h"
+#include "train/data/image.h"
 
 namespace echodiff {
 namespace {

@@ -1,0 +1,181 @@
+#include "quality/judges/scorer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/ops.h"
+#include "train/checkpoint.h"
+#include "train/data/image.h"
+#include "train/model_run.h"
+
+namespace echodiff {
+namespace {
+
+constexpr const char* kKind = "scorer";
+constexpr size_t kBatch = 64;
+
+std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint64_t seed) {
+  check_input(options.architecture == "resnet18" || options.architecture == "cnn", Fault::kUsage,
+              "scorer: architecture: expected resnet18 or cnn, found '", options.architecture, "'");
+  if (options.architecture == "cnn") return PlainCnn({.width = options.width}, seed);
+  return ResNet18({.width = options.width}, seed);
+}
+
+std::string architecture_of(const Metadata& metadata) {
+  const Metadata::const_iterator found = metadata.find("architecture");
+  return found == metadata.end() ? "resnet18" : found->second;
+}
+
+int64_t positive_of(const Metadata& metadata, const std::string& key, const std::string& path) {
+  const std::string& digits = metadata_text(metadata, key, path, "not a scorer's checkpoint");
+  try {
+    return parse_integers(digits, key).at(0);
+  } catch (const Error& error) {
+    throw Error(Fault::kBadInput, path + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+Scorer::Scorer(const ScorerOptions& options, uint64_t seed)
+    : options_(options), network_(make_network(options, seed)) {}
+
+void Scorer::to(Device device) {
+  device_ = device;
+  network().to(device);
+}
+
+Module& Scorer::network() {
+  return std::visit([](auto& network) -> Module& { return network; }, network_);
+}
+
+Tensor Scorer::logits(const Tensor& images) const {
+  return std::visit(
+      [&](const auto& network) {
+        const bool rounded = bf16_ && network.training();
+        return cast(network(cast(images.to(device_), rounded ? DType::bf16 : DType::f32)), DType::f32);
+      },
+      network_);
+}
+
+std::vector<double> Scorer::score(const Tensor& images) const {
+  const int64_t size = options_.image_size;
+  check_input(images.rank() == 4 && images.dim(1) == 1 && images.dim(2) == size && images.dim(3) == size,
+              Fault::kBadInput, "the scorer was trained on ", size, "x", size, " pictures, got ", images.shape(),
+              "; train one with dtrain scorer on labels of this size");
+  const NoGrad no_grad;
+  std::vector<double> scores = logits(images).to_vector();
+  for (double& score : scores) score = 1 / (1 + std::exp(-score));
+  return scores;
+}
+
+std::vector<double> Scorer::score(const std::vector<const GrayImage*>& images) const {
+  std::vector<double> scores;
+  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
+    const std::vector<const GrayImage*> some(images.begin() + int64_t(begin),
+                                             images.begin() + int64_t(std::min(images.size(), begin + kBatch)));
+    for (const double one : score(to_tensor(some))) scores.push_back(one);
+  }
+  return scores;
+}
+
+std::string Scorer::save(const std::string& run, int64_t step) {
+  if (options_.architecture == "resnet18")
+    return save_resnet18_run(run, step, {.width = options_.width}, network().state_dict(), options_.image_size);
+  const Metadata metadata{{"kind", kKind},
+                          {"architecture", options_.architecture},
+                          {"image_size", std::to_string(options_.image_size)},
+                          {"width", std::to_string(options_.width)},
+                          {"step", std::to_string(step)}};
+  return save_checkpoint(run, step, network().state_dict(), metadata, 2);
+}
+
+std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
+                              const StateDict& weights, int64_t image_size) {
+  Metadata metadata{{"kind", kKind},
+                    {"image_size", std::to_string(image_size)},
+                    {"width", std::to_string(options.width)},
+                    {"step", std::to_string(step)}};
+  if (options.in_channels != 1) metadata["channels"] = std::to_string(options.in_channels);
+  if (options.classes != 1) metadata["classes"] = std::to_string(options.classes);
+  return save_checkpoint(run, step, weights, metadata, 2);
+}
+
+namespace {
+
+SafetensorsFile read_scorer_checkpoint(const std::string& run) {
+  const std::string path = run_checkpoint(run);
+  check_input(!path.empty(), Fault::kMissingInput, run,
+              ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
+  SafetensorsFile file = read_checkpoint(path);
+  const Metadata::const_iterator kind = file.metadata.find("kind");
+  check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
+              ": not a scorer's checkpoint; expected a run of dtrain scorer, or of dweights import --as resnet18");
+  return file;
+}
+
+ResNet18Run resnet18_run(const SafetensorsFile& file) {
+  const std::string& path = file.path;
+  check_input(architecture_of(file.metadata) == "resnet18", Fault::kBadInput, path, ": expected a ResNet-18, found a ",
+              architecture_of(file.metadata));
+  const auto number = [&](const std::string& key, int64_t initial) {
+    return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
+  };
+  ResNet18Options options{
+      .in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
+  const int64_t image_size = number("image_size", 0);
+  check_input(image_size <= 1024 && options.width <= 1024 && options.in_channels <= 1024 && options.classes <= 1000000,
+              Fault::kBadInput, path, ": image_size ", image_size, ", width ", options.width, ", channels ",
+              options.in_channels, " and classes ", options.classes, " are out of range");
+  ResNet18Run loaded{options, ResNet18(options, 0), image_size};
+  loaded.network.load_state_dict(file.tensors);
+  loaded.network.eval();
+  return loaded;
+}
+
+}  // namespace
+
+ResNet18Run load_resnet18_run(const std::string& run) { return resnet18_run(read_scorer_checkpoint(run)); }
+
+Scorer load_scorer_run(const std::string& run) {
+  const SafetensorsFile file = read_scorer_checkpoint(run);
+  if (architecture_of(file.metadata) == "cnn") {
+    const int64_t image_size = positive_of(file.metadata, "image_size", file.path);
+    const int64_t width = positive_of(file.metadata, "width", file.path);
+    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size,
+                " and width ", width, ": expected at most 1024");
+    Scorer scorer({.image_size = image_size, .width = width, .architecture = "cnn"}, 0);
+    scorer.network().load_state_dict(file.tensors);
+    scorer.network().eval();
+    return scorer;
+  }
+  ResNet18Run loaded = resnet18_run(file);
+  check_input(loaded.options.in_channels == 1 && loaded.options.classes == 1, Fault::kBadInput, run,
+              ": expected a network with one channel and one logit, found ", loaded.options.in_channels, " and ",
+              loaded.options.classes, "; import it with --image-channels 1 --classes 1");
+  Scorer scorer({.image_size = loaded.image_size, .width = loaded.options.width}, 0);
+  scorer.network().load_state_dict(loaded.network.state_dict());
+  scorer.network().eval();
+  return scorer;
+}
+
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images) {
+  std::vector<const GrayImage*> pointers;
+  for (const GrayImage& image : images) pointers.push_back(&image);
+  return pointers;
+}
+
+Tensor to_tensor(const std::vector<const GrayImage*>& images) {
+  check(!images.empty(), "to_tensor: no pictures");
+  const int64_t height = images[0]->height, width = images[0]->width;
+  Tensor x = empty({int64_t(images.size()), 1, height, width});
+  float* out = x.mutable_data<float>();
+  for (const GrayImage* image : images) {
+    check(image->height == height && image->width == width, "to_tensor: pictures of different sizes");
+    from_gray(*image, out);
+    out += height * width;
+  }
+  return x;
+}
+
+}  // namespace echodiff

@@ -1,0 +1,147 @@
+// recording.json: the facts of a recording as JSON, and back.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "quality/recordings/recording.h"
+#include "tensor/io/file.h"
+#include "tensor/io/safetensors.h"
+
+namespace echodiff {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kVersion = 1;
+
+std::string path_of(const std::string& directory) { return directory + "/recording.json"; }
+
+// File names needn't be UTF-8: what isn't becomes U+FFFD.
+std::string dumped(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Json to_json(const RecordingFacts& facts) {
+  Json json{{"kind", "recording"}, {"version", kVersion}};
+  json["model_hash"] = facts.model_hash;
+  json["ema"] = facts.ema;
+  json["sampler"] = facts.sampler;
+  json["steps"] = facts.steps();
+  json["eta"] = facts.eta;
+  json["guidance"] = facts.guidance;
+  json["deepcache"] = facts.deepcache;
+  json["clip"] = facts.clip;
+  json["schedule"] = facts.schedule;
+  json["predict"] = facts.prediction;
+  json["T"] = facts.T;
+  json["size"] = facts.size;
+  json["seed"] = facts.seed;
+  json["per_shard"] = facts.per_shard;
+  json["score_every"] = facts.score_every;
+  json["thumbnail_steps"] = facts.thumbnail_steps;
+  json["judges"] = Json::array();
+  for (const RecordedJudge& judge : facts.judges)
+    json["judges"].push_back(Json{{"name", judge.name}, {"on", name_of(judge.on)}, {"hash", judge.hash}});
+  json["thresholds"] = facts.thresholds ? Json::parse(thresholds_json(*facts.thresholds)) : Json();
+  json["planes"] = facts.planes;
+  json["masks"] = facts.masks;
+  json["t"] = facts.times;
+  json["next_t"] = facts.next_times;
+  return json;
+}
+
+RecordingFacts from_json(const Json& json, const std::string& path) {
+  RecordingFacts facts;
+  facts.model_hash = json.at("model_hash").get<std::string>();
+  facts.ema = json.at("ema").get<bool>();
+  facts.sampler = json.at("sampler").get<std::string>();
+  facts.eta = json.at("eta").get<double>();
+  facts.guidance = json.at("guidance").get<double>();
+  facts.deepcache = json.value("deepcache", int64_t{1});  // recordings from before it
+  facts.clip = json.at("clip").get<bool>();
+  facts.schedule = json.at("schedule").get<std::string>();
+  facts.prediction = json.at("predict").get<std::string>();
+  facts.T = json.at("T").get<int64_t>();
+  facts.size = json.at("size").get<int64_t>();
+  facts.seed = json.at("seed").get<uint64_t>();
+  facts.per_shard = json.at("per_shard").get<int64_t>();
+  facts.score_every = json.at("score_every").get<int64_t>();
+  facts.thumbnail_steps = json.at("thumbnail_steps").get<std::vector<int64_t>>();
+  for (const Json& judge : json.at("judges"))
+    facts.judges.push_back({judge.at("name").get<std::string>(), parse_score_on(judge.at("on").get<std::string>()),
+                            judge.at("hash").get<std::string>()});
+  if (!json.at("thresholds").is_null()) facts.thresholds = parse_thresholds(json.at("thresholds").dump(), path);
+  facts.planes = json.at("planes").get<std::vector<std::string>>();
+  facts.masks = json.at("masks").get<std::vector<std::string>>();
+  facts.times = json.at("t").get<std::vector<int64_t>>();
+  facts.next_times = json.at("next_t").get<std::vector<int64_t>>();
+  check_input(!facts.times.empty() && facts.times.size() == facts.next_times.size() && facts.per_shard >= 1 &&
+                  facts.deepcache >= 1 && facts.score_every >= 1 && facts.size >= 1 && !facts.masks.empty(),
+              Fault::kBadInput, path, ": expected steps, masks and sizes above 0; record again");
+  for (const int64_t step : facts.thumbnail_steps)
+    check_input(step >= 0 && step < facts.steps(), Fault::kBadInput, path, ": thumbnail_steps: expected 0 to ",
+                facts.steps() - 1, ", found ", step);
+  return facts;
+}
+
+Json read_json(const std::string& path) {
+  const Json json = Json::parse(read_file(path), nullptr, false);
+  check_input(
+      json.is_object() && json.value("kind", Json()) == "recording" && json.value("version", Json()) == kVersion,
+      Fault::kBadInput, path, ": expected a recording of version ", kVersion, "; record again");
+  return json;
+}
+
+Tensor packed(const std::vector<Tensor>& conditions) {  // (1, P, H, W) each -> (M, H, W), bit p is plane p
+  const int64_t planes = conditions[0].dim(1), height = conditions[0].dim(2), width = conditions[0].dim(3);
+  check_input(planes <= 8, Fault::kUsage, "--record: expected at most 8 planes, found ", planes);
+  Tensor out = zeros({int64_t(conditions.size()), height, width}, DType::i64);
+  int64_t* to = out.mutable_data<int64_t>();
+  for (const Tensor& condition : conditions)
+    for (int64_t pixel = 0; pixel < height * width; ++pixel, ++to)
+      for (int64_t p = 0; p < planes; ++p)
+        if (condition.data<float>()[pixel * planes + p] != 0) *to |= int64_t{1} << p;
+  return out;
+}
+
+}  // namespace
+
+size_t RecordingFacts::judge(const std::string& name) const {
+  std::string names;
+  for (size_t i = 0; i < judges.size(); ++i) {
+    if (judges[i].name == name) return i;
+    names += (i ? ", " : "") + judges[i].name;
+  }
+  throw Error(Fault::kUsage, "--judge: expected a recorded judge (" + names + "), found '" + name + "'");
+}
+
+RecordingFacts read_recording_facts(const std::string& directory) {
+  const std::string path = path_of(directory);
+  const Json json = read_json(path);
+  try {
+    return from_json(json, path);
+  } catch (const Json::exception& error) {
+    throw Error(Fault::kBadInput, path + ": not a whole recording.json: " + error.what() + "; record again");
+  }
+}
+
+void open_recording(const std::string& directory, const RecordingFacts& facts, const std::vector<Tensor>& conditions) {
+  make_directories(directory);
+  const std::string path = path_of(directory);
+  const Tensor planes = packed(conditions);
+  const std::string bytes = encode_safetensors({{"planes", planes}}, std::vector<StoredType>{StoredType::u8},
+                                               {{"count", std::to_string(conditions[0].dim(1))}});
+  const std::string conditions_path = directory + "/conditions.safetensors";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    write_file_atomic(conditions_path, bytes);
+    write_file_atomic(path, dumped(to_json(facts)));
+    return;
+  }
+  const Json here = to_json(read_recording_facts(directory)), wanted = Json::parse(dumped(to_json(facts)));
+  for (const auto& [key, value] : wanted.items())
+    check_input(here.at(key) == value, Fault::kCannotCreate, path, ": ", key,
+                ": this recording was made with another one; record into another folder");
+  check_input(read_file(conditions_path) == bytes, Fault::kCannotCreate, conditions_path,
+              ": this recording was made with other masks; record into another folder");
+}
+
+}  // namespace echodiff

@@ -1,0 +1,212 @@
+// From main to a body and back: flags, config, device, signals, exit codes.
+#include "cli/cli.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <limits>
+#include <new>
+
+#include "cli/internal.h"
+#include "kernels/cuda/backend.h"
+#include "kernels/thread_pool.h"
+
+namespace echodiff {
+namespace {
+
+volatile std::sig_atomic_t received_signal = 0;  // a handler can reach nothing else
+
+void remember_signal(int signal) { received_signal = signal; }
+
+void install_signal_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = remember_signal;
+  action.sa_flags = int(SA_RESETHAND);  // the second signal ends the program at once
+  for (int signal : {SIGINT, SIGTERM}) {
+    // A background job of a script starts with SIGINT ignored; that stays so.
+    struct sigaction inherited = {};
+    if (sigaction(signal, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+      sigaction(signal, &action, nullptr);
+  }
+  // A full disk limit or a closed pipe shall be a failed write, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+struct CommonFlags {
+  int64_t seed = 0, threads = 0;
+  std::string device = "auto", precision = "f32";
+  bool quiet = false, deterministic = false;
+};
+
+void declare_common(Options& options, CommonFlags& flags) {
+  options.add("--seed", flags.seed, "seed of everything random: same seed, same result",
+              {0, std::numeric_limits<int64_t>::max()}, "seed");
+  options.add("--threads", flags.threads, "threads to compute with, 0 for one per core; results don't depend on it",
+              {0, 1024}, "threads");
+  options.add_choice("--device", flags.device, "where to compute; auto is cpu", {"auto", "cpu", "cuda"});
+  options.add_flag("--quiet", flags.quiet, "no progress and no notes on stderr");
+}
+
+// Of what can run on a GPU: the program, or some of its subcommands.
+void declare_cuda(Options& options, CommonFlags& flags) {
+  for (const std::unique_ptr<Options>& sub : options.subcommands()) declare_cuda(*sub, flags);
+  if (!options.can_run_on_cuda()) return;
+  options.add_choice("--precision", flags.precision,
+                     "with --device cuda: f32 | tf32: products of f32 rounded to 11 bits | bf16: activations in bf16, "
+                     "weights in f32",
+                     {"f32", "tf32", "bf16"});
+  options.add_flag("--deterministic", flags.deterministic, "with --device cuda: the same bits in each run, slower");
+}
+
+void check_precision(const CommonFlags& flags) {
+  check_input(flags.precision == "f32" || flags.device == "cuda", Fault::kUsage, "--precision ", flags.precision,
+              ": the CPU computes in f32; add --device cuda, or leave --precision out");
+}
+
+void assign_given(const Options& options, const cli::CommandLine& line) {
+  for (const std::unique_ptr<Option>& option : options.options()) {
+    const auto found = line.raw_values.find(option.get());
+    if (found == line.raw_values.end()) continue;
+    try {
+      option->assign(found->second);
+    } catch (const Error& error) {
+      throw Error(Fault::kUsage, option->flag + ": " + error.what());
+    }
+    option->is_given = true;
+  }
+}
+
+void check_required(const Options& options) {
+  for (const std::unique_ptr<Option>& option : options.options())
+    check_input(!option->is_required || (option->is_given && !option->toml().empty()), Fault::kUsage, option->flag,
+                " is required: ", option->help, " (see --help)");
+}
+
+std::string missing_subcommand(const Options& root) {
+  std::string names;
+  for (const std::unique_ptr<Options>& sub : root.subcommands())
+    names += (names.empty() ? "" : ", ") + sub->info().name;
+  return "expected a subcommand: " + names + " (see --help)";
+}
+
+// auto takes the CPU: no GPU has run these kernels yet (docs/design.md, "CUDA").
+std::string resolve_device(const CommonFlags& flags, bool can_run_on_cuda, const std::string& program) {
+  if (flags.device != "cuda") return "cpu";
+  check_input(can_run_on_cuda, Fault::kNoDevice, "--device cuda: ", program,
+              " does not run on a GPU; use --device cpu");
+  if constexpr (cuda::kBuiltWithCuda) {
+    cuda::ContextOptions options;
+    options.deterministic = flags.deterministic;
+    options.tf32 = flags.precision == "tf32";
+    cuda::open_context(options);  // throws where there is no usable GPU
+  } else {
+    throw Error(Fault::kNoDevice,
+                "--device cuda: this build has no CUDA; configure one with -D ECHODIFF_CUDA=ON, or use --device cpu");
+  }
+  return flags.device;
+}
+
+std::string resolved_toml(const Options& root, const Options& common, const Options& chosen,
+                          const std::string& program) {
+  std::string text = cli::toml_lines(common) + cli::toml_lines(chosen);
+  // Without a chosen subcommand: what each would be told.
+  if (&chosen == &root)
+    for (const std::unique_ptr<Options>& sub : root.subcommands())
+      text += "\n[" + sub->info().name + "]\n" + cli::toml_lines(*sub);
+  return text + "\n[made_by]\nprogram = " + cli::toml_string(program) +
+         "\nversion = " + cli::toml_string(version_string()) + "\nrevision = " + cli::toml_string(source_revision()) +
+         "\n";
+}
+
+void print(const std::string& text) {
+  std::cout << text << std::flush;
+  check_input(bool(std::cout), Fault::kIo, "stdout: can't write; is the disk full or the pipe closed?");
+}
+
+int run(int argc, char** argv, Options& root, const std::function<void(Options&)>& declare) {
+  CommonFlags flags;
+  Options common_options(ProgramInfo{});
+  declare_common(common_options, flags);
+  declare(root);
+  declare_cuda(root, flags);
+  const cli::CommandLine line = cli::parse_command_line(argc, argv, root, common_options);
+  if (line.help) {
+    print(cli::help_text(root, common_options, line.chosen));
+    return 0;
+  }
+  if (line.version) {
+    print(root.info().name + " " + version_string() + " (" + source_revision() + ")\n");
+    return 0;
+  }
+  check_input(line.chosen || line.print_config, Fault::kUsage, missing_subcommand(root));
+  const Options& chosen = line.chosen ? *line.chosen : root;
+  if (!line.config.empty()) cli::apply_config(line.config, root, common_options, line.chosen);
+  assign_given(common_options, line);
+  assign_given(chosen, line);
+
+  Common common;
+  common.program = root.info().name + (&chosen == &root ? "" : " " + chosen.info().name);
+  common.resolved_toml = resolved_toml(root, common_options, chosen, common.program);
+  if (line.print_config) {
+    print(common.resolved_toml);
+    return 0;
+  }
+  check_required(chosen);
+  for (const std::function<void()>& rule : chosen.rules()) rule();
+  check_precision(flags);
+  common.seed = uint64_t(flags.seed);
+  common.threads = flags.threads ? flags.threads : thread_count();
+  common.quiet = flags.quiet;
+  common.bf16 = flags.precision == "bf16";
+  for (const Options* options : {&std::as_const(common_options), &chosen})
+    for (const std::unique_ptr<Option>& option : options->options())
+      if (option->is_given) common.given_flags[option->flag] = true;
+  common.device = resolve_device(flags, chosen.can_run_on_cuda(), common.program);
+  set_thread_count(int(common.threads));
+  install_signal_handlers();
+  const int code = chosen.run_body(common);
+  print("");
+  return code;
+}
+
+int report(const std::string& program, int code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fprintf(stderr, "%s: error: %s\n", program.c_str(), message.c_str());
+  return code;
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare) {
+  // No program tells the local time; but libzip converts the dates of a zip's records, for which the C library would
+  // open /etc/localtime while a file that nobody trusts is read. To glibc, ":" is UTC without a file.
+  ::setenv("TZ", ":", 1);
+  try {
+    Options root(info);
+    return run(argc, argv, root, declare);
+  } catch (const Error& error) {
+    return report(info.name, int(error.fault()), error.what());
+  } catch (const std::bad_alloc&) {
+    return report(info.name, int(Fault::kOutOfMemory),
+                  "out of memory; use smaller pictures, a smaller batch or fewer threads");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(info.name, int(Fault::kIo), error.what());
+  } catch (const std::exception& error) {
+    return report(info.name, int(Fault::kInternal), error.what());
+  }
+}
+
+bool interrupted() { return received_signal != 0; }
+int interrupt_exit_code() { return 128 + received_signal; }
+
+void note(const Common& common, const std::string& message) {
+  if (common.quiet) return;
+  const std::string name = common.program.substr(0, common.program.find(' '));
+  std::fprintf(stderr, "%s: %s\n", name.c_str(), message.c_str());
+}
+
+}  // namespace echodiff

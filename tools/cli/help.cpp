@@ -1,0 +1,86 @@
+// --help: every option with its default, unit and range.
+#include "cli/internal.h"
+
+namespace echodiff::cli {
+namespace {
+
+constexpr size_t kWidth = 100;
+
+// `text` in lines of at most kWidth characters, each indented.
+std::string wrapped(const std::string& text, size_t indent) {
+  std::string out, line;
+  size_t start = 0;
+  while (start < text.size()) {
+    const size_t space = std::min(text.find(' ', start), text.size());
+    const std::string word = text.substr(start, space - start);
+    if (!line.empty() && indent + line.size() + 1 + word.size() > kWidth) {
+      out += std::string(indent, ' ') + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+    start = space + 1;
+  }
+  return line.empty() ? out : out + std::string(indent, ' ') + line + "\n";
+}
+
+std::string placeholder(const Option& option) {
+  switch (option.kind) {
+    case Option::Kind::kInteger:
+      return " N";
+    case Option::Kind::kReal:
+      return " X";
+    case Option::Kind::kText:
+      return " " + option.unit;
+    case Option::Kind::kFlag:
+      return "";
+    case Option::Kind::kTexts:
+      return " " + option.unit + "...";
+    case Option::Kind::kReals:
+      return " X,Y";
+  }
+  return "";
+}
+
+std::string option_text(const Option& option) {
+  const std::string head = option.positional() ? option.flag : option.flag + placeholder(option);
+  const std::string facts = "[default: " + (option.is_required ? "none, required" : option.initial) +
+                            "; unit: " + option.unit + "; range: " + option.range + "]";
+  return "  " + head + "\n" + wrapped(option.help, 6) + wrapped(facts, 6);
+}
+
+}  // namespace
+
+std::string help_text(const Options& root, const Options& common, const Options* chosen) {
+  const bool in_subcommand = chosen && chosen != &root;
+  const Options& shown = in_subcommand ? *chosen : root;
+  std::string name = root.info().name;
+  if (in_subcommand) name += " " + chosen->info().name;
+  std::string usage = name;
+  if (!shown.subcommands().empty()) usage += " SUBCOMMAND";
+  for (const std::unique_ptr<Option>& option : shown.options()) {
+    if (option->positional()) {
+      usage += " " + option->flag;
+    } else if (option->is_required) {
+      usage += " " + option->flag + placeholder(*option);
+    }
+  }
+  std::string text = name + ": " + shown.info().summary + "\n\nUsage: " + usage + " [options]\nExample:\n  " +
+                     shown.info().example + "\n";
+  if (!shown.subcommands().empty()) {
+    text += "\nSubcommands (each has --help):\n";
+    for (const std::unique_ptr<Options>& sub : shown.subcommands())
+      text += "  " + sub->info().name + "\n" + wrapped(sub->info().summary, 6);
+  }
+  if (!shown.options().empty()) text += "\nOptions:\n";
+  for (const std::unique_ptr<Option>& option : shown.options()) text += option_text(*option);
+  text += "\nOptions of every program:\n";
+  for (const std::unique_ptr<Option>& option : common.options()) text += option_text(*option);
+  text += "  --config FILE\n" +
+          wrapped("options from a TOML file, key = flag without dashes; flags win over the file", 6) +
+          "      [default: none; unit: FILE; range: any]\n";
+  text += "  --print-config\n      print every option's resolved value as TOML and end\n";
+  text += "  --version\n      print version and source revision and end\n";
+  return text + "  --help, -h\n      print this and end\n";
+}
+
+}  // namespace echodiff::cli

@@ -1,0 +1,223 @@
+// Typed flags: text to value with ranges, value to TOML.
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+#include "cli/internal.h"
+
+namespace echodiff {
+namespace {
+
+std::string join(const std::vector<std::string>& parts, const std::string& separator) {
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) text += (i ? separator : "") + parts[i];
+  return text;
+}
+
+// The fewest digits that read back as the same value.
+std::string real_text(double value) {
+  char buffer[64];
+  const std::to_chars_result end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return std::string(buffer, end.ptr);
+}
+
+std::string range_text(IntRange range) { return concat_message(range.low, "..", range.high); }
+std::string range_text(Range range) { return real_text(range.low) + ".." + real_text(range.high); }
+
+int64_t parse_integer(const std::string& text, IntRange range) {
+  int64_t value = 0;
+  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = end.ec == std::errc() && end.ptr == text.data() + text.size();
+  check_input(whole && value >= range.low && value <= range.high, Fault::kUsage, "expected an integer in ",
+              range_text(range), ", found '", text, "'");
+  return value;
+}
+
+double parse_real(const std::string& text, Range range) {
+  double value = 0;
+  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = end.ec == std::errc() && end.ptr == text.data() + text.size();
+  check_input(whole && std::isfinite(value) && value >= range.low && value <= range.high, Fault::kUsage,
+              "expected a finite number in ", range_text(range), ", found '", text, "'");
+  return value;
+}
+
+const std::string& single(const std::vector<std::string>& raw) {
+  check_input(raw.size() == 1, Fault::kUsage, "expected one value, found ", raw.size(), "; give it once");
+  return raw[0];
+}
+
+std::vector<std::string> split_commas(const std::vector<std::string>& raw) {
+  std::vector<std::string> parts;
+  for (const std::string& text : raw) {
+    size_t start = 0;
+    for (size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', start)) {
+      parts.push_back(text.substr(start, comma - start));
+      start = comma + 1;
+    }
+    parts.push_back(text.substr(start));
+  }
+  return parts;
+}
+
+}  // namespace
+
+Option& Options::append(Option option) {
+  for (const std::unique_ptr<Option>& other : options_)
+    check(other->flag != option.flag, info_.name, ": ", option.flag, " is declared twice");
+  options_.push_back(std::make_unique<Option>(std::move(option)));
+  return *options_.back();
+}
+
+Option& Options::add(const std::string& flag, int64_t& value, const std::string& help, IntRange range,
+                     const std::string& unit) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kInteger,
+                 .help = help,
+                 .unit = unit,
+                 .range = range_text(range),
+                 .initial = std::to_string(value),
+                 .assign = [&value, range](const auto& raw) { value = parse_integer(single(raw), range); },
+                 .toml = [&value] { return std::to_string(value); }});
+}
+
+Option& Options::add(const std::string& flag, double& value, const std::string& help, Range range,
+                     const std::string& unit) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kReal,
+                 .help = help,
+                 .unit = unit,
+                 .range = range_text(range),
+                 .initial = real_text(value),
+                 .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
+                 .toml = [&value] { return real_text(value); }});
+}
+
+Option& Options::add(const std::string& flag, std::optional<int64_t>& value, const std::string& help, IntRange range,
+                     const std::string& unit, const std::string& unset) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kInteger,
+                 .help = help,
+                 .unit = unit,
+                 .range = range_text(range),
+                 .initial = value ? std::to_string(*value) : unset,
+                 .assign = [&value, range](const auto& raw) { value = parse_integer(single(raw), range); },
+                 .toml = [&value] { return value ? std::to_string(*value) : std::string(); }});
+}
+
+Option& Options::add(const std::string& flag, std::optional<double>& value, const std::string& help, Range range,
+                     const std::string& unit, const std::string& unset) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kReal,
+                 .help = help,
+                 .unit = unit,
+                 .range = range_text(range),
+                 .initial = value ? real_text(*value) : unset,
+                 .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
+                 .toml = [&value] { return value ? real_text(*value) : std::string(); }});
+}
+
+Option& Options::add(const std::string& flag, std::string& value, const std::string& help, const std::string& what,
+                     const std::string& unset) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kText,
+                 .help = help,
+                 .unit = what,
+                 .range = "any",
+                 .initial = value.empty() ? unset : value,
+                 .assign = [&value](const auto& raw) { value = single(raw); },
+                 .toml = [&value] { return value.empty() ? std::string() : cli::toml_string(value); }});
+}
+
+Option& Options::add_flag(const std::string& flag, bool& value, const std::string& help) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kFlag,
+                 .help = help,
+                 .unit = "switch",
+                 .range = "on, off",
+                 .initial = value ? "on" : "off",
+                 .assign =
+                     [&value](const auto& raw) {
+                       const std::string& text = single(raw);
+                       check_input(text == "true" || text == "false", Fault::kUsage, "expected true or false, found '",
+                                   text, "'");
+                       value = text == "true";
+                     },
+                 .toml = [&value] { return std::string(value ? "true" : "false"); }});
+}
+
+Option& Options::add_choice(const std::string& flag, std::string& value, const std::string& help,
+                            std::vector<std::string> choices, const std::string& unset) {
+  const std::string all = join(choices, ", ");
+  return append({.flag = flag,
+                 .kind = Option::Kind::kText,
+                 .help = help,
+                 .unit = "NAME",
+                 .range = all,
+                 .initial = value.empty() ? unset : value,
+                 .assign =
+                     [&value, choices, all](const auto& raw) {
+                       const std::string& text = single(raw);
+                       bool known = false;
+                       for (const std::string& choice : choices) known = known || choice == text;
+                       check_input(known, Fault::kUsage, "expected one of ", all, ", found '", text, "'",
+                                   cli::did_you_mean(text, choices));
+                       value = text;
+                     },
+                 .toml = [&value] { return value.empty() ? std::string() : cli::toml_string(value); }});
+}
+
+Option& Options::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help,
+                          const std::string& what) {
+  return append({.flag = flag,
+                 .kind = Option::Kind::kTexts,
+                 .help = help,
+                 .unit = what,
+                 .range = "one or more",
+                 .initial = values.empty() ? "none" : join(values, " "),
+                 .assign = [&values](const auto& raw) { values = raw; },
+                 .toml =
+                     [&values] {
+                       std::vector<std::string> quoted;
+                       for (const std::string& value : values) quoted.push_back(cli::toml_string(value));
+                       return values.empty() ? std::string() : "[" + join(quoted, ", ") + "]";
+                     }});
+}
+
+Option& Options::add_numbers(const std::string& flag, std::vector<double>& values, const std::string& help, Range range,
+                             const std::string& unit) {
+  std::vector<std::string> initial;
+  for (double value : values) initial.push_back(real_text(value));
+  return append({.flag = flag,
+                 .kind = Option::Kind::kReals,
+                 .help = help,
+                 .unit = unit,
+                 .range = concat_message(values.size(), " numbers in ", range_text(range)),
+                 .initial = join(initial, ","),
+                 .assign =
+                     [&values, range](const auto& raw) {
+                       const std::vector<std::string> parts = split_commas(raw);
+                       check_input(parts.size() == values.size(), Fault::kUsage, "expected ", values.size(),
+                                   " numbers joined by commas, found '", join(raw, ","), "'");
+                       std::vector<double> parsed;
+                       for (const std::string& part : parts) parsed.push_back(parse_real(part, range));
+                       values = parsed;
+                     },
+                 .toml =
+                     [&values] {
+                       std::vector<std::string> texts;
+                       for (double value : values) texts.push_back(real_text(value));
+                       return "[" + join(texts, ", ") + "]";
+                     }});
+}
+
+Option& Options::add_positional(const std::string& name, std::string& value, const std::string& help) {
+  return add(name, value, help, "FILE");
+}
+
+Options& Options::subcommand(const std::string& name, const std::string& summary, const std::string& example) {
+  subcommands_.push_back(std::make_unique<Options>(ProgramInfo{name, summary, example}));
+  return *subcommands_.back();
+}
+
+}  // namespace echodiff

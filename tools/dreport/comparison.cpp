@@ -1,0 +1,179 @@
+#include "dreport/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "dreport/sections/sections.h"
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+// Settings that change which trajectories are begun and how they are worked off, not what becomes of one; and those
+// that the summary states too, as they were resolved.
+const std::set<std::string> kNotThePolicy = {"seed",
+                                             "threads",
+                                             "device",
+                                             "quiet",
+                                             "config",
+                                             "out",
+                                             "count",
+                                             "batch",
+                                             "shard",
+                                             "accept",
+                                             "trace",
+                                             "keep-discarded",
+                                             "policy",
+                                             "eta",
+                                             "guidance",
+                                             "tau",
+                                             "sampler",
+                                             "sample-steps",
+                                             "score-on",
+                                             "made_by.program",
+                                             "made_by.version",
+                                             "made_by.revision"};
+
+std::map<std::string, std::string> settings_of(const SamplingRun& run) {
+  std::map<std::string, std::string> settings;
+  for (const auto& [key, value] : run.config)
+    if (kNotThePolicy.count(key) == 0) settings[key] = value;
+  return settings;
+}
+
+// What makes two runs the same experiment but for the seed.
+std::string key_of(const SamplingRun& run) {
+  std::string key = concat_message(run.policy, "|", run.sampler, "|", run.sample_steps, "|", run.eta, "|", run.guidance,
+                                   "|", run.score_on, "|", run.tau);
+  for (const auto& [name, value] : settings_of(run)) key += concat_message("|", name, "=", value);
+  return key;
+}
+
+// The run's policy, and as few of its settings as tell it from other experiments with the same policy.
+std::string name_of(const SamplingRun& run, const RunSet& runs) {
+  std::string name = policy_text(run);
+  std::vector<const SamplingRun*> alike;  // other experiments that the name so far fits too
+  for (const SamplingRun& other : runs.sampling)
+    if (policy_text(other) == name && key_of(other) != key_of(run)) alike.push_back(&other);
+  const auto tell = [&](const std::string& words, auto same) {
+    if (std::erase_if(alike, [&](const SamplingRun* other) { return !same(*other); }) > 0) name += ", " + words;
+  };
+  const auto tell_number = [&](const std::string& symbol, double SamplingRun::*member) {
+    tell(symbol + " " + compact(run.*member), [&](const SamplingRun& other) {
+      return other.*member == run.*member || (std::isnan(other.*member) && std::isnan(run.*member));
+    });
+  };
+  tell_number("η", &SamplingRun::eta);
+  tell_number("guidance", &SamplingRun::guidance);
+  tell_number("τ", &SamplingRun::tau);
+  tell(run.score_on == "xt" ? "on x_t" : "on " + run.score_on,
+       [&](const SamplingRun& other) { return other.score_on == run.score_on; });
+  const std::map<std::string, std::string> settings = settings_of(run);
+  const auto tell_setting = [&](const std::string& key, const std::string& value) {
+    tell(key + " " + std::filesystem::path(value).filename().string(), [&](const SamplingRun& other) {
+      const std::map<std::string, std::string>::const_iterator theirs = other.config.find(key);
+      return theirs != other.config.end() && theirs->second == value;
+    });
+  };
+  if (settings.count("simulate") != 0) tell_setting("simulate", settings.at("simulate"));
+  for (const auto& [key, value] : settings) tell_setting(key, value);
+  return name;
+}
+
+void sum_up(PolicyResult& result) {
+  std::vector<std::vector<RatioTerm>> per_accepted, per_kept, per_good;
+  int64_t good = 0, measured = 0, missed = 0, seen = 0;
+  double calls = 0, seconds = 0;
+  std::set<std::vector<uint8_t>> pictures;
+  std::set<std::string> masks, reached;
+  for (const SamplingRun* run : result.runs) {
+    std::vector<RatioTerm>& accepted = per_accepted.emplace_back();
+    std::vector<RatioTerm>& each = per_kept.emplace_back();
+    std::vector<RatioTerm>& fine = per_good.emplace_back();
+    for (const Sample& sample : run->samples) {
+      ++result.trajectories;
+      const bool kept = sample.kept(), is_new = kept && pictures.insert(sample.image.pixels).second;
+      const bool looks_good = sample.metrics && sample.looks_good();
+      if (!sample.mask.empty()) masks.insert(sample.mask);
+      if (!sample.mask.empty() && kept) reached.insert(sample.mask);
+      result.accepted += kept;
+      result.distinct += is_new;
+      if (sample.good && kept) ++measured, good += looks_good;
+      if (sample.good && !kept) ++seen, missed += looks_good;
+      accepted.push_back({sample.calls, is_new ? 1.0 : 0.0});
+      each.push_back({sample.calls, kept ? 1.0 : 0.0});
+      fine.push_back({sample.calls, is_new && looks_good ? 1.0 : 0.0});
+      calls += sample.calls;
+    }
+    seconds += run->seconds;
+  }
+  result.acceptance = wilson(result.accepted, result.trajectories);
+  result.precision = wilson(good, measured);
+  result.missed = wilson(missed, seen);
+  result.calls_per_accepted = ratio_of_sums(per_accepted);
+  if (measured > 0) result.calls_per_good = ratio_of_sums(per_good);
+  result.calls_per_kept = ratio_of_sums(per_kept);
+  const double pace = seconds / calls;
+  const auto in_seconds = [pace](const Estimate& cost) {
+    return Estimate{cost.value * pace, cost.low * pace, cost.high * pace};
+  };
+  result.seconds_per_accepted = in_seconds(result.calls_per_accepted);
+  result.seconds_per_kept = in_seconds(result.calls_per_kept);
+  result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
+}
+
+bool is_live(const PolicyResult& result) { return result.runs.front()->config.count("simulate") == 0; }
+
+const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
+  const PolicyResult* cheapest = nullptr;
+  for (const PolicyResult& result : results)
+    if (result.runs.front()->policy == "posthoc" && is_live(result) && result.runs.front()->shallow_call_cost == 1 &&
+        (cheapest == nullptr || result.calls_per_kept.value < cheapest->calls_per_kept.value))
+      cheapest = &result;
+  return cheapest;
+}
+
+// Calls and kept pictures of each mask.
+std::map<std::string, RatioTerm> by_mask(const PolicyResult& result) {
+  std::map<std::string, RatioTerm> masks;
+  for (const SamplingRun* run : result.runs)
+    for (const Sample& sample : run->samples) {
+      masks[sample.mask].numerator += sample.calls;
+      masks[sample.mask].denominator += sample.kept() ? 1 : 0;
+    }
+  return masks;
+}
+
+Estimate times(const PolicyResult& result, const PolicyResult& baseline) {
+  const std::map<std::string, RatioTerm> ours = by_mask(result), theirs = by_mask(baseline);
+  std::vector<PairedTerm> units;
+  for (const auto& [mask, term] : ours)
+    if (theirs.count(mask) != 0) units.push_back({term, theirs.at(mask)});
+  return units.size() == ours.size() && units.size() == theirs.size() ? ratio_of_ratios(units) : Estimate{};
+}
+
+}  // namespace
+
+std::vector<PolicyResult> compare_policies(const RunSet& runs) {
+  std::vector<PolicyResult> results;
+  std::vector<std::string> keys;
+  for (const SamplingRun& run : runs.sampling) {
+    if (run.samples.empty()) continue;
+    const size_t place = size_t(std::find(keys.begin(), keys.end(), key_of(run)) - keys.begin());
+    if (place == keys.size()) {
+      keys.push_back(key_of(run));
+      results.emplace_back().name = name_of(run, runs);
+    }
+    results[place].runs.push_back(&run);
+  }
+  for (PolicyResult& result : results) sum_up(result);
+  if (const PolicyResult* baseline = baseline_of(results))
+    for (PolicyResult& result : results)
+      if (&result != baseline && is_live(result) && result.guided()) result.times_baseline = times(result, *baseline);
+  return results;
+}
+
+}  // namespace echodiff

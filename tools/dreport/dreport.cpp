@@ -1,0 +1,160 @@
+// dreport: one self-contained page a researcher reads after a run, and the same numbers as JSON.
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "dreport/sections/sections.h"
+#include "tensor/io/file.h"
+
+namespace echodiff {
+namespace fs = std::filesystem;
+namespace {
+
+struct ReportOptions {
+  std::vector<std::string> runs, ceilings;
+  std::string out, data, masks, thresholds, planes, title = "echodiff report";
+};
+
+// The side of the square pictures of this report, 0 when no run has any.
+int64_t picture_size(const RunSet& runs) {
+  for (const SamplingRun& run : runs.sampling) {
+    for (const Sample& sample : run.samples) {
+      if (sample.image.width > 0) return sample.image.width;
+    }
+  }
+  for (const DiffusionRun& run : runs.diffusion) {
+    const std::map<std::string, std::string>::const_iterator found = run.config.find("image-size");
+    if (found != run.config.end() && std::atoll(found->second.c_str()) > 0) return std::atoll(found->second.c_str());
+  }
+  return 0;
+}
+
+PictureSet load_set(const std::string& folder, const std::string& planes, int64_t size, uint64_t seed,
+                    bool need_pictures) {
+  DatasetOptions options;
+  options.directory = folder;
+  if (size > 0) options.image_size = size;
+  options.planes = planes;
+  options.seed = seed;
+  options.need_images = need_pictures || fs::exists(fs::path(folder) / "images");
+  PictureSet set;
+  set.pictures = options.need_images;
+  set.dataset = load_dataset(options);
+  for (const Example& example : set.dataset.examples) {
+    for (const uint8_t pixel : example.planes.back().pixels) set.sector = set.sector || pixel == 0;
+  }
+  return set;
+}
+
+// Every run's mask folder: the one given, else the one it names where that is still there, else the training data.
+void load_masks(const ReportOptions& options, int64_t size, uint64_t seed, Material& material) {
+  for (SamplingRun& run : material.runs.sampling) {
+    if (!options.masks.empty()) run.masks = options.masks;
+    if (run.masks.empty() || material.masks.count(run.masks) != 0) continue;
+    if (fs::exists(material.runs.data) && fs::exists(run.masks) && fs::equivalent(run.masks, material.runs.data)) {
+      run.masks = material.runs.data;
+    } else if (!options.masks.empty() || fs::is_directory(run.masks)) {
+      material.masks.emplace(run.masks, load_set(run.masks, options.planes, size, seed, false));
+    }
+  }
+}
+
+Material gather(const ReportOptions& options, uint64_t seed) {
+  check_input(options.thresholds.empty() || fs::exists(options.thresholds), Fault::kMissingInput, options.thresholds,
+              ": expected a threshold file, found nothing there; make one with dlabel calibrate");
+  Material material;
+  material.runs = read_runs(options.runs);
+  for (const std::string& path : options.ceilings) material.runs.ceilings.push_back(read_ceiling(path));
+  if (!options.data.empty()) material.runs.data = options.data;
+  for (const DiffusionRun& run : material.runs.diffusion) {
+    const std::map<std::string, std::string>::const_iterator named = run.config.find("data");
+    if (material.runs.data.empty() && named != run.config.end() && fs::is_directory(named->second)) {
+      material.runs.data = named->second;
+    }
+  }
+  const int64_t size = picture_size(material.runs);
+  if (!material.runs.data.empty()) {
+    material.real = load_set(material.runs.data, options.planes, size, seed, true);
+  }
+  load_masks(options, size, seed, material);
+  std::optional<Thresholds> given;
+  if (!options.thresholds.empty()) given = read_thresholds(options.thresholds);
+  material.rule = choose_rule(given, fs::path(options.thresholds).filename().string(), material.runs, material.real);
+  if (material.real) {
+    const Thresholds rule = material.rule.thresholds.value_or(Thresholds{});
+    measure_set(*material.real, rule.metric, rule.region == "sector");
+  }
+  measure_samples(material);
+  material.policies = compare_policies(material.runs);
+  return material;
+}
+
+int make_report(const ReportOptions& options, const Common& common) {
+  const Material material = gather(options, common.seed);
+  Report report;
+  report.json.text("program", "dreport").text("version", version_string()).text("title", options.title);
+  summary_section(material, report);
+  table_section(material, report);
+  training_section(material, report);
+  samples_section(material, report);
+  scorer_section(material, report);
+  timed_judges_section(material, report);
+  judge_section(material, report);
+  scores_section(material, report);
+  metrics_section(material, report);
+  accounting_section(material, report);
+  cost_section(material, report);
+  decisions_section(material, report);
+  galleries_section(material, report);
+  memorisation_section(material, report);
+  anatomy_section(material, report);
+  inputs_section(material, report);
+
+  const std::string json_path = fs::path(options.out).replace_extension(".json").string();
+  write_file_atomic(options.out, report.page.finish(options.title,
+                                                    "Conditional sampling of ultrasound pictures with a judge in the "
+                                                    "loop: what was trained, what it draws, what the judge is worth "
+                                                    "and what it costs."));
+  write_file_atomic(json_path, report.json.finish());
+  for (const std::string& line : report.lines) std::printf("%s\n", line.c_str());
+  std::printf("report: %s, numbers: %s\n", options.out.c_str(), json_path.c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace echodiff
+
+int main(int argc, char** argv) {
+  using namespace echodiff;
+  ReportOptions values;
+  return run_program(
+      argc, argv,
+      {"dreport", "Writes a self-contained HTML report, and its numbers as JSON beside it.",
+       "dreport --runs model scorer unguided guided --data phantom --out report.html"},
+      [&](Options& options) {
+        options
+            .add_list("--runs", values.runs,
+                      "folders of dtrain, dsample, dlabel's data sets, of an evaluation.json (dlabel evaluate), or a "
+                      "folder that holds them",
+                      "DIR")
+            .required();
+        options.add("--out", values.out, "page to write; the numbers go beside it as .json", "FILE.html").required();
+        options.add("--data", values.data, "data set that trained the model: real pictures and masks", "DIR",
+                    "the one among --runs, else the one a model's run names");
+        options.add("--masks", values.masks, "data set whose masks the samples were drawn for", "DIR",
+                    "the one each run names, else --data");
+        options.add("--thresholds", values.thresholds, "which pictures are good (dlabel calibrate)", "FILE",
+                    "a run's labels.jsonl, else from --data");
+        options.add("--planes", values.planes, "planes of the data set's masks", "NAME=VALUE,...", "its dataset.json");
+        options.add_list("--ceiling", values.ceilings, "what no judge can exceed (dsample --ceiling)", "FILE");
+        options.add("--title", values.title, "heading of the page", "TEXT");
+        options.rule([&] {
+          check_input(fs::path(values.out).extension() != ".json", Fault::kUsage,
+                      "--out: expected the page's name (report.html), found ", values.out,
+                      "; the numbers are written beside it as .json");
+        });
+        options.body([&](const Common& common) { return make_report(values, common); });
+      });
+}

@@ -1,0 +1,184 @@
+#include "dreport/runs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include "dreport/json_reader.h"
+#include "dreport/sampling_run.h"
+#include "kernels/error.h"
+#include "train/config.h"
+
+namespace echodiff {
+namespace fs = std::filesystem;
+namespace {
+
+enum class RunKind { kDiffusion, kSampling, kScorer, kValue, kRecording, kOther, kData, kUnknown };
+
+RunKind kind_of(const fs::path& folder) {
+  const auto has = [&](const char* name) { return fs::exists(folder / name); };
+  if (has("samples.jsonl") || has("summary.json")) return RunKind::kSampling;
+  if (has("recording.json")) return RunKind::kRecording;
+  if (has("metrics.json")) {
+    const JsonNode metrics = read_json((folder / "metrics.json").string());
+    if (metrics.find("auroc_by_time") != nullptr) return RunKind::kValue;
+    return metrics.find("dice") != nullptr ? RunKind::kOther : RunKind::kScorer;
+  }
+  if (has("dataset.json") || (has("images") && has("masks"))) return RunKind::kData;
+  if (!has("log.jsonl") && !has("checkpoints")) return RunKind::kUnknown;
+  // A run that was stopped early has no metrics yet: its configuration tells.
+  if (!has("config.toml")) return RunKind::kDiffusion;
+  const std::map<std::string, std::string> config = read_flat_toml((folder / "config.toml").string());
+  const std::map<std::string, std::string>::const_iterator program = config.find("made_by.program");
+  if (config.count("labels") != 0) return RunKind::kScorer;
+  return program == config.end() || program->second == "dtrain diffusion" ? RunKind::kDiffusion : RunKind::kOther;
+}
+
+// The losses of log.jsonl; a value that isn't finite is written as null and breaks the curve.
+void read_log(const std::string& path, Curve& train, Curve& validation, std::vector<Curve>* bins, double* seconds) {
+  if (!fs::exists(path)) return;
+  for (const JsonNode& line : read_json_lines(path, true)) {
+    const bool trains = line.find("loss") != nullptr, validates = line.find("val_loss") != nullptr;
+    if (!trains && !validates) continue;
+    const double step = double(line.count("step"));
+    const auto append = [step](Curve& curve, double value) {
+      curve.step.push_back(step);
+      curve.value.push_back(value);
+    };
+    if (trains) append(train, line.number("loss"));
+    if (validates) append(validation, line.number("val_loss"));
+    if (seconds != nullptr && line.find("seconds") != nullptr) *seconds = std::fmax(*seconds, line.number("seconds"));
+    if (bins == nullptr) continue;
+    const std::vector<JsonNode>& values = line.items("val_bins");
+    if (values.size() > bins->size()) bins->resize(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      append((*bins)[i], values[i].kind == JsonNode::Kind::kNull ? kNotGiven : values[i].as_number("val_bins"));
+    }
+  }
+}
+
+DiffusionRun read_diffusion(const RunPlace& place) {
+  DiffusionRun run;
+  run.place = place;
+  const fs::path folder = place.path;
+  if (fs::exists(folder / "config.toml")) run.config = read_flat_toml((folder / "config.toml").string());
+  read_log((folder / "log.jsonl").string(), run.train_loss, run.val_loss, &run.val_bins, &run.seconds);
+  if (fs::is_directory(folder / "samples")) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder / "samples")) {
+      const std::string name = entry.path().filename().string();
+      if (name.rfind("step-", 0) != 0 || entry.path().extension() != ".png") continue;
+      const int64_t step = std::atoll(name.c_str() + 5);
+      if (!run.sheet.empty() && step < run.sheet_step) continue;
+      run.sheet = entry.path().string();
+      run.sheet_step = step;
+    }
+  }
+  return run;
+}
+
+ScorerRun read_scorer(const RunPlace& place) {
+  ScorerRun run;
+  run.place = place;
+  const std::string metrics = (fs::path(place.path) / "metrics.json").string();
+  read_log((fs::path(place.path) / "log.jsonl").string(), run.train_loss, run.val_loss, nullptr, nullptr);
+  if (!fs::exists(metrics)) return run;
+  run.measured = true;
+  const JsonNode json = read_json(metrics);
+  run.auroc = json.number("auroc", kNotGiven);
+  run.accuracy = json.number("accuracy", kNotGiven);
+  run.brier = json.number("brier", kNotGiven);
+  run.ece = json.number("ece", kNotGiven);
+  for (const JsonNode& bin : json.items("calibration")) {
+    const int64_t count = bin.count("n");
+    const double fraction = bin.number("fraction_good", kNotGiven);
+    const Proportion share = count > 0 ? wilson(std::llround(fraction * double(count)), count) : Proportion{};
+    run.calibration.push_back({bin.number("lo"), bin.number("hi"), bin.number("mean_score", kNotGiven), fraction, count,
+                               share.low, share.high});
+  }
+  if (const JsonNode* counts = json.find("counts")) {
+    for (const auto& [name, node] : counts->fields) {
+      if (node.kind == JsonNode::Kind::kNumber) run.counts.emplace_back(name, int64_t(node.value));
+    }
+  }
+  return run;
+}
+
+bool has_evaluation(const fs::path& folder) { return fs::exists(folder / "evaluation.json"); }
+
+// The folder itself when it is a run, else the runs in it, by name, and the folder itself where it has an evaluation.
+std::vector<std::string> expand(const std::string& folder) {
+  if (kind_of(folder) != RunKind::kUnknown) return {folder};
+  std::vector<std::string> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const bool known = entry.is_directory() && (kind_of(entry.path()) != RunKind::kUnknown || has_evaluation(entry));
+    if (known) found.push_back(entry.path().string());
+  }
+  std::sort(found.begin(), found.end());
+  if (has_evaluation(folder)) found.push_back(folder);
+  check_input(!found.empty(), Fault::kBadInput, folder,
+              ": expected a run (log.jsonl, samples.jsonl or metrics.json), an evaluation.json, a data set "
+              "(dataset.json) or a folder of these, found neither; give the --out folder of dtrain or dsample");
+  return found;
+}
+
+std::string last_part(const std::string& path) {
+  const fs::path clean = fs::path(path).lexically_normal();
+  const fs::path name = clean.has_filename() ? clean.filename() : clean.parent_path().filename();
+  return name.empty() || name == "." ? path : name.string();
+}
+
+}  // namespace
+
+RunSet read_runs(const std::vector<std::string>& folders) {
+  std::vector<std::string> paths;
+  for (const std::string& folder : folders) {
+    check_input(fs::exists(folder), Fault::kMissingInput, folder,
+                ": expected a run folder, found nothing there; check the path given to --runs");
+    check_input(fs::is_directory(folder), Fault::kBadInput, folder,
+                ": expected a run folder, found a file; give the folder that holds it");
+    for (const std::string& path : expand(folder)) {
+      if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+    }
+  }
+  std::map<std::string, int64_t> uses;
+  for (const std::string& path : paths) ++uses[last_part(path)];
+
+  RunSet runs;
+  for (const std::string& path : paths) {
+    const RunPlace place{path, uses[last_part(path)] > 1 ? path : last_part(path)};
+    if (has_evaluation(path))
+      runs.evaluations.push_back(read_evaluation((fs::path(path) / "evaluation.json").string()));
+    switch (kind_of(path)) {
+      case RunKind::kDiffusion:
+        runs.diffusion.push_back(read_diffusion(place));
+        break;
+      case RunKind::kSampling:
+        runs.sampling.push_back(read_sampling(place));
+        break;
+      case RunKind::kScorer:
+        runs.scorers.push_back(read_scorer(place));
+        break;
+      case RunKind::kValue:
+        runs.judges.push_back(read_timed_judge((fs::path(path) / "metrics.json").string(), place.name));
+        break;
+      case RunKind::kRecording:
+        for (TimedJudge& judge : recorded_judges(path, place.name)) runs.judges.push_back(std::move(judge));
+        break;
+      case RunKind::kOther:
+        runs.others.push_back(place);
+        break;
+      case RunKind::kData:
+        if (runs.data.empty()) runs.data = path;
+        break;
+      case RunKind::kUnknown:
+        break;
+    }
+  }
+  // Unguided first, the others in the order given: the order of every table.
+  std::stable_sort(runs.sampling.begin(), runs.sampling.end(),
+                   [](const SamplingRun& a, const SamplingRun& b) { return !a.guided() && b.guided(); });
+  return runs;
+}
+
+}  // namespace echodiff

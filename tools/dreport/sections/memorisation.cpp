@@ -1,0 +1,68 @@
+// The pictures that are nearest to the training set, each beside its nearest training picture.
+#include <cmath>
+#include <filesystem>
+
+#include "dreport/sections/sections.h"
+#include "kernels/error.h"
+#include "train/data/image.h"
+
+namespace echodiff {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr size_t kPairsShown = 6;
+
+// Pictures that aren't there any more are left out.
+std::string pair_cell(const MemorisedPair& pair, const Evaluation& evaluation) {
+  const std::string training = (fs::path(evaluation.data) / "images" / pair.training).string();
+  if (!fs::exists(pair.file) || !fs::exists(training)) return "";
+  const auto picture = [&](const std::string& file) {
+    const int64_t size = evaluation.image_size;
+    return picture_svg(resize_area(read_png(file), size, size), {}, fs::path(file).filename().string());
+  };
+  const bool copy = pair.distance < evaluation.copy_distance;
+  return cell_html(
+      "<div class=\"twins\">" + picture(pair.file) + picture(training) + "</div>",
+      concat_message(escape_html(fs::path(pair.file).stem().string()), " | ", escape_html(pair.training),
+                     copy ? "<br><span class=\"no\">copy</span>, distance " : "<br>distance ", rounded(pair.distance)));
+}
+
+}  // namespace
+
+void memorisation_section(const Material& material, Report& report) {
+  Page& page = report.page;
+  page.section("memorisation", "Nearest training pictures");
+  report.json.begin_array("memorisation");
+  for (const Evaluation& evaluation : material.runs.evaluations) {
+    page.paragraph(concat_message(
+        "Each picture beside its nearest training picture, by thumbnails at any brightness "
+        "and contrast, mirrors counted. Nearer than ",
+        rounded(evaluation.copy_distance), ", as one in a hundred held-out real pictures is, counts as a copy."));
+    for (const EvaluatedRun& run : evaluation.runs) {
+      report.json.begin_object().text("run", name_of(run)).begin_array("distances");
+      std::vector<std::string> cells;
+      for (const MemorisedPair& pair : run.pairs) {
+        report.json.number("", pair.distance);
+        if (cells.size() == kPairsShown) continue;
+        if (const std::string cell = pair_cell(pair, evaluation); !cell.empty()) cells.push_back(cell);
+      }
+      report.json.end_array().end_object();
+      page.heading(name_of(run));
+      if (cells.empty()) {
+        page.missing("The pictures that evaluation.json names are not there.",
+                     "Run <code>dlabel evaluate</code> again where they are.");
+        continue;
+      }
+      page.figure("", grid_html(cells, 6),
+                  concat_message("The nearest ", cells.size(), " of ", count_text(run.n), ", nearest first. Copies: ",
+                                 share_text(run.copies), ", 95 % interval ", interval_text(run.copies), "."));
+    }
+  }
+  report.json.end_array();
+  if (material.runs.evaluations.empty())
+    page.missing("No evaluation.json compares samples with the training pictures.",
+                 "Make it with <code>dlabel evaluate --samples RUN --data DATA --features SCORER --out "
+                 "OUT/evaluation.json</code> and add OUT to <code>--runs</code>.");
+}
+
+}  // namespace echodiff

@@ -1,0 +1,127 @@
+// Fig. 7: the judge's score against the reverse step.
+#include <algorithm>
+#include <map>
+
+#include "dreport/page/plot.h"
+#include "dreport/sections/sections.h"
+#include "kernels/error.h"
+#include "quality/statistics/quantile.h"
+
+namespace echodiff {
+namespace {
+
+constexpr size_t kLinesPerGroup = 40, kFewestForMedian = 3, kMostPlots = 3;
+
+struct Group {
+  std::string name, css_class;
+  std::vector<const Sample*> samples;
+};
+
+// Accepted against discarded; where no judge decided, good against poor by the rule.
+std::vector<Group> groups_of(const SamplingRun& run, bool ruled) {
+  std::vector<Group> groups;
+  if (run.guided()) {
+    groups = {{"accepted", "c1", {}}, {"discarded", "c2", {}}};
+  } else if (ruled) {
+    groups = {{"finished good", "c1", {}}, {"finished poor", "c2", {}}};
+  } else {
+    groups = {{"finished", "c1", {}}};
+  }
+  for (const Sample& sample : run.samples) {
+    if (sample.scores.empty()) continue;
+    const bool succeeds = run.guided() ? sample.kept() : !ruled || sample.looks_good();
+    groups[succeeds ? 0 : 1].samples.push_back(&sample);
+  }
+  return groups;
+}
+
+Series median_line(const Group& group) {
+  std::map<double, std::vector<double>, std::greater<>> by_t;
+  for (const Sample* sample : group.samples) {
+    for (const auto& [t, score] : sample->scores) by_t[t].push_back(score);
+  }
+  Series median;
+  for (auto& [t, scores] : by_t) {
+    if (scores.size() < kFewestForMedian) continue;
+    median.x.push_back(t);
+    median.y.push_back(quantile_of(scores, 0.5));
+  }
+  median.name = group.name + " (" + count_text(int64_t(group.samples.size())) + "), median";
+  median.css_class = group.css_class;
+  median.width = 3;
+  return median;
+}
+
+void show_run(const SamplingRun& run, bool ruled, Report& report) {
+  LinePlot plot;
+  plot.x = {.label = "reverse step t (0-based; sampling runs from left to right and ends at 0)"};
+  plot.y = {.label = "score", .low = 0, .high = 1.02};
+  plot.height = 380;
+  double first = 0;
+  std::vector<Series> medians;
+  report.json.begin_object().text("run", run.place.name).begin_array("groups");
+  for (const Group& group : groups_of(run, ruled)) {
+    Series ends;
+    for (size_t i = 0; i < group.samples.size() && i < kLinesPerGroup; ++i) {
+      Series line;
+      for (const auto& [t, score] : group.samples[i]->scores) {
+        line.x.push_back(t);
+        line.y.push_back(score);
+        first = std::max(first, t);
+      }
+      line.css_class = ends.css_class = group.css_class;
+      line.width = 1;
+      line.opacity = 0.4;
+      ends.x.push_back(line.x.back());
+      ends.y.push_back(line.y.back());
+      plot.series.push_back(line);
+    }
+    if (group.samples.empty()) continue;
+    ends.width = 0;
+    ends.dots = true;
+    plot.series.push_back(ends);
+    medians.push_back(median_line(group));
+    report.json.begin_object().text("name", group.name).count("trajectories", int64_t(group.samples.size()));
+    report.json.begin_array("median");
+    for (size_t i = 0; i < medians.back().x.size(); ++i) {
+      report.json.begin_array().number("", medians.back().x[i]).number("", medians.back().y[i]).end_array();
+    }
+    report.json.end_array().end_object();
+  }
+  report.json.end_array().end_object();
+  plot.series.insert(plot.series.end(), medians.begin(), medians.end());
+  if (first > 0) plot.x.low = first, plot.x.high = 0;
+  if (run.tau >= 0 && run.tau <= 1) plot.levels.push_back({run.tau, "τ = " + fixed(run.tau, 2)});
+  report.page.figure(
+      "Fig. 7", line_plot(plot),
+      concat_message("Score against reverse step in ", escape_html(run.place.name), " (", escape_html(policy_text(run)),
+                     "), up to ", kLinesPerGroup,
+                     " trajectories of each kind; a dot ends each where it was decided. Thick: median of the "
+                     "trajectories still running at t, where at least ",
+                     kFewestForMedian, " are."));
+}
+
+}  // namespace
+
+void scores_section(const Material& material, Report& report) {
+  report.page.section("scores", "Score against reverse step");
+  report.json.begin_array("scores");
+  size_t shown = 0;
+  // Guided runs first: theirs is the paper's figure.
+  for (const bool guided : {true, false}) {
+    for (const SamplingRun& run : material.runs.sampling) {
+      const bool scored = std::any_of(run.samples.begin(), run.samples.end(),
+                                      [](const Sample& sample) { return sample.scores.size() > 1; });
+      if (run.guided() != guided || !scored || shown == kMostPlots) continue;
+      show_run(run, material.rule.thresholds.has_value(), report);
+      ++shown;
+    }
+  }
+  report.json.end_array();
+  if (shown > 0) return;
+  report.page.missing("No run scored its trajectories at more than one step.",
+                      "Make one with <code>dsample --model RUN --masks DATA --count 64 --policy paper --scorer SCORER "
+                      "--out OUT</code> and add OUT to <code>--runs</code>.");
+}
+
+}  // namespace echodiff

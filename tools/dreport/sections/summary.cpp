@@ -1,0 +1,231 @@
+#include <cmath>
+#include <filesystem>
+
+#include "dreport/paper.h"
+#include "dreport/sections/sections.h"
+#include "kernels/error.h"
+
+namespace echodiff {
+
+const char* const kMakeUnguided =
+    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy none --out OUT</code> and add OUT to "
+    "<code>--runs</code>.";
+const char* const kMakeGuided =
+    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy posthoc --scorer SCORER "
+    "--keep-discarded --out OUT</code> and add OUT to <code>--runs</code>.";
+const char* const kMakeRule =
+    "Give <code>--thresholds FILE</code> (from <code>dlabel calibrate --images DATA --size 64 --out FILE</code>) or "
+    "<code>--data DIR</code>.";
+
+const SamplingRun* unguided_run(const RunSet& runs) {
+  for (const SamplingRun& run : runs.sampling) {
+    if (!run.guided()) return &run;
+  }
+  return nullptr;
+}
+
+const SamplingRun* guided_run(const RunSet& runs) {
+  const SamplingRun* chosen = nullptr;
+  for (const SamplingRun& run : runs.sampling) {
+    if (run.guided() && (chosen == nullptr || (run.policy == "paper" && chosen->policy != "paper"))) chosen = &run;
+  }
+  return chosen;
+}
+
+std::string policy_text(const SamplingRun& run) {
+  std::string text = run.policy == "none" ? "no judge" : run.policy;
+  if (!run.sampler.empty()) text += ", " + run.sampler;
+  if (run.sample_steps > 0) text += ", " + count_text(run.sample_steps) + " steps";
+  return text;
+}
+
+std::string run_cell(const SamplingRun& run) {
+  return escape_html(run.place.name) + "<small>" + escape_html(policy_text(run)) + "</small>";
+}
+
+std::string rule_text(const Thresholds& thresholds) {
+  const auto within = [](const std::string& name, const Band& band) {
+    return compact(band.low) + " ≤ " + name + " ≤ " + compact(band.high);
+  };
+  switch (thresholds.rule) {
+    case Rule::kText:
+      return "good iff sharpness < " + compact(thresholds.tau_sharpness) + ", contrast > " +
+             compact(thresholds.tau_contrast) + ", noise < " + compact(thresholds.tau_noise);
+    case Rule::kEq4:
+      return "good iff sharpness ≥ " + compact(thresholds.tau_sharpness) + ", contrast ≥ " +
+             compact(thresholds.tau_contrast) + ", noise ≤ " + compact(thresholds.tau_noise);
+    case Rule::kBand:
+      return "good iff " + within("sharpness", thresholds.sharpness) + ", " + within("contrast", thresholds.contrast) +
+             ", " + within("noise", thresholds.noise);
+  }
+  return "";
+}
+
+std::string share_text(const Proportion& share) {
+  return count_text(share.k) + " of " + count_text(share.n) + " (" + percent(share.fraction) + ")";
+}
+
+std::string interval_text(const Proportion& share) {
+  return share.n == 0 ? "–" : fixed(100 * share.low, 1) + "–" + percent(share.high);
+}
+
+std::string interval_text(const Estimate& estimate) {
+  if (std::isnan(estimate.low) || std::isnan(estimate.high)) return "–";
+  return rounded(estimate.low) + "–" + (std::isinf(estimate.high) ? "∞" : rounded(estimate.high));
+}
+
+std::string estimate_cell(const Estimate& estimate) {
+  if (std::isnan(estimate.value)) return "–";
+  return rounded(estimate.value) + "<small>" + interval_text(estimate) + "</small>";
+}
+
+std::string share_cell(const Proportion& share) {
+  if (share.n == 0) return "–";
+  return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
+}
+
+void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
+  json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
+  json.number("high", estimate.high).end_object();
+}
+
+void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share) {
+  json.begin_object(key).count("k", share.k).count("n", share.n).number("fraction", share.fraction);
+  json.number("low", share.low).number("high", share.high).end_object();
+}
+
+void summary_section(const Material& material, Report& report) {
+  Page& page = report.page;
+  page.section("summary", "Summary");
+  Table table;
+  table.header = {"Quantity", "This run", "95 % interval", "The paper"};
+  report.json.begin_object("summary");
+
+  const SamplingRun* unguided = unguided_run(material.runs);
+  const bool ruled = material.rule.thresholds.has_value();
+  const auto add_share = [&](const std::string& name, const std::string& key, const Proportion& share,
+                             const std::string& paper) {
+    if (share.n == 0) return;
+    table.rows.push_back({name, share_text(share), interval_text(share), paper});
+    write_proportion(report.json, key, share);
+  };
+  const auto add_number = [&](const std::string& name, const std::string& key, double value, const std::string& text,
+                              const std::string& paper) {
+    table.rows.push_back({name, text, "", paper});
+    report.json.number(key, value);
+  };
+  if (ruled && unguided != nullptr) {
+    const Yield yield = yield_of(*unguided);
+    add_share("Good pictures without a judge", "good_without_judge", yield.good,
+              share_text(wilson(paper::kAcceptable, paper::kSampled)));
+  }
+  for (const PolicyResult& policy : material.policies) {
+    if (!ruled || !policy.guided()) continue;
+    add_share("Good among the kept with the judge<small>" + escape_html(policy.name) + "</small>",
+              "good_with_" + policy.runs.front()->place.name, policy.precision, "not stated");
+  }
+  for (const PolicyResult& policy : material.policies) {
+    const Estimate& cost = policy.calls_per_good;
+    if (!ruled || std::isnan(cost.value)) continue;
+    const bool first = policy.runs.front() == unguided;
+    const std::string papers = count_text(std::llround(paper::kCallsPerAccepted));
+    table.rows.push_back({"U-Net calls per good kept picture<small>" + escape_html(policy.name) + "</small>",
+                          rounded(cost.value), interval_text(cost),
+                          first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
+    write_estimate(report.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
+  }
+  const PictureSet* masks = unguided != nullptr ? material.masks_of(*unguided) : nullptr;
+  if (masks != nullptr && material.real) {
+    if (const std::optional<Adherence> adherence = adherence_of(*unguided, *masks, *material.real)) {
+      add_share("Samples that follow their mask<small>" + escape_html(adherence->first) + " against " +
+                    escape_html(adherence->second) + "</small>",
+                "adherence", adherence->samples, "not stated");
+    }
+  }
+  for (const ScorerRun& scorer : material.runs.scorers) {
+    if (scorer.measured && std::isfinite(scorer.auroc)) {
+      add_number("Scorer, held-out AUROC", "scorer_auroc", scorer.auroc, fixed(scorer.auroc, 3), "not stated");
+      break;
+    }
+  }
+  for (const DiffusionRun& run : material.runs.diffusion) {
+    if (run.val_loss.value.empty()) continue;
+    add_number("Validation loss, last", "validation_loss", run.val_loss.value.back(),
+               rounded(run.val_loss.value.back(), 4), "not stated");
+    break;
+  }
+  report.json.end_object();
+
+  if (!ruled && !material.runs.sampling.empty()) page.missing("No rule says which sample is good.", kMakeRule);
+  if (table.rows.empty() && material.runs.sampling.empty()) {
+    page.missing("None of the folders holds samples, a scorer's metrics or a validation loss yet.", kMakeUnguided);
+  }
+  if (!table.rows.empty()) page.table(table);
+  if (ruled) {
+    page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
+                   escape_html(material.rule.origin) +
+                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over trajectories.");
+  }
+}
+
+void inputs_section(const Material& material, Report& report) {
+  Page& page = report.page;
+  page.section("inputs", "What this report was made from");
+  Table table;
+  table.header = {"Folder", "Kind", "Holds"};
+  report.json.begin_array("inputs");
+  const auto add = [&](const RunPlace& place, const std::string& kind, const std::string& holds) {
+    table.rows.push_back({escape_html(place.name), kind, holds});
+    report.json.begin_object().text("name", place.name).text("kind", kind).end_object();
+  };
+  for (const DiffusionRun& run : material.runs.diffusion) {
+    const double last = run.train_loss.step.empty() ? 0 : run.train_loss.step.back();
+    add(run.place, "diffusion training", count_text(int64_t(last)) + " steps");
+  }
+  for (const ScorerRun& run : material.runs.scorers)
+    add(run.place, "scorer training", run.measured ? "metrics" : "log");
+  for (const RunPlace& place : material.runs.others) add(place, "other training", "not shown here");
+  for (const TimedJudge& judge : material.runs.judges)
+    add({judge.folder, judge.folder}, judge.folder == judge.name ? "value model training" : "recording",
+        "judge " + escape_html(judge.name) + " by t");
+  for (const Evaluation& evaluation : material.runs.evaluations) {
+    const std::string folder = std::filesystem::path(evaluation.path).parent_path().filename().string();
+    add({evaluation.path, folder.empty() ? "evaluation.json" : folder + "/evaluation.json"}, "evaluation",
+        count_text(int64_t(evaluation.runs.size())) + " runs against " + count_text(evaluation.held_out) +
+            " held-out pictures, features of " + escape_html(evaluation.features));
+  }
+  for (const Ceiling& ceiling : material.runs.ceilings)
+    add({ceiling.name, ceiling.name}, "ceiling",
+        count_text(ceiling.states) + " states, " + count_text(ceiling.branches) + " endings each");
+  for (const SamplingRun& run : material.runs.sampling) {
+    add(run.place, "samples", count_text(run.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
+  }
+  const auto add_set = [&](const std::string& folder, const PictureSet& set, const std::string& kind) {
+    add({folder, std::filesystem::path(folder).filename().string()}, kind,
+        count_text(int64_t(set.dataset.examples.size())) + (set.pictures ? " pictures" : " masks"));
+  };
+  if (material.real) add_set(material.runs.data, *material.real, "data set");
+  for (const auto& [folder, set] : material.masks) add_set(folder, set, "masks of the samples");
+  report.json.end_array();
+  page.table(table);
+
+  if (!material.rule.thresholds) {
+    page.missing("No rule says which picture is good.", kMakeRule);
+    return;
+  }
+  const Thresholds& rule = *material.rule.thresholds;
+  page.paragraph(concat_message(
+      "Metrics: sharpness is the variance of the 4-neighbour Laplacian, contrast the standard deviation, noise the "
+      "mean "
+      "absolute difference from a Gaussian blur (σ = ",
+      compact(rule.metric.sigma), " pixels), on grey levels from 0 to ", compact(rule.metric.scale),
+      ", borders reflected (reflect-101), over the ", rule.region == "sector" ? "sector" : "whole picture",
+      ". Rule: ", escape_html(rule_text(rule)), " (", escape_html(material.rule.origin), ")."));
+  report.json.begin_object("rule").text("rule", rule_name(rule.rule)).text("text", rule_text(rule));
+  report.json.text("origin", material.rule.origin).number("tau_sharpness", rule.tau_sharpness);
+  report.json.number("tau_contrast", rule.tau_contrast).number("tau_noise", rule.tau_noise);
+  report.json.number("sigma", rule.metric.sigma).number("scale", rule.metric.scale).text("region", rule.region);
+  report.json.end_object();
+}
+
+}  // namespace echodiff

@@ -1,0 +1,146 @@
+#include "dsample/output.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "diffusion/condition.h"
+#include "kernels/error.h"
+#include "tensor/io/file.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// File names needn't be UTF-8: what isn't becomes U+FFFD. NaN becomes null.
+std::string text_of(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+// What stopping trajectories saved, in calls and in time, against finishing all of them in full batches. A slot that
+// stays empty costs time and no call: their ratio says how well slots are refilled.
+void write_savings(Json& json, const SamplerTotals& totals, int64_t calls_if_finished) {
+  const int64_t calls = totals.unet_calls + totals.unused_calls;
+  const double all = double(totals.begun * calls_if_finished);
+  const double saved = all > 0 ? 1 - double(calls) / all : 0;
+  json["calls_saved"] = saved;
+  if (totals.full_batch_calls == 0 || saved <= 0) return;
+  const double per_call = totals.full_batch_seconds / double(totals.full_batch_calls);
+  json["unet_seconds_per_call_in_a_full_batch"] = per_call;
+  json["unet_seconds_saved"] = 1 - totals.unet_seconds / (all * per_call);
+  json["seconds_saved_per_calls_saved"] = (1 - totals.unet_seconds / (all * per_call)) / saved;
+}
+
+// Shallow calls count as calls everywhere else. Here is what one costs by the clock, as a share of a whole one, and
+// what a picture costs in whole calls by that share.
+void write_shallow_calls(Json& json, const SamplerTotals& totals, const SummaryFacts& facts) {
+  json["deepcache"] = facts.deepcache;
+  if (facts.adadiff_error) json["adadiff_error"] = *facts.adadiff_error;
+  if (facts.deepcache == 1 && !facts.adadiff_error) return;
+  json["shallow_calls"] = totals.shallow_calls;
+  if (totals.shallow.count == 0 || totals.whole.seconds == 0) return;
+  const double cost =
+      totals.shallow.seconds / double(totals.shallow.count) / (totals.whole.seconds / double(totals.whole.count));
+  json["shallow_call_cost"] = cost;
+  const double calls = double(totals.unet_calls) - (1 - cost) * double(totals.shallow_calls);
+  json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();
+}
+
+}  // namespace
+
+SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
+    : directory_(directory),
+      keep_discarded_(keep_discarded),
+      calls_if_finished_(job.plan.count() * calls_per_step(job.guidance)),
+      ledger_(job.accept_per_mask    ? CostLedger::Unit::mask
+              : job.policy.group > 1 ? CostLedger::Unit::group
+                                     : CostLedger::Unit::trajectory,
+              int64_t(job.conditions.size()), job.policy.group) {
+  std::error_code error;
+  const bool free =
+      !fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error));
+  check_input(free && !error, Fault::kCannotCreate, directory,
+              ": is there already and not an empty folder; name another or remove it");
+  make_directories(directory + "/images");
+  if (keep_discarded) make_directories(directory + "/discarded");
+  lines_.open(directory + "/samples.jsonl", std::ios::binary);
+  seconds_.open(directory + "/seconds.jsonl", std::ios::binary);
+  check_input(lines_.is_open() && seconds_.is_open(), Fault::kCannotCreate, directory,
+              "/samples.jsonl: cannot be created; check the folder's rights");
+}
+
+void SampleFolder::write(const SampleRecord& record, const std::string& mask, uint64_t seed) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(record.index));
+  if (record.kept()) write_png(directory_ + "/images/" + name, record.image);
+  if (!record.kept() && keep_discarded_) write_png(directory_ + "/discarded/" + name, record.image);
+  Json line;
+  line["index"] = record.index;
+  line["mask"] = mask.empty() ? Json() : Json(mask);
+  line["seed"] = seed;
+  line["unet_calls"] = record.unet_calls;
+  if (record.shallow_calls > 0) line["shallow_calls"] = record.shallow_calls;
+  line["decision"] = record.decision;
+  line["reason"] = record.reason;
+  line["final_score"] = record.final_score ? Json(*record.final_score) : Json();
+  line["halted_t"] = record.halted_t ? Json(*record.halted_t) : Json();
+  if (record.ancestor) line["ancestor"] = *record.ancestor;
+  line["scores"] = Json::array();
+  for (const Score& score : record.scores) line["scores"].push_back(Json::array({score.t, score.value}));
+  lines_ << text_of(line, -1) << '\n' << std::flush;
+  seconds_ << text_of(Json{{"index", record.index}, {"seconds", record.seconds}}, -1) << '\n' << std::flush;
+  ledger_.add(record);
+  check_input(lines_.good() && seconds_.good(), Fault::kIo, directory_,
+              "/samples.jsonl: writing failed; is the disk full?");
+}
+
+void SampleFolder::write_config(const std::string& toml) const { write_file_atomic(directory_ + "/config.toml", toml); }
+
+void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals& totals) const {
+  const double kept = double(totals.kept), trajectories = double(totals.trajectories);
+  Json json;
+  json["trajectories"] = totals.trajectories;
+  json["accepted"] = totals.kept;
+  json["accepted_rate"] = totals.trajectories > 0 ? Json(kept / trajectories) : Json();
+  json["unet_calls"] = totals.unet_calls;
+  json["unet_calls_per_accepted"] = totals.kept > 0 ? Json(double(totals.unet_calls) / kept) : Json();
+  const std::optional<CostInterval> interval = ledger_.calls_per_kept();
+  json["unet_calls_per_accepted_95"] = interval ? Json::array({interval->low, interval->high}) : Json();
+  json["distinct_accepted"] = ledger_.distinct();
+  json["reasons"] = Json::object();
+  for (const auto& [reason, sums] : ledger_.reasons())
+    json["reasons"][reason] = {{"trajectories", sums.trajectories}, {"unet_calls", sums.unet_calls}};
+  json["unet_calls_unused"] = totals.unused_calls;
+  json["seconds"] = facts.seconds;
+  json["images_per_second"] = facts.seconds > 0 ? Json(kept / facts.seconds) : Json();
+  json["unet_seconds"] = totals.unet_seconds;
+  json["scorer_seconds"] = totals.scorer_seconds;
+  json["scored_images"] = totals.scored_images;
+  write_savings(json, totals, calls_if_finished_);
+  write_shallow_calls(json, totals, facts);
+  json["interrupted"] = totals.interrupted;
+  json["simulated"] = facts.replayed;
+  json["policy"] = facts.policy;
+  json["judge"] = facts.judge.empty() ? Json() : Json(facts.judge);
+  json["final_judge"] = facts.final_judge.empty() ? Json() : Json(facts.final_judge);
+  json["tau"] = facts.tau;
+  json["score_on"] = facts.score_on;
+  json["keep"] = facts.keep;
+  json["sampler"] = facts.sampler;
+  json["sample_steps"] = facts.sample_steps;
+  json["eta"] = facts.eta;
+  json["clip"] = facts.clip;
+  json["guidance"] = facts.guidance;
+  json["T"] = facts.T;
+  json["schedule"] = facts.schedule;
+  json["predict"] = facts.prediction;
+  json["size"] = facts.size;
+  json["batch"] = facts.batch;
+  json["seed"] = facts.seed;
+  write_file_atomic(directory_ + "/summary.json", text_of(json, 2) + "\n");
+}
+
+}  // namespace echodiff

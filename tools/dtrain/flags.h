@@ -1,0 +1,53 @@
+// The flags of dtrain diffusion, and what they mean for the network, the optimiser and the loader.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "train/data/augment.h"
+#include "train/ema.h"
+#include "train/model_run.h"
+#include "train/optimizer.h"
+
+namespace echodiff {
+
+struct DiffusionFlags {
+  std::string data, out, planes, init, replay;
+  bool resume = false;
+  int64_t image_size = 64, batch = 8, accumulate = 1;
+  std::optional<int64_t> steps, epochs;
+
+  int64_t timesteps = 2000;
+  std::string schedule = "linear", predict = "eps", variance = "posterior";
+  std::optional<double> min_snr_gamma;
+  double mask_drop = 0;
+
+  std::string architecture = "lucidrains", condition = "concat", mults = "1,2,4", attention_resolutions;
+  int64_t dim = 64, blocks = 2, heads = 4, head_dim = 32;
+  double dropout = 0;
+
+  std::string optimizer = "adam";
+  LearningRateOptions learning_rate;
+  std::vector<double> betas{0.9, 0.99};
+  double eps = 1e-8, weight_decay = 0, clip = 1.0;
+  EmaOptions ema;
+  AugmentOptions augment;
+
+  int64_t save_every = 1000, keep = 3, log_every = 1;
+  int64_t val_every = 500, val_count = 8;
+  int64_t sample_every = 1000, sample_count = 4, sample_steps = 20;
+  bool print_summary = false;
+
+  AdamOptions adam() const;
+  // What the flags say of the run; planes and image size come from the data.
+  DenoiserRun run() const;
+};
+
+// Adds every flag and the rules that tie them together. The flags must outlive the program's run.
+void add_flags(Options& options, DiffusionFlags& flags);
+
+}  // namespace echodiff

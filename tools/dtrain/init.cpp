@@ -1,0 +1,84 @@
+#include "dtrain/init.h"
+
+#include <filesystem>
+
+#include "nn/torch_import/import.h"
+#include "train/checkpoint.h"
+
+namespace echodiff {
+namespace {
+
+constexpr const char* kShapeFlags[] = {"--arch",     "--dim",    "--mults",   "--heads",
+                                       "--head-dim", "--blocks", "--dropout", "--attention-resolutions",
+                                       "--condition"};
+
+// A checkpoint of ours says so in its metadata.
+std::optional<InitialNetwork> read_own(const std::string& path) {
+  std::error_code ignored;
+  const std::string checkpoint = std::filesystem::is_directory(path, ignored) ? latest_checkpoint(path) : path;
+  if (!checkpoint.ends_with(".safetensors") || !std::filesystem::is_regular_file(checkpoint, ignored))
+    return std::nullopt;
+  const SafetensorsFile file = read_weights(checkpoint);
+  if (!file.metadata.contains("network.architecture")) return std::nullopt;
+  return InitialNetwork{denoiser_run(file.metadata, checkpoint).options, raw_weights(file.tensors)};
+}
+
+template <class T>
+void agree(const Common& common, const char* flag, const T& said, const T& found, const std::string& path) {
+  check_input(!common.given(flag) || said == found, Fault::kUsage, flag, ": the network in ", path,
+              " has another; leave it out to take the file's");
+}
+
+}  // namespace
+
+InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& common) {
+  const std::string& path = flags.init;
+  std::optional<InitialNetwork> initial = read_own(path);
+  if (!initial) {
+    ImportOptions options;
+    options.part = "";
+    if (common.given("--head-dim") && flags.head_dim > 0)
+      options.hints.num_head_channels = flags.head_dim;
+    else if (common.given("--heads"))
+      options.hints.num_heads = flags.heads;
+    DenoiserImport import = import_denoiser(path, options);
+    for (const std::string& line : import.notes) note(common, line);
+    initial = InitialNetwork{import.options, import.model};
+  }
+  require_finite(initial->weights, Fault::kBadInput, path);
+  DenoiserOptions& net = initial->options;
+  agree(common, "--arch", flags.architecture, net.architecture, path);
+  agree(common, "--dim", flags.dim, net.dim, path);
+  agree(common, "--mults", flags.mults, join(net.mults), path);
+  agree(common, "--blocks", flags.blocks, net.blocks, path);
+  agree(common, "--condition", flags.condition, net.condition, path);
+  agree(common, "--attention-resolutions", flags.attention_resolutions, join(net.attention_resolutions), path);
+  check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path,
+              ": expected a network of one channel "
+              "without a learned variance, found ",
+              net.image_channels, " channels", net.learned_variance ? " and a variance" : "",
+              "; only such are trained here");
+  net.dropout = flags.dropout;
+  return *initial;
+}
+
+void adopt_saved_network(const DenoiserRun& saved, const Common& common, DenoiserRun* run) {
+  const DenoiserOptions flagged = run->options;
+  run->options = saved.options;
+  run->options.planes = flagged.planes;
+  run->options.image_size = flagged.image_size;
+  bool given = false;
+  for (const char* flag : kShapeFlags) given |= common.given(flag);
+  if (!given) return;
+  run->options.architecture = flagged.architecture;
+  run->options.condition = flagged.condition;
+  run->options.dim = flagged.dim;
+  run->options.mults = flagged.mults;
+  run->options.blocks = flagged.blocks;
+  run->options.heads = flagged.heads;
+  run->options.head_dim = flagged.head_dim;
+  run->options.dropout = flagged.dropout;
+  run->options.attention_resolutions = flagged.attention_resolutions;
+}
+
+}  // namespace echodiff

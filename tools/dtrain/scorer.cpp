@@ -1,0 +1,262 @@
+// dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
+// The loop is in train_scorer(), readable from top to bottom.
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "dtrain/dtrain.h"
+#include "kernels/philox.h"
+#include "nn/torch_import/import.h"
+#include "quality/judges/scorer.h"
+#include "quality/judges/scorer_data.h"
+#include "quality/statistics/calibration.h"
+#include "tensor/io/file.h"
+#include "tensor/ops.h"
+#include "train/checkpoint.h"
+#include "train/data/image.h"
+#include "train/draws.h"
+#include "train/optimizer.h"
+#include "train/run_dir.h"
+#include "train/run_log.h"
+
+namespace echodiff {
+namespace {
+
+struct Settings {
+  std::string labels, out, fill, init, architecture = "resnet18";
+  std::optional<int64_t> image_size, split_seed;
+  int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
+  double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
+};
+
+// Samples first .. first+count-1 of the run: shuffled each epoch, mirrored by a coin, both functions of (seed, sample).
+struct ScorerBatch {
+  Tensor images, targets;  // (N, 1, H, W), (N, 1)
+};
+ScorerBatch draw_batch(const std::vector<ScorerExample>& examples, uint64_t seed, int64_t first, int64_t count) {
+  const std::vector<int64_t> indices = draw_examples(seed, int64_t(examples.size()), first, count);
+  std::vector<GrayImage> images;
+  std::vector<double> targets;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const ScorerExample& example = examples[size_t(indices[i])];
+    const bool mirror = Random(seed_of(seed, Draw::augment), uint64_t(first) + i).below(2) == 1;
+    images.push_back(mirror ? mirrored(example.image) : example.image);
+    targets.push_back(example.good);
+  }
+  std::vector<const GrayImage*> pointers;
+  for (const GrayImage& image : images) pointers.push_back(&image);
+  return {to_tensor(pointers), from_vector({count, 1}, targets)};
+}
+
+std::vector<double> scores_of(const Scorer& scorer, const std::vector<ScorerExample>& examples) {
+  std::vector<const GrayImage*> images;
+  for (const ScorerExample& example : examples) images.push_back(&example.image);
+  return scorer.score(images);
+}
+
+double cross_entropy_of(const std::vector<double>& scores, const std::vector<ScorerExample>& examples) {
+  double sum = 0;
+  for (size_t i = 0; i < scores.size(); ++i)
+    sum -= std::log(std::max(1e-12, examples[i].good ? scores[i] : 1 - scores[i]));
+  return sum / std::max(1.0, double(scores.size()));
+}
+
+// {"good": {"sampled": 12, ..}, "poor": {..}} as flat counts: held_out_good, held_out_good_degraded, ..
+void count_into(nlohmann::ordered_json& counts, const std::string& part, const std::vector<ScorerExample>& examples) {
+  for (bool good : {true, false}) {
+    const std::string name = part + (good ? "_good" : "_poor");
+    counts[name] = 0;
+    for (const char* origin : {"sampled", "training", "degraded"}) counts[name + "_" + origin] = 0;
+    for (const ScorerExample& example : examples)
+      if (example.good == good) {
+        counts[name] = counts[name].get<int64_t>() + 1;
+        counts[name + "_" + example.origin] = counts[name + "_" + example.origin].get<int64_t>() + 1;
+      }
+  }
+}
+
+nlohmann::ordered_json measure_held_out(const Scorer& scorer, const ScorerSplit& split) {
+  const std::vector<double> scores = scores_of(scorer, split.held_out);
+  std::vector<bool> good;
+  for (const ScorerExample& example : split.held_out) good.push_back(example.good);
+  const Calibration calibration = calibration_of(scores, good);
+  nlohmann::ordered_json metrics{{"auroc", auroc(scores, good)},
+                                 {"accuracy", calibration.accuracy},
+                                 {"brier", calibration.brier},
+                                 {"ece", calibration.ece}};
+  std::vector<double> sampled_scores;
+  std::vector<bool> sampled_good;
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (split.held_out[i].origin == "sampled") sampled_scores.push_back(scores[i]), sampled_good.push_back(good[i]);
+  const double sampled = auroc(sampled_scores, sampled_good);
+  if (std::isfinite(sampled)) metrics["auroc_sampled_only"] = sampled;
+  count_into(metrics["counts"], "train", split.train);
+  count_into(metrics["counts"], "held_out", split.held_out);
+  for (const ReliabilityBin& bin : calibration.bins)
+    metrics["calibration"].push_back({{"lo", bin.low},
+                                      {"hi", bin.high},
+                                      {"n", bin.count},
+                                      {"mean_score", bin.mean_score},
+                                      {"fraction_good", bin.fraction_good}});
+  return metrics;
+}
+
+ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
+  const Labels labels = read_label_file(settings.labels);
+  std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0));
+  if (!settings.fill.empty()) {
+    check_input(!examples.empty(), Fault::kBadInput, settings.labels, ": no labelled pictures");
+    const Dataset data =
+        load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
+    fill_classes(examples, data, labels.thresholds, settings.per_class, common.seed);
+  }
+  const uint64_t split_seed = settings.split_seed ? uint64_t(*settings.split_seed) : common.seed;
+  ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, split_seed);
+  for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
+    for (bool good : {true, false})
+      check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }),
+                  Fault::kBadInput, settings.labels, ": too few ", good ? "good" : "poor",
+                  " pictures to train on and hold out; label more, or add "
+                  "--fill DATA to take training pictures and degraded ones");
+  return split;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return std::round(elapsed.count() * 1000) / 1000;
+}
+
+// A network of one channel and one logit, made so where the file has more (torchvision's has three and 1000).
+ResNet18Import read_initial(const std::string& path, const Common& common) {
+  ImportOptions options;
+  options.seed = common.seed;
+  options.classes = 1;
+  options.hints.image_channels = 1;
+  const std::string run = run_checkpoint(path);  // of a run directory
+  ResNet18Import initial = import_resnet18(run.empty() ? path : run, options);
+  require_finite(initial.weights, Fault::kBadInput, path);
+  for (const std::string& line : initial.notes) note(common, line);
+  return initial;
+}
+
+int train_scorer(const Settings& settings, const Common& common) {
+  const ScorerSplit split = prepare_examples(settings, common);
+  int64_t width = settings.width;
+  ResNet18Import initial;
+  if (!settings.init.empty()) {
+    initial = read_initial(settings.init, common);
+    width = initial.options.width;
+    check_input(!common.given("--width") || settings.width == width, Fault::kUsage, "--width: ", settings.init, " has ",
+                width, " channels in its first stage; leave it out");
+  }
+  Scorer scorer({.image_size = split.train[0].image.width, .width = width, .architecture = settings.architecture},
+                common.seed);
+  if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
+
+  const Device device = parse_device(common.device);
+  scorer.to(device);
+  scorer.use_bf16(common.bf16);
+
+  const RunDirectory run(settings.out);
+  run.write_config(common.resolved_toml);
+  RunLog log(run.file("log.jsonl"));
+  Adam adam(scorer.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
+  const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
+  const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
+  const LearningRateOptions rate{
+      .rate = settings.rate, .warmup = std::min<int64_t>(10, steps / 2), .cosine = true, .total = steps};
+  Progress progress("scorer", steps, "steps", common.quiet);
+  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+
+  for (int64_t step = 0; step < steps; ++step) {
+    const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
+    const Tensor loss = bce_with_logits(scorer.logits(images), targets.to(device));  // (6)
+    adam.zero_grad();
+    loss.backward();
+    const double norm = gradient_norm(scorer.network().parameters()).item(), value = loss.item();
+    const bool usable = std::isfinite(value) && std::isfinite(norm);
+    if (usable) adam.step(learning_rate(rate, step));
+    check(usable && adam.finite(), "scorer: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
+          ", learning rate ", learning_rate(rate, step), ": not finite; nothing was saved. Try a smaller --lr");
+    log.write({{"step", step + 1},
+               {"loss", value},
+               {"grad_norm", norm},
+               {"lr", learning_rate(rate, step)},
+               {"seconds", seconds_since(start)}});
+    if ((step + 1) % per_epoch == 0) {
+      scorer.network().eval();
+      log.write(
+          {{"step", step + 1}, {"val_loss", cross_entropy_of(scores_of(scorer, split.held_out), split.held_out)}});
+      scorer.network().train();
+    }
+    progress.update(step + 1, "loss " + std::to_string(value));
+    if (interrupted()) {
+      scorer.save(run.path(), step + 1);
+      return interrupt_exit_code();
+    }
+  }
+  progress.finish();
+
+  scorer.network().eval();
+  scorer.save(run.path(), steps);
+  const nlohmann::ordered_json metrics = measure_held_out(scorer, split);
+  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
+  const nlohmann::ordered_json& counts = metrics["counts"];
+  std::printf("held-out: AUROC %.4f, accuracy %.4f, Brier %.4f, calibration error %.4f\n",
+              metrics["auroc"].get<double>(), metrics["accuracy"].get<double>(), metrics["brier"].get<double>(),
+              metrics["ece"].get<double>());
+  for (const char* part : {"train", "held_out"})
+    for (const char* label : {"good", "poor"}) {
+      const std::string name = std::string(part) + "_" + label;
+      std::printf("%s: %lld (sampled %lld, training %lld, degraded %lld)\n", name.c_str(),
+                  counts[name].get<long long>(), counts[name + "_sampled"].get<long long>(),
+                  counts[name + "_training"].get<long long>(), counts[name + "_degraded"].get<long long>());
+    }
+  for (const nlohmann::ordered_json& bin : metrics["calibration"])
+    if (bin["n"].get<int64_t>() > 0)
+      std::printf("score %.1f to %.1f: %lld pictures, mean score %.3f, good %.3f\n", bin["lo"].get<double>(),
+                  bin["hi"].get<double>(), bin["n"].get<long long>(), bin["mean_score"].get<double>(),
+                  bin["fraction_good"].get<double>());
+  return 0;
+}
+
+}  // namespace
+
+void add_scorer(Options& program) {
+  static Settings settings;
+  Options& options = program.subcommand("scorer", "Trains the judge, a ResNet-18 with one logit, on labelled pictures.",
+                                        "dtrain scorer --labels labels.jsonl --out runs/scorer");
+  options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
+  options.add("--out", settings.out, "run directory to write", "DIR").required();
+  options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
+              "DIR");
+  options.add(
+      "--init", settings.init,
+      "ResNet-18 of torchvision to begin with, in any container; three channels are summed, other heads replaced",
+      "FILE");
+  options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels",
+              "as they are");
+  options.add_choice("--arch", settings.architecture,
+                     "resnet18: the paper's judge | cnn: plain, for a second judge that checks the first",
+                     {"resnet18", "cnn"});
+  options.add("--width", settings.width, "channels of the first stage", {1, 256}, "channels");
+  options.add("--per-class", settings.per_class, "pictures of each class, training and held-out together", {4, 1000000},
+              "pictures");
+  options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9},
+              "fraction");
+  options.add("--split-seed", settings.split_seed, "draws which groups are held out: a second judge takes another",
+              {0, 1000000000}, "number", "the seed");
+  options.add("--epochs", settings.epochs, "passes over the training pictures", {1, 100000}, "epochs");
+  options.add("--batch", settings.batch, "pictures per step", {2, 4096}, "pictures");
+  options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
+              "per step");
+  options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
+  options.runs_on_cuda();
+  options.rule([] {
+    check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,
+                "--init: expected --arch resnet18, found ", settings.architecture, "; leave one out");
+  });
+  options.body([](const Common& common) { return train_scorer(settings, common); });
+}
+
+}  // namespace echodiff

@@ -1,0 +1,152 @@
+// dtrain segmenter: a U-Net from picture to masks, trained on the real pairs of a data set; the loop is in
+// train_segmenter(), readable from top to bottom.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "dtrain/dtrain.h"
+#include "quality/evaluate/distribution.h"
+#include "quality/judges/segmenter.h"
+#include "quality/recordings/picture_list.h"
+#include "tensor/io/file.h"
+#include "tensor/ops.h"
+#include "train/data/image.h"
+#include "train/data/loader.h"
+#include "train/model_run.h"
+#include "train/optimizer.h"
+#include "train/run_dir.h"
+#include "train/run_log.h"
+
+namespace echodiff {
+namespace {
+
+struct Settings {
+  std::string data, out, mults = "1,2,4";
+  std::vector<std::string> samples;
+  int64_t image_size = 64, dim = 16, steps = 800, batch = 16;
+  double rate = 1e-3;
+  bool flip = false;
+};
+
+// {"liver": {"mean", "error", "n"}, ..} over the pictures of one split.
+nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& data, const std::string& split) {
+  std::vector<GrayImage> images;
+  std::vector<const std::vector<GrayImage>*> planes;
+  for (const Example& example : data.examples)
+    if (example.split == split) images.push_back(example.image), planes.push_back(&example.planes);
+  const std::vector<std::vector<double>> values = dice_scores(segmenter, images, planes).by_class;
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (size_t c = 0; c < values.size(); ++c) {
+    if (values[c].empty()) continue;
+    const Measure mean = mean_of(values[c]);
+    json[segmenter.options().classes[c]] = {{"mean", mean.value}, {"error", mean.error}, {"n", values[c].size()}};
+  }
+  return json;
+}
+
+// Sampled pictures join the training ones, each with the mask of the data that it was drawn from. Which masks are val's
+// depends on the seed, so theirs are left out; a test mask's would make the measure worthless. Returns how many joined.
+int64_t add_samples(const std::string& folder, Dataset& data) {
+  std::map<std::string, const Example*> masks;
+  for (const Example& example : data.examples) masks[example.file] = &example;
+  std::vector<Example> added;
+  for (const ListedPicture& picture : list_pictures(folder)) {
+    const auto found = masks.find(picture.group);
+    check_input(found != masks.end(), Fault::kBadInput, picture.path, ": expected a mask of --data, found '",
+                picture.group, "'; give the data set that the samples were drawn from");
+    Example example = *found->second;
+    check_input(example.split != "test", Fault::kBadInput, picture.path, ": was drawn from ", example.file,
+                " of the split test; sample masks of the training split, or the measure is of no worth");
+    if (example.split != "train") continue;
+    example.image = resize_area(read_png(picture.path), data.image_size, data.image_size);
+    added.push_back(std::move(example));
+  }
+  data.examples.insert(data.examples.end(), added.begin(), added.end());
+  return int64_t(added.size());
+}
+
+int train_segmenter(const Settings& settings, const Common& common) {
+  Dataset data = load_dataset({.directory = settings.data, .image_size = settings.image_size, .seed = common.seed});
+  for (const std::string& folder : settings.samples)
+    note(common, concat_message(folder, ": ", add_samples(folder, data), " samples join the training pictures"));
+  std::vector<std::string> classes = data.plane_names;
+  classes.pop_back();  // the sector
+  Segmenter segmenter({.image_size = settings.image_size,
+                       .classes = classes,
+                       .dim = settings.dim,
+                       .mults = parse_integers(settings.mults, "--mults")},
+                      common.seed);
+  const Device device = parse_device(common.device);
+  segmenter.to(device);
+  segmenter.use_bf16(common.bf16);
+  const Loader loader(data, "train", common.seed, {.flip = settings.flip});
+  check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
+  const RunDirectory run(settings.out);
+  run.write_config(common.resolved_toml);
+  RunLog log(run.file("log.jsonl"));
+  Adam adam(segmenter.network().parameters(), {});
+  const LearningRateOptions rate{.rate = settings.rate,
+                                 .warmup = std::min<int64_t>(20, settings.steps / 2),
+                                 .cosine = true,
+                                 .total = settings.steps};
+  Progress progress("segmenter", settings.steps, "steps", common.quiet);
+
+  for (int64_t step = 0; step < settings.steps; ++step) {
+    const Batch batch = loader.draw(step * settings.batch, settings.batch);
+    const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
+    const Tensor loss = bce_with_logits(segmenter(batch.x_0), planes.to(device));
+    adam.zero_grad();
+    loss.backward();
+    const double norm = clip_grad_norm(segmenter.network().parameters(), 1).item(), value = loss.item();
+    const bool usable = std::isfinite(value) && std::isfinite(norm);
+    if (usable) adam.step(learning_rate(rate, step));
+    check(usable && adam.finite(), "segmenter: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
+          ": not finite; nothing was saved. Try a smaller --lr");
+    log.write({{"step", step + 1}, {"loss", value}, {"grad_norm", norm}, {"lr", learning_rate(rate, step)}});
+    progress.update(step + 1, "loss " + std::to_string(value));
+    if (interrupted()) {
+      segmenter.save(run.path(), step + 1);
+      return interrupt_exit_code();
+    }
+  }
+  progress.finish();
+
+  segmenter.network().eval();
+  segmenter.save(run.path(), settings.steps);
+  nlohmann::ordered_json metrics;
+  for (const char* split : {"val", "test"}) metrics["dice"][split] = dice_of_split(segmenter, data, split);
+  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
+  for (const auto& [split, by_class] : metrics["dice"].items())
+    for (const auto& [name, one] : by_class.items())
+      std::printf("%s: Dice of %s %.3f +- %.3f (n %lld)\n", split.c_str(), name.c_str(), one["mean"].get<double>(),
+                  1.96 * one["error"].get<double>(), static_cast<long long>(one["n"].get<int64_t>()));
+  return 0;
+}
+
+}  // namespace
+
+void add_segmenter(Options& program) {
+  static Settings settings;
+  Options& options = program.subcommand(
+      "segmenter",
+      "Trains a U-Net that finds the masks in a picture, on the data's real pairs and on samples if given.",
+      "dtrain segmenter --data data --out runs/segmenter");
+  options.add("--data", settings.data, "data-set folder with masks", "DIR").required();
+  options.add_list("--samples", settings.samples,
+                   "outputs of dsample, drawn from training masks of --data: more pictures to train on", "DIR");
+  options.add("--out", settings.out, "run directory to write", "DIR").required();
+  options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
+  options.add("--dim", settings.dim, "channels at full resolution", {8, 256}, "channels");
+  options.add("--mults", settings.mults, "channels of each level over --dim", "N,N,...");
+  options.add("--steps", settings.steps, "training steps", {1, 10000000}, "steps");
+  options.add("--batch", settings.batch, "pictures per step", {1, 1024}, "pictures");
+  options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
+              "per step");
+  options.add_flag("--flip", settings.flip, "mirror every other training picture");
+  options.runs_on_cuda();
+  options.body([](const Common& common) { return train_segmenter(settings, common); });
+}
+
+}  // namespace echodiff

@@ -1,0 +1,38 @@
+// The groups of dweights' subcommands: each declares its own, and holds what their flags are bound to.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/cli.h"
+
+namespace echodiff {
+
+// inspect, convert, diff: files of weights as they are (dweights_files.cpp).
+struct FileCommands {
+  std::string file, out, other;
+  void declare(Options& root);
+};
+
+// import: a PyTorch file becomes a run directory (dweights_import.cpp).
+struct ImportCommand {
+  std::string file, out, as, attention_order = "legacy", part, planes, against;
+  std::string schedule = "file", predict = "file";
+  std::optional<int64_t> num_heads, num_head_channels, image_channels, image_size, timesteps, classes, class_label;
+  void declare(Options& root);
+};
+
+// export: a run's weights under PyTorch's names (dweights_export.cpp).
+struct ExportCommand {
+  std::string run, out, as, part, dtype = "f32";
+  void declare(Options& root);
+};
+
+// verify: a run against inputs and outputs that PyTorch made (dweights_verify.cpp).
+struct VerifyCommand {
+  std::string run, against, part;
+  double tolerance = 1e-4;
+  void declare(Options& root);
+};
+
+}  // namespace echodiff

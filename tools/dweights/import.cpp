@@ -1,0 +1,295 @@
+// dweights import: a PyTorch file becomes a run directory that dsample, dtrain --resume and dweights verify take.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "diffusion/schedule.h"
+#include "dweights/dweights.h"
+#include "dweights/networks.h"
+#include "kernels/thread_pool.h"
+#include "nn/torch_import/import.h"
+#include "quality/judges/scorer.h"
+#include "train/checkpoint.h"
+#include "train/model_run.h"
+#include "train/run_dir.h"
+
+namespace echodiff {
+namespace {
+
+void refuse_taken(const std::string& out) {
+  check_input(latest_checkpoint(out).empty(), Fault::kCannotCreate, out, ": holds a run already; choose another --out");
+}
+
+const Tensor* buffer_of(const DenoiserImport& import, const std::string& name) {
+  for (const NamedTensor& entry : import.buffers)
+    if (entry.name == name && entry.tensor.rank() == 1) return &entry.tensor;
+  return nullptr;
+}
+
+// The library keeps its tables in float32, and worked them out in it or in float64.
+bool same_table(const std::vector<double>& ours, const std::vector<double>& theirs) {
+  if (ours.size() != theirs.size()) return false;
+  for (size_t i = 0; i < ours.size(); ++i)
+    if (!(std::abs(ours[i] - theirs[i]) <= 1e-5 * std::abs(ours[i]) + 1e-9)) return false;
+  return true;
+}
+
+// What the buffers of GaussianDiffusion tell: T, the schedule by its betas, the prediction by the weight of its loss.
+void read_buffers(const DenoiserImport& import, DenoiserRun* run, std::vector<std::string>* told) {
+  const Tensor* betas = buffer_of(import, "betas");
+  if (betas == nullptr) return;
+  run->T = betas->count();
+  told->push_back("timesteps");
+  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid}) {
+    const Schedule schedule = make_schedule(kind, run->T);
+    if (!same_table(schedule.betas, betas->to_vector())) continue;
+    run->schedule = kind;
+    told->push_back("schedule");
+    const Tensor* weight = buffer_of(import, "loss_weight");
+    if (weight == nullptr) continue;
+    std::vector<double> eps, x0 = schedule.snr, v;
+    for (const double snr : schedule.snr) {
+      eps.push_back(1);
+      v.push_back(snr / (snr + 1));
+    }
+    const std::vector<double> given = weight->to_vector();
+    for (const auto& [prediction, table] : {std::pair{Prediction::eps, eps}, {Prediction::x0, x0}, {Prediction::v, v}})
+      if (same_table(table, given)) {
+        run->prediction = prediction;
+        told->push_back("predict");
+      }
+  }
+}
+
+DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& import, const Common& common) {
+  DenoiserRun run;
+  run.options = import.options;
+  run.T = 1000;
+  std::vector<std::string> told;
+  read_buffers(import, &run, &told);
+  if (flags.timesteps) run.T = *flags.timesteps;
+  if (flags.schedule != "file") run.schedule = parse_schedule(flags.schedule);
+  if (flags.predict != "file") run.prediction = parse_prediction(flags.predict);
+  const auto known = [&](const char* what, bool given) { return given || std::ranges::find(told, what) != told.end(); };
+  std::string assumed;
+  const auto assume = [&](bool is_known, const std::string& what) {
+    if (!is_known) assumed += (assumed.empty() ? "" : ", ") + what;
+  };
+  assume(known("timesteps", flags.timesteps.has_value()), concat_message("--timesteps ", run.T));
+  assume(known("schedule", flags.schedule != "file"), "--schedule " + name_of(run.schedule));
+  assume(known("predict", flags.predict != "file"), "--predict " + name_of(run.prediction));
+  if (!assumed.empty()) note(common, "the file doesn't say, so assumed: " + assumed);
+  if (run.options.learned_variance) run.variance = "learned";
+
+  const int64_t factor = int64_t{1} << (run.options.mults.size() - 1);
+  const int64_t size = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
+  run.image_size = flags.image_size ? size : (size + factor - 1) / factor * factor;
+  check_input(run.image_size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor,
+              " for a network of ", run.options.mults.size(), " levels, found ", run.image_size);
+  run.options.image_size = run.image_size;
+  if (flags.planes.empty()) {
+    for (int64_t p = 1; p < run.options.planes; ++p) run.planes.push_back("plane_" + std::to_string(p));
+    if (run.options.planes > 0) run.planes.push_back("sector");
+  } else {
+    std::istringstream names(flags.planes);
+    for (std::string name; std::getline(names, name, ',');) run.planes.push_back(name);
+    check_input(int64_t(run.planes.size()) == run.options.planes, Fault::kUsage, "--planes: the network has ",
+                run.options.planes, " mask planes, found ", run.planes.size(), " names");
+  }
+  return run;
+}
+
+// For dtrain diffusion --config RUN/config.toml --resume.
+std::string config_text(const DenoiserRun& run, const DenoiserImport& import) {
+  const DenoiserOptions& net = run.options;
+  std::ostringstream out;
+  out.precision(17);
+  out << "arch = \"" << net.architecture << "\"\ncondition = \"" << net.condition << "\"\ndim = " << net.dim
+      << "\nmults = \"" << join(net.mults) << "\"\nblocks = " << net.blocks << "\nheads = " << net.heads
+      << "\nhead-dim = " << net.head_dim << "\n";
+  if (!net.attention_resolutions.empty())
+    out << "attention-resolutions = \"" << join(net.attention_resolutions) << "\"\n";
+  out << "timesteps = " << run.T << "\nschedule = \"" << name_of(run.schedule) << "\"\npredict = \""
+      << name_of(run.prediction) << "\"\nimage-size = " << run.image_size << "\n";
+  const auto setting = [&](const char* name) -> const double* {
+    const auto found = import.adam_settings.find(name);
+    return found == import.adam_settings.end() ? nullptr : &found->second;
+  };
+  for (const auto& [flag, name] : {std::pair{"lr", "lr"}, {"eps", "eps"}, {"weight-decay", "weight_decay"}})
+    if (const double* value = setting(name)) out << flag << " = " << *value << "\n";
+  if (setting("betas.0") && setting("betas.1"))
+    out << "betas = [" << *setting("betas.0") << ", " << *setting("betas.1") << "]\n";
+  out << "\n[resolved]\nplanes = \"" << join(run.planes) << "\"\nstep = " << import.step << "\n";
+  return out.str();
+}
+
+void append(std::vector<NamedTensor>* to, const std::vector<NamedTensor>& more) {
+  to->insert(to->end(), more.begin(), more.end());
+}
+
+std::vector<NamedTensor> checkpoint_tensors(const DenoiserImport& import) {
+  const auto scalar = [](int64_t value) { return full({}, double(value), DType::i64); };
+  std::vector<NamedTensor> tensors = import.model;
+  const bool goes_on = !import.exp_avg.empty();
+  if (!import.ema.empty()) append(&tensors, add_prefix("ema.", import.ema));
+  if (!goes_on) return tensors;
+  if (import.ema.empty()) append(&tensors, add_prefix("ema.", import.model));
+  append(&tensors, add_prefix("train.exp_avg.", import.exp_avg));
+  append(&tensors, add_prefix("train.exp_avg_sq.", import.exp_avg_sq));
+  append(&tensors, {{"train.step", scalar(import.adam_step)},
+                    {"train.ema_step", scalar(import.ema_step)},
+                    {"train.steps_done", scalar(import.step)}});
+  return tensors;
+}
+
+// Weights that fit say nothing of heads and of the order of q, k and v; the answers do. Every possibility is tried.
+void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImport* import) {
+  check_input(import->options.architecture == "guided", Fault::kUsage,
+              "--against: only guided-diffusion's attention has to be found, found ", import->options.architecture);
+  DenoiserOptions best;
+  double smallest = INFINITY;
+  for (const auto& [heads, head_dim] : {std::pair<int64_t, int64_t>{1, 0},
+                                        {2, 0},
+                                        {4, 0},
+                                        {8, 0},
+                                        {16, 0},
+                                        {1, 8},
+                                        {1, 16},
+                                        {1, 32},
+                                        {1, 64},
+                                        {1, 128}})
+    for (const bool new_order : {false, true}) {
+      DenoiserOptions options = import->options;
+      options.heads = heads;
+      options.head_dim = head_dim;
+      options.new_attention_order = new_order;
+      try {
+        Denoiser network(options, 0);
+        network.load_state_dict(import->model);
+        network.eval();
+        const double worst = compare_with(io, parity_of(network, io.path)).worst();
+        if (worst < smallest) {
+          smallest = worst;
+          best = options;
+        }
+      } catch (const Error& error) {
+        if (error.fault() != Fault::kUsage) throw;  // heads that don't divide the width
+      }
+    }
+  check_input(smallest <= 1e-3, Fault::kBadInput, io.path,
+              ": no number of heads and order of q, k, v gives its answers; the "
+              "best is off by ",
+              smallest, " relative; is it this network's?");
+  import->options = best;
+  note(common, concat_message("found by parity, off by ", smallest, " relative: ",
+                              best.head_dim > 0 ? concat_message("--num-head-channels ", best.head_dim)
+                                                : concat_message("--num-heads ", best.heads),
+                              " --attention-order ", best.new_attention_order ? "new" : "legacy"));
+}
+
+ImportOptions options_of(const ImportCommand& flags, uint64_t seed) {
+  ImportOptions options;
+  options.as = flags.as;
+  options.part = flags.part;
+  options.hints = {flags.num_heads, flags.num_head_channels, flags.attention_order == "new", flags.image_channels};
+  options.class_label = flags.class_label;
+  options.classes = flags.classes;
+  options.seed = seed;
+  if (!flags.against.empty() && !flags.num_heads && !flags.num_head_channels) options.hints.num_heads = 1;
+  return options;
+}
+
+int import_classifier(const ImportCommand& flags, const ImportOptions& options, const Common& common) {
+  const ResNet18Import import = import_resnet18(flags.file, options);
+  require_finite(import.weights, Fault::kBadInput, flags.file);
+  const RunDirectory directory(flags.out);
+  refuse_taken(flags.out);
+  const int64_t size = flags.image_size.value_or(64);
+  directory.write_config(concat_message("width = ", import.options.width, "\nimage-size = ", size, "\n"));
+  save_resnet18_run(flags.out, 0, import.options, import.weights, size);
+  for (const std::string& line : import.notes) note(common, line);
+  note(common, concat_message(flags.out, ": ResNet-18, width ", import.options.width, ", ", import.options.in_channels,
+                              " channels, ", import.options.classes, " classes; all ", import.weights.size(),
+                              " tensors accounted for"));
+  return 0;
+}
+
+int import_file(const ImportCommand& flags, const Common& common) {
+  set_thread_count(int(common.threads));
+  const ImportOptions options = options_of(flags, common.seed);
+  if (flags.as == "resnet18") return import_classifier(flags, options, common);
+  DenoiserImport import = import_denoiser(flags.file, options);
+  require_finite(import.model, Fault::kBadInput, flags.file);
+  require_finite(import.ema, Fault::kBadInput, flags.file);
+  if (!flags.against.empty()) find_attention(read_safetensors(flags.against), common, &import);
+  const DenoiserRun run = describe_run(flags, import, common);
+  const RunDirectory directory(flags.out);
+  refuse_taken(flags.out);
+  directory.write_config(config_text(run, import));
+  Metadata metadata = to_metadata(run);
+  metadata["step"] = std::to_string(import.step);
+  metadata["imported"] = "true";
+  save_checkpoint(flags.out, import.step, checkpoint_tensors(import), metadata, 0);
+  for (const std::string& line : import.notes) note(common, line);
+  const DenoiserOptions& net = run.options;
+  note(common,
+       concat_message(flags.out, ": ", net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults), ", ",
+                      net.image_channels, " channels and ", net.planes, " masks",
+                      net.learned_variance ? ", learned variance" : "", "; all ", import.model.size(),
+                      " tensors accounted for", import.ema.empty() ? "" : ", with their moving average",
+                      import.exp_avg.empty() ? "" : concat_message(" and Adam's state after step ", import.adam_step)));
+  return 0;
+}
+
+void check_flags(const ImportCommand& flags) {
+  check_input(!(flags.num_heads && flags.num_head_channels), Fault::kUsage,
+              "--num-head-channels: --num-heads is given too; choose one");
+  const bool guided = flags.as == "guided-diffusion" || flags.as == "sdm";
+  check_input(guided || (!flags.num_heads && !flags.num_head_channels), Fault::kUsage,
+              "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.as);
+  check_input(guided || flags.against.empty(), Fault::kUsage,
+              "--against: only guided-diffusion and sdm need it, found --as ", flags.as);
+  check_input(!flags.classes || flags.as == "resnet18", Fault::kUsage, "--classes: needs --as resnet18, found --as ",
+              flags.as);
+}
+
+}  // namespace
+
+void ImportCommand::declare(Options& root) {
+  Options& options = root.subcommand("import", "Makes a run directory of a PyTorch file.",
+                                     "dweights import model.pt --as lucidrains --out runs/imported");
+  options.add_positional("file", file, ".pt .pth .ckpt .bin .safetensors, or a folder that diffusers saved").required();
+  options.add("--out", out, "run directory to write", "RUN").required();
+  options
+      .add_choice("--as", as, "whose network it is (sdm is unproven)",
+                  {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"})
+      .required();
+  options.add("--num-heads", num_heads, "guided-diffusion, sdm: attention heads, which the file doesn't say", {1, 1024},
+              "heads", "from --num-head-channels");
+  options.add("--num-head-channels", num_head_channels, "the same, by the channels of a head", {1, 4096}, "channels",
+              "from --num-heads");
+  options.add_choice("--attention-order", attention_order,
+                     "guided-diffusion, sdm: rows of qkv by head first (legacy) or by q, k, v (new)",
+                     {"legacy", "new"});
+  options.add("--against", against, "find heads and order by parity with these answers, as dweights verify takes them",
+              "FILE.safetensors");
+  options.add_choice("--part", part, "of a training checkpoint: the trained weights or their moving average alone",
+                     {"model", "ema"}, "all there is, with Adam's state");
+  options.add("--image-channels", image_channels, "channels of a picture; 1 makes a network of RGB one of grey",
+              {1, 64}, "channels", "as the file");
+  options.add("--classes", classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000}, "classes",
+              "as the file");
+  options.add("--class-label", class_label, "of a class-conditional network: the class to keep for good", {0, 1000000},
+              "class", "refused");
+  options.add("--image-size", image_size, "side of the pictures it was trained on", {1, 4096}, "pixels",
+              "as config.json, else 64");
+  options.add("--planes", planes, "names of the mask planes, the sector last", "NAME,NAME,...", "plane_1, .., sector");
+  options.add("--timesteps", timesteps, "T of its training", {1, 1000000}, "steps", "as the file, else 1000");
+  options.add_choice("--schedule", schedule, "its noise schedule; file: as the file, else linear",
+                     {"file", "linear", "cosine", "sigmoid"});
+  options.add_choice("--predict", predict, "what it answers; file: as the file, else eps", {"file", "eps", "v", "x0"});
+  options.rule([this] { check_flags(*this); });
+  options.body([this](const Common& common) { return import_file(*this, common); });
+}
+
+}  // namespace echodiff
