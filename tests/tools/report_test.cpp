@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/report_folder.h"
-#include "tools/report/paper.h"
+#include "tools/dreport/paper.h"
 
 namespace echodiff {
 namespace {

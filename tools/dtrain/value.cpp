@@ -32,7 +32,7 @@ struct Settings {
 Metadata facts_of(const Settings& settings, const ValueData& data, uint64_t seed, uint64_t split_seed) {
   return {{"seed", std::to_string(seed)},
           {"split_seed", std::to_string(split_seed)},
-          {"trajectories", std::to_string(data.trajectories.size())},
+          {"chains", std::to_string(data.trajectories.size())},
           {"steps", std::to_string(settings.steps)},
           {"batch", std::to_string(settings.batch)}};
 }

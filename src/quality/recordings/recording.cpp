@@ -161,7 +161,7 @@ void write_shard(const std::string& directory, int64_t shard, const RecordingFac
       reals(first + 2 * j + 1)[i] = trajectory.start[j];
     }
   }
-  write_file_atomic(shard_path(directory, shard), encode_checkpoint(tensors, types, {{"kind", "trajectories"}}));
+  write_file_atomic(shard_path(directory, shard), encode_checkpoint(tensors, types, {{"kind", "chains"}}));
 
   const std::string path = directory + "/seconds.jsonl";
   std::error_code error;
