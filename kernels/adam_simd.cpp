@@ -7,7 +7,9 @@ namespace echodiff::simd::ECHODIFF_ISA {
 bool adam_update(const AdamCoefficients& by, const AdamTensor& tensor, int64_t begin, int64_t end) {
   const AdamCoefficients c = by;  // local: nothing written below can change them, so the loops vectorise
   const float* __restrict g = tensor.gradient;
-  float *__restrict theta = tensor.theta, *__restrict m = tensor.exp_avg, *__restrict v = tensor.exp_avg_sq;
+  float* __restrict theta = tensor.theta;
+  float* __restrict m = tensor.exp_avg;
+  float* __restrict v = tensor.exp_avg_sq;
   float* __restrict most = tensor.max_exp_avg_sq;
   int broken = 0;
   const auto update = [&](int64_t k, float spread, float decayed) {

@@ -16,11 +16,13 @@ constexpr int64_t kQueries = 48;  // a block of score rows; a multiple of every 
 
 // (keys, d) of one head, row after row.
 void gather(const AttentionGeometry& g, const AttentionInputs<float>& in, int part, int64_t b, int64_t h, float* rows) {
-  for (int64_t j = 0; j < g.keys(); ++j) std::memcpy(rows + j * g.d, key_at(g, in, part, b, h, j), size_t(g.d) * sizeof(float));
+  for (int64_t j = 0; j < g.keys(); ++j)
+    std::memcpy(rows + j * g.d, key_at(g, in, part, b, h, j), size_t(g.d) * sizeof(float));
 }
 
 // probabilities (rows, keys) of `rows` queries; keys packed as (d, keys).
-void block_probabilities(const AttentionGeometry& g, int64_t rows, const float* q, const float* packed_keys, float* probabilities) {
+void block_probabilities(const AttentionGeometry& g, int64_t rows, const float* q, const float* packed_keys,
+                         float* probabilities) {
   gemm_packed(rows, g.keys(), g.d, {q, g.q_stride, 1}, packed_keys, probabilities, g.keys(), false);
   for (int64_t i = 0; i < rows; ++i) {
     float* row = probabilities + i * g.keys();
@@ -52,15 +54,16 @@ void attention_forward(const AttentionGeometry& g, const AttentionInputs<float>&
 }
 
 // The blocks of queries of one piece follow each other, so dk and dv are summed in a fixed order.
-void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>& in, const float* dy, const AttentionGradients<float>& out) {
+void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>& in, const float* dy,
+                        const AttentionGradients<float>& out) {
   const SimdKernels& simd = simd_kernels();
   const int64_t L = g.keys(), d = g.d, width = g.width(), across = packed_size(L, d), along = packed_size(d, L);
   float* dmemory = scratch(Slot::sums, g.B * 2 * g.M * width);  // per batch
   parallel_for(g.B * g.heads, [&](int64_t piece) {
     const int64_t b = piece / g.heads, h = piece % g.heads;
     float* keys = scratch(Slot::attention, 2 * across + along + 3 * L * d + 2 * kQueries * L);
-    float *values = keys + across, *key_rows = values + across, *rows = key_rows + along, *dk = rows + L * d, *dv = dk + L * d,
-          *p = dv + L * d, *ds = p + kQueries * L;
+    float *values = keys + across, *key_rows = values + across, *rows = key_rows + along, *dk = rows + L * d,
+          *dv = dk + L * d, *p = dv + L * d, *ds = p + kQueries * L;
     gather(g, in, 1, b, h, rows);
     pack_columns(L, d, {rows, 1, d}, values);
     gather(g, in, 0, b, h, rows);
@@ -73,7 +76,8 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>
       block_probabilities(g, count, q, keys, p);
       gemm(L, d, count, {p, 1, L}, {gradient, width, 1}, dv, d, i > 0);
       gemm_packed(count, L, d, {gradient, width, 1}, values, ds, L, false);
-      for (int64_t r = 0; r < count; ++r) simd.softmax_row_backward(L, p + r * L, ds + r * L, 1.0f, float(g.scale), ds + r * L);
+      for (int64_t r = 0; r < count; ++r)
+        simd.softmax_row_backward(L, p + r * L, ds + r * L, 1.0f, float(g.scale), ds + r * L);
       gemm_packed(count, d, L, {ds, L, 1}, key_rows, out.dq + (b * g.Lq + i) * g.q_stride + h * d, g.q_stride, false);
       gemm(L, d, count, {ds, 1, L}, {q, g.q_stride, 1}, dk, d, i > 0);
     }
@@ -82,7 +86,8 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>
       float* memory = dmemory + (b * 2 + part) * g.M * width + h * d;
       float* tokens = (part == 0 ? out.dk : out.dv) + b * g.Lk * g.kv_stride + h * d;
       for (int64_t j = 0; j < L; ++j)
-        std::memcpy(j < g.M ? memory + j * width : tokens + (j - g.M) * g.kv_stride, from + j * d, size_t(d) * sizeof(float));
+        std::memcpy(j < g.M ? memory + j * width : tokens + (j - g.M) * g.kv_stride, from + j * d,
+                    size_t(d) * sizeof(float));
     }
   });
   sum_over_batch(g.B, 2 * g.M * width, dmemory, out.dmemory);

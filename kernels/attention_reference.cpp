@@ -9,7 +9,8 @@ namespace {
 
 // p[j] = softmax_j(scale q . k_j) for one query.
 template <class T>
-void probabilities(const AttentionGeometry& g, const AttentionInputs<T>& in, int64_t b, int64_t h, const T* q, std::vector<T>& p) {
+void probabilities(const AttentionGeometry& g, const AttentionInputs<T>& in, int64_t b, int64_t h, const T* q,
+                   std::vector<T>& p) {
   for (int64_t j = 0; j < g.keys(); ++j) {
     const T* k = key_at(g, in, 0, b, h, j);
     T score = 0;
@@ -40,9 +41,11 @@ void attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in,
       }
 }
 
-// dv_j += p_ij dy_i;  dp_ij = dy_i . v_j;  ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij);  dq_i = scale ds k;  dk_j += scale ds_ij q_i
+// dv_j += p_ij dy_i;  dp_ij = dy_i . v_j;  ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij)
+// dq_i = scale sum_j ds_ij k_j;  dk_j += scale ds_ij q_i
 template <class T>
-void attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in, const T* dy, const AttentionGradients<T>& out) {
+void attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in, const T* dy,
+                        const AttentionGradients<T>& out) {
   const int64_t width = g.width();
   if (g.M > 0) std::fill_n(out.dmemory, 2 * g.M * width, T(0));
   const auto gradient_at = [&](int part, int64_t b, int64_t h, int64_t j) {
@@ -87,7 +90,9 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in
 
 template void attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, float*);
 template void attention_forward(const AttentionGeometry&, const AttentionInputs<double>&, double*);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const float*, const AttentionGradients<float>&);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<double>&, const double*, const AttentionGradients<double>&);
+template void attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const float*,
+                                 const AttentionGradients<float>&);
+template void attention_backward(const AttentionGeometry&, const AttentionInputs<double>&, const double*,
+                                 const AttentionGradients<double>&);
 
 }  // namespace echodiff::reference

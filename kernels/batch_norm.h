@@ -89,7 +89,7 @@ void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const float* wei
                              const double* mean, const double* rstd, const T* residual, T* y, Stream);
 template <class T>
 void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const float* weight, const T* dy,
-                         const double* mean, const double* rstd, T* dx, float* dweight, float* dbias,
-                         double* scratch, Stream);
+                         const double* mean, const double* rstd, T* dx, float* dweight, float* dbias, double* scratch,
+                         Stream);
 }  // namespace cuda
 }  // namespace echodiff

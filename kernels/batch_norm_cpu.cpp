@@ -29,36 +29,39 @@ struct Affine {
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var) {
   const int64_t C = geo.C;
   const SimdKernels& simd = simd_kernels();
-  sum_chunks(geo.rows, kChunk, C, mean, [&](int64_t row, int64_t rows, float* sums) { simd.column_sums(rows, C, x + row * C, sums); });
+  sum_chunks(geo.rows, kChunk, C, mean,
+             [&](int64_t row, int64_t rows, float* sums) { simd.column_sums(rows, C, x + row * C, sums); });
   float* center = scratch(Slot::rows, C);
   for (int64_t c = 0; c < C; ++c) center[c] = float(mean[c] /= double(geo.rows));
-  sum_chunks(geo.rows, kChunk, C, var, [&](int64_t row, int64_t rows, float* sums) { simd.column_squares(rows, C, x + row * C, center, sums); });
+  sum_chunks(geo.rows, kChunk, C, var,
+             [&](int64_t row, int64_t rows, float* sums) { simd.column_squares(rows, C, x + row * C, center, sums); });
   for (int64_t c = 0; c < C; ++c) {
     const double rounding = mean[c] - double(center[c]);  // squares are about the rounded mean
     var[c] = std::max(0.0, var[c] / double(geo.rows) - rounding * rounding);
   }
 }
 
-void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
-                        const double* rstd, float* y) {
+void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                        const double* mean, const double* rstd, float* y) {
   const Affine map(geo.C, weight, bias, mean, rstd);
   parallel_ranges(geo.rows, kChunk, [&](int64_t begin, int64_t end) {
     simd_kernels().column_affine_exact(end - begin, geo.C, x + begin * geo.C, map.scale, map.offset, y + begin * geo.C);
   });
 }
 
-void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias, const double* mean,
-                             const double* rstd, const float* residual, float* y) {
+void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
+                             const double* mean, const double* rstd, const float* residual, float* y) {
   const Affine map(geo.C, weight, bias, mean, rstd);
   parallel_ranges(geo.rows, kChunk, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * geo.C;
-    simd_kernels().column_affine_relu(end - begin, geo.C, x + at, map.scale, map.offset, residual != nullptr ? residual + at : nullptr, y + at);
+    simd_kernels().column_affine_relu(end - begin, geo.C, x + at, map.scale, map.offset,
+                                      residual != nullptr ? residual + at : nullptr, y + at);
   });
 }
 
 // The reference's formulas as dx = p dy + q x + r.
-void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy, const double* mean,
-                         const double* rstd, float* dx, float* dweight, float* dbias) {
+void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, const float* weight, const float* dy,
+                         const double* mean, const double* rstd, float* dx, float* dweight, float* dbias) {
   const int64_t C = geo.C;
   const SimdKernels& simd = simd_kernels();
   float* center = scratch(Slot::rows, 8 * C);  // then p, q, r; and the totals, in double

@@ -62,8 +62,8 @@ __attribute__((always_inline)) inline void weight_adjoint(const Vec* in, int fro
   out[2 * to] = (sum2 - sum1) * (1.0f / 6) + in[5 * from];
 }
 
-// A one-dimensional transform from `in` to `out` values, applied to the columns and then to the rows: load(i, j) gives the
-// (in, in) values, store(i, j, v) takes rows [0, rows) of the (out, out) results.
+// A one-dimensional transform from `in` to `out` values, applied to the columns and then to the rows: load(i, j) gives
+// the (in, in) values, store(i, j, v) takes rows [0, rows) of the (out, out) results.
 template <int in, int out, class Transform, class Load, class Store>
 __attribute__((always_inline)) inline void both_ways(Transform transform, Load load, Store store, int64_t rows = out) {
   Vec half[out * in];
@@ -83,38 +83,42 @@ __attribute__((always_inline)) inline void both_ways(Transform transform, Load l
 
 void winograd_input(int64_t n, const float* x, int64_t row, int64_t column, float* v, int64_t frequency) {
   for (int64_t c = 0; c < n; c += kLanes)
-    both_ways<6, 6>([](auto... a) { input_transform(a...); }, [=](int i, int j) { return load(x + i * row + j * column + c); },
+    both_ways<6, 6>([](auto... a) { input_transform(a...); },
+                    [=](int i, int j) { return load(x + i * row + j * column + c); },
                     [=](int i, int j, Vec value) { store(v + (6 * i + j) * frequency + c, value); });
 }
 
-void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row, int64_t column,
-                     int64_t height, int64_t width) {
+void winograd_output(int64_t n, const float* m, int64_t frequency, const float* bias, float* y, int64_t row,
+                     int64_t column, int64_t height, int64_t width) {
   for (int64_t c = 0; c < n; c += kLanes) {
     const Vec b = bias != nullptr ? load(bias + c) : Vec{};
-    both_ways<6, 4>(
-        [](auto... a) { output_transform(a...); }, [=](int i, int j) { return load(m + (6 * i + j) * frequency + c); },
-        [=](int i, int j, Vec value) {
-          if (j < width) store(y + i * row + j * column + c, value + b);
-        },
-        height);
+    both_ways<6, 4>([](auto... a) { output_transform(a...); },
+                    [=](int i, int j) { return load(m + (6 * i + j) * frequency + c); },
+                    [=](int i, int j, Vec value) {
+                      if (j < width) store(y + i * row + j * column + c, value + b);
+                    },
+                    height);
   }
 }
 
 void winograd_output_gradient(int64_t n, const float* dy, int64_t row, int64_t column, float* z, int64_t frequency) {
   for (int64_t c = 0; c < n; c += kLanes)
-    both_ways<4, 6>([](auto... a) { output_adjoint(a...); }, [=](int i, int j) { return load(dy + i * row + j * column + c); },
+    both_ways<4, 6>([](auto... a) { output_adjoint(a...); },
+                    [=](int i, int j) { return load(dy + i * row + j * column + c); },
                     [=](int i, int j, Vec value) { store(z + (6 * i + j) * frequency + c, value); });
 }
 
 void winograd_weight(int64_t n, const float* w, int64_t tap, float* u, int64_t frequency) {
   for (int64_t c = 0; c < n; c += kLanes)
-    both_ways<3, 6>([](auto... a) { weight_transform(a...); }, [=](int i, int j) { return load(w + (3 * i + j) * tap + c); },
+    both_ways<3, 6>([](auto... a) { weight_transform(a...); },
+                    [=](int i, int j) { return load(w + (3 * i + j) * tap + c); },
                     [=](int i, int j, Vec value) { store(u + (6 * i + j) * frequency + c, value); });
 }
 
 void winograd_weight_gradient(int64_t n, const float* u, int64_t frequency, float* dw, int64_t tap) {
   for (int64_t c = 0; c < n; c += kLanes)
-    both_ways<6, 3>([](auto... a) { weight_adjoint(a...); }, [=](int i, int j) { return load(u + (6 * i + j) * frequency + c); },
+    both_ways<6, 3>([](auto... a) { weight_adjoint(a...); },
+                    [=](int i, int j) { return load(u + (6 * i + j) * frequency + c); },
                     [=](int i, int j, Vec value) { store(dw + (3 * i + j) * tap + c, value); });
 }
 

@@ -29,16 +29,18 @@ void gemm(int64_t M, int64_t N, int64_t K, MatrixView<T> a, MatrixView<T> b, T* 
 namespace cpu {
 
 // On the calling thread; for use inside a parallel_for body. One stride of A must be 1.
-void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc, bool accumulate);
+void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,
+          bool accumulate);
 inline void gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a, MatrixView<double> b, double* c, int64_t ldc,
                  bool accumulate) {
   reference::gemm(M, N, K, a, b, c, ldc, accumulate);
 }
 
 // On all threads: C is cut into blocks, each summed by one thread.
-void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc, bool accumulate);
-inline void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a, MatrixView<double> b, double* c, int64_t ldc,
-                          bool accumulate) {
+void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,
+                   bool accumulate);
+inline void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a, MatrixView<double> b, double* c,
+                          int64_t ldc, bool accumulate) {
   reference::gemm(M, N, K, a, b, c, ldc, accumulate);
 }
 
@@ -46,7 +48,8 @@ inline void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a,
 int64_t packed_size(int64_t N, int64_t K);
 void pack_columns(int64_t N, int64_t K, MatrixView<float> b, float* packed);
 // gemm with such a B.
-void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc, bool accumulate);
+void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc,
+                 bool accumulate);
 
 }  // namespace cpu
 
@@ -55,6 +58,7 @@ class Context;  // cuda/context.h
 
 // By cuBLASLt, T is float or Bfloat16; one stride of A and one of B must be 1. bias (N) is added to every row, or null.
 template <class T>
-void gemm(int64_t M, int64_t N, int64_t K, MatrixView<T> a, MatrixView<T> b, const T* bias, T* c, int64_t ldc, bool accumulate, Context&);
+void gemm(int64_t M, int64_t N, int64_t K, MatrixView<T> a, MatrixView<T> b, const T* bias, T* c, int64_t ldc,
+          bool accumulate, Context&);
 }  // namespace cuda
 }  // namespace echodiff

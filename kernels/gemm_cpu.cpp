@@ -23,8 +23,8 @@ void pack_panel(int64_t width, int64_t K, MatrixView<float> b, float* packed) {
 bool by_rows(const MatrixView<float>& a) { return a.column_stride == 1; }
 
 // C for one panel of `width` columns of B, whose rows are `ldb` apart (tile_columns where it is packed).
-void multiply_panel(int64_t M, int64_t width, int64_t K, const MatrixView<float>& a, const float* panel, int64_t ldb, float* c,
-                    int64_t ldc, bool accumulate) {
+void multiply_panel(int64_t M, int64_t width, int64_t K, const MatrixView<float>& a, const float* panel, int64_t ldb,
+                    float* c, int64_t ldc, bool accumulate) {
   const SimdKernels& simd = simd_kernels();
   const int64_t R = simd.tile_rows, W = simd.tile_columns;
   float* tile = scratch(Slot::tile, R * W);
@@ -68,16 +68,19 @@ int64_t packed_size(int64_t N, int64_t K) {
 void pack_columns(int64_t N, int64_t K, MatrixView<float> b, float* packed) {
   const int64_t columns = simd_kernels().tile_columns;
   for (int64_t n = 0; n < N; n += columns)
-    pack_panel(std::min(columns, N - n), K, {b.data + n * b.column_stride, b.row_stride, b.column_stride}, packed + n * K);
+    pack_panel(std::min(columns, N - n), K, {b.data + n * b.column_stride, b.row_stride, b.column_stride},
+               packed + n * K);
 }
 
-void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc, bool accumulate) {
+void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const float* packed, float* c, int64_t ldc,
+                 bool accumulate) {
   const int64_t columns = simd_kernels().tile_columns;
   for (int64_t n = 0; n < N; n += columns)
     multiply_panel(M, std::min(columns, N - n), K, a, packed + n * K, columns, c + n, ldc, accumulate);
 }
 
-void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc, bool accumulate) {
+void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,
+          bool accumulate) {
   const int64_t columns = simd_kernels().tile_columns;
   float* panel = scratch(Slot::packed_b, K * columns);
   for (int64_t n = 0; n < N; n += columns) {

@@ -45,8 +45,8 @@ __attribute__((always_inline)) inline const float* add_rows(Tile& tile, int64_t 
 
 }  // namespace
 
-void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias, bool accumulate,
-               float* c, int64_t ldc) {
+void gemm_rows(int64_t taps, int64_t depth, const float* const* rows, const float* b, const float* bias,
+               bool accumulate, float* c, int64_t ldc) {
   Tile tile;
   start(tile, bias);
   for (int64_t tap = 0; tap < taps; ++tap) {
@@ -88,7 +88,8 @@ void gemm_columns(int64_t depth, const float* a, int64_t lda, const float* b, in
   finish(tile, accumulate, c, ldc);
 }
 
-void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c, int64_t ldc) {
+void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const* b, bool accumulate, float* c,
+                  int64_t ldc) {
   Tile tile;
   start(tile, nullptr);
   for (int64_t k = 0; k < depth; ++k) {
@@ -103,7 +104,8 @@ void gemm_samples(int64_t depth, const float* a, int64_t lda, const float* const
   finish(tile, accumulate, c, ldc);
 }
 
-void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into,
+               int64_t into_stride) {
   for (int64_t r = 0; r < rows; ++r, from += from_stride, into += into_stride) {
     int64_t c = 0;
     for (; c + kLanes <= columns; c += kLanes) store(into + c, load(from + c));
@@ -111,7 +113,8 @@ void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_st
   }
 }
 
-void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into, int64_t into_stride) {
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* into,
+               int64_t into_stride) {
   int64_t r = 0;
   for (; r + kLanes <= rows; r += kLanes) {
     int64_t c = 0;

@@ -1,4 +1,4 @@
-// Sums run along the channels of each pixel (contiguous), in chunks of kChunk pixels that are added in order, in double.
+// Sums run along the channels of each pixel (contiguous), in chunks of kChunk pixels: in order, and in double.
 #include <algorithm>
 #include <cmath>
 
@@ -27,7 +27,8 @@ void for_chunks(const GroupNormGeometry& g, const Body& body) {
 // sum over the chunks of sample n of rows[piece * stride + at]
 double sum_of_chunks(const GroupNormGeometry& g, const float* rows, int64_t stride, int64_t n, int64_t at) {
   double sum = 0;
-  for (int64_t piece = n * chunks_of(g); piece < (n + 1) * chunks_of(g); ++piece) sum += double(rows[piece * stride + at]);
+  for (int64_t piece = n * chunks_of(g); piece < (n + 1) * chunks_of(g); ++piece)
+    sum += double(rows[piece * stride + at]);
   return sum;
 }
 
@@ -40,16 +41,16 @@ struct Modulation {
 };
 
 // The whole op as scale x + offset, for sample n and channel c of a group with mean m and 1/deviation r.
-void affine_map(const Modulation& modulation, int64_t n, int64_t c, double m, double r, const float* weight, const float* bias,
-                float* scale, float* offset) {
+void affine_map(const Modulation& modulation, int64_t n, int64_t c, double m, double r, const float* weight,
+                const float* bias, float* scale, float* offset) {
   const double factor = modulation.factor(n, c), slope = r * double(weight[c]);
   scale[n * modulation.C + c] = float(slope * factor);
   offset[n * modulation.C + c] = float((double(bias[c]) - m * slope) * factor + modulation.shift(n, c));
 }
 
 // mean and rstd (N, G), and per sample and channel the affine map that is the whole op: scale and offset (N, C).
-void statistics(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation, double eps,
-                float* mean, float* rstd, float* scale, float* offset) {
+void statistics(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
+                const float* modulation, double eps, float* mean, float* rstd, float* scale, float* offset) {
   const SimdKernels& simd = simd_kernels();
   const int64_t C = g.C, width = C / g.G;
   const double M = double(g.pixels * width);
@@ -78,14 +79,15 @@ void statistics(const GroupNormGeometry& g, const float* x, const float* weight,
     const double rounding = double(rstd[i]), m = double(mean[i]) + rounding;
     const double r = 1 / std::sqrt(std::max(0.0, squares / M - rounding * rounding) + eps);
     rstd[i] = float(r);
-    for (int64_t c = first; c < first + width; ++c) affine_map({modulation, C}, n, c, m, r, weight, bias, scale, offset);
+    for (int64_t c = first; c < first + width; ++c)
+      affine_map({modulation, C}, n, c, m, r, weight, bias, scale, offset);
   });
 }
 
 // Forward of both forms.
 template <class Map>
-void forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation, double eps,
-             float* y, float* mean, float* rstd, const Map& map) {
+void forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
+             const float* modulation, double eps, float* y, float* mean, float* rstd, const Map& map) {
   float* scale = scratch(Slot::rows, 2 * g.N * g.C);
   float* offset = scale + g.N * g.C;
   statistics(g, x, weight, bias, modulation, eps, mean, rstd, scale, offset);
@@ -94,12 +96,13 @@ void forward(const GroupNormGeometry& g, const float* x, const float* weight, co
   });
 }
 
-// The reference's formulas, sorted by what varies per pixel. With h = (x - mean) rstd weight + bias and z = (1 + s) h + shift, or
-// z = h where there is no modulation: from dz, its sums, and dx = p dz + q x + r with p, q, r per (sample, channel).
+// The reference's formulas, sorted by what varies per pixel. With h = (x - mean) rstd weight + bias and
+// z = (1 + s) h + shift, or z = h where there is no modulation: from dz, its sums, and dx = p dz + q x + r with p, q, r
+// per (sample, channel).
 // rows: per chunk, C sums of dz and C sums of dz (x - mean).
-void backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation,
-              const float* mean, const float* rstd, const float* dz, const float* rows, float* dx, float* dweight, float* dbias,
-              float* dmodulation) {
+void backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
+              const float* modulation, const float* mean, const float* rstd, const float* dz, const float* rows,
+              float* dx, float* dweight, float* dbias, float* dmodulation) {
   const int64_t C = g.C, width = C / g.G;
   const double M = double(g.pixels * width);
   float* p = scratch(Slot::rows, 5 * g.N * C);
@@ -143,13 +146,13 @@ void spread_means(const GroupNormGeometry& g, const float* mean, float* center) 
 
 }  // namespace
 
-void group_norm_forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, double eps, float* y,
-                        float* mean, float* rstd) {
+void group_norm_forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, double eps,
+                        float* y, float* mean, float* rstd) {
   forward(g, x, weight, bias, nullptr, eps, y, mean, rstd, simd_kernels().column_affine);
 }
 
-void group_norm_backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* mean, const float* rstd,
-                         const float* dy, float* dx, float* dweight, float* dbias) {
+void group_norm_backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* mean,
+                         const float* rstd, const float* dy, float* dx, float* dweight, float* dbias) {
   const int64_t C = g.C;
   float* rows = scratch(Slot::sums, (2 * g.N * chunks_of(g) + g.N) * C);
   float* center = rows + 2 * g.N * chunks_of(g) * C;
@@ -162,26 +165,28 @@ void group_norm_backward(const GroupNormGeometry& g, const float* x, const float
   backward(g, x, weight, nullptr, nullptr, mean, rstd, dy, rows, dx, dweight, dbias, nullptr);
 }
 
-void group_norm_silu_forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation,
-                             double eps, float* y, float* mean, float* rstd) {
+void group_norm_silu_forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
+                             const float* modulation, double eps, float* y, float* mean, float* rstd) {
   forward(g, x, weight, bias, modulation, eps, y, mean, rstd, simd_kernels().column_silu);
 }
 
-void group_norm_silu_backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias, const float* modulation,
-                              const float* mean, const float* rstd, const float* dy, float* dx, float* dweight, float* dbias,
-                              float* dmodulation) {
+void group_norm_silu_backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
+                              const float* modulation, const float* mean, const float* rstd, const float* dy, float* dx,
+                              float* dweight, float* dbias, float* dmodulation) {
   const int64_t C = g.C, width = C / g.G;
   float* rows = scratch(Slot::sums, (2 * g.N * chunks_of(g) + 3 * g.N) * C);
   float *center = rows + 2 * g.N * chunks_of(g) * C, *scale = center + g.N * C, *offset = scale + g.N * C;
   spread_means(g, mean, center);
   for (int64_t i = 0; i < g.N * C; ++i) {
     const int64_t n = i / C, c = i % C;
-    affine_map({modulation, C}, n, c, double(center[i]), double(rstd[n * g.G + c / width]), weight, bias, scale, offset);
+    affine_map({modulation, C}, n, c, double(center[i]), double(rstd[n * g.G + c / width]), weight, bias, scale,
+               offset);
   }
   for_chunks(g, [&](int64_t n, int64_t at, int64_t pixels, int64_t piece) {
     float* sums = rows + piece * 2 * C;
     std::fill_n(sums, 2 * C, 0.0f);
-    simd_kernels().column_silu_backward(pixels, C, x + at, dy + at, scale + n * C, offset + n * C, center + n * C, dx + at, sums, sums + C);
+    simd_kernels().column_silu_backward(pixels, C, x + at, dy + at, scale + n * C, offset + n * C, center + n * C,
+                                        dx + at, sums, sums + C);
   });
   backward(g, x, weight, bias, modulation, mean, rstd, dx, rows, dx, dweight, dbias, dmodulation);
 }

@@ -10,7 +10,8 @@
 namespace echodiff::reference {
 
 template <class T>
-void group_norm_forward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* rstd) {
+void group_norm_forward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, double eps, T* y,
+                        T* mean, T* rstd) {
   const int64_t width = g.C / g.G;
   for (int64_t n = 0; n < g.N; ++n)
     for (int64_t group = 0; group < g.G; ++group) {
@@ -20,7 +21,8 @@ void group_norm_forward(const GroupNormGeometry& g, const T* x, const T* weight,
         for (int64_t c = 0; c < width; ++c) sum += double(from[p * g.C + c]);
       const double m = sum / double(g.pixels * width);
       for (int64_t p = 0; p < g.pixels; ++p)
-        for (int64_t c = 0; c < width; ++c) squares += (double(from[p * g.C + c]) - m) * (double(from[p * g.C + c]) - m);
+        for (int64_t c = 0; c < width; ++c)
+          squares += (double(from[p * g.C + c]) - m) * (double(from[p * g.C + c]) - m);
       const double r = 1 / std::sqrt(squares / double(g.pixels * width) + eps);
       mean[n * g.G + group] = T(m);
       rstd[n * g.G + group] = T(r);
@@ -35,8 +37,8 @@ void group_norm_forward(const GroupNormGeometry& g, const T* x, const T* weight,
 // With xhat = (x - mean) rstd and g = dy weight, over the M elements of a group:
 //   dx = rstd (g - mean(g) - xhat mean(g xhat)),   dweight = sum dy xhat,   dbias = sum dy
 template <class T>
-void group_norm_backward(const GroupNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd, const T* dy, T* dx,
-                         T* dweight, T* dbias) {
+void group_norm_backward(const GroupNormGeometry& g, const T* x, const T* weight, const T* mean, const T* rstd,
+                         const T* dy, T* dx, T* dweight, T* dbias) {
   const int64_t width = g.C / g.G;
   std::fill_n(dweight, g.C, T(0));
   std::fill_n(dbias, g.C, T(0));
@@ -64,16 +66,17 @@ void group_norm_backward(const GroupNormGeometry& g, const T* x, const T* weight
 
 // The composition of the three ops.
 template <class T>
-void group_norm_silu_forward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, const T* modulation, double eps, T* y,
-                             T* mean, T* rstd) {
+void group_norm_silu_forward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias,
+                             const T* modulation, double eps, T* y, T* mean, T* rstd) {
   group_norm_forward(g, x, weight, bias, eps, y, mean, rstd);
   if (modulation != nullptr) scale_shift(ChannelGeometry{g.N, g.pixels, g.C}, y, modulation, false, y);
   activation_forward(Activation::silu, 0, g.N * g.pixels * g.C, y, y);
 }
 
 template <class T>
-void group_norm_silu_backward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias, const T* modulation, const T* mean,
-                              const T* rstd, const T* dy, T* dx, T* dweight, T* dbias, T* dmodulation) {
+void group_norm_silu_backward(const GroupNormGeometry& g, const T* x, const T* weight, const T* bias,
+                              const T* modulation, const T* mean, const T* rstd, const T* dy, T* dx, T* dweight,
+                              T* dbias, T* dmodulation) {
   const int64_t count = g.N * g.pixels * g.C, width = g.C / g.G;
   const ChannelGeometry channels{g.N, g.pixels, g.C};
   std::vector<T> h(static_cast<size_t>(count)), z(h.size()), dz(h.size());
@@ -91,19 +94,22 @@ void group_norm_silu_backward(const GroupNormGeometry& g, const T* x, const T* w
   group_norm_backward(g, x, weight, mean, rstd, dz.data(), dx, dweight, dbias);
 }
 
-template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, double, float*,
-                                      float*, float*);
-template void group_norm_silu_forward(const GroupNormGeometry&, const double*, const double*, const double*, const double*, double, double*,
-                                      double*, double*);
-template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, const float*,
-                                       const float*, const float*, float*, float*, float*, float*);
-template void group_norm_silu_backward(const GroupNormGeometry&, const double*, const double*, const double*, const double*, const double*,
-                                       const double*, const double*, double*, double*, double*, double*);
-template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*, float*, float*);
-template void group_norm_forward(const GroupNormGeometry&, const double*, const double*, const double*, double, double*, double*, double*);
-template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*, const float*, float*,
-                                  float*, float*);
-template void group_norm_backward(const GroupNormGeometry&, const double*, const double*, const double*, const double*, const double*,
-                                  double*, double*, double*);
+template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
+                                      double, float*, float*, float*);
+template void group_norm_silu_forward(const GroupNormGeometry&, const double*, const double*, const double*,
+                                      const double*, double, double*, double*, double*);
+template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
+                                       const float*, const float*, const float*, float*, float*, float*, float*);
+template void group_norm_silu_backward(const GroupNormGeometry&, const double*, const double*, const double*,
+                                       const double*, const double*, const double*, const double*, double*, double*,
+                                       double*, double*);
+template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*,
+                                 float*, float*);
+template void group_norm_forward(const GroupNormGeometry&, const double*, const double*, const double*, double, double*,
+                                 double*, double*);
+template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
+                                  const float*, float*, float*, float*);
+template void group_norm_backward(const GroupNormGeometry&, const double*, const double*, const double*, const double*,
+                                  const double*, double*, double*, double*);
 
 }  // namespace echodiff::reference

@@ -19,12 +19,14 @@ void query_softmax(const AttentionGeometry& g, const T* q, T* qs) {
 }  // namespace
 
 template <class T>
-void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in, const LinearAttentionState<T>& state, T* y) {
+void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in,
+                              const LinearAttentionState<T>& state, T* y) {
   std::vector<T> qs(static_cast<size_t>(g.d));
   for (int64_t b = 0; b < g.B; ++b)
     for (int64_t h = 0; h < g.heads; ++h) {
       const int64_t piece = b * g.heads + h;
-      T *largest = state.largest + piece * g.d, *total = state.total + piece * g.d, *C = state.context + piece * g.d * g.d;
+      T *largest = state.largest + piece * g.d, *total = state.total + piece * g.d,
+        *C = state.context + piece * g.d * g.d;
       std::copy_n(key_at(g, in, 0, b, h, 0), g.d, largest);
       for (int64_t j = 1; j < g.keys(); ++j)
         for (int64_t c = 0; c < g.d; ++c) largest[c] = std::max(largest[c], key_at(g, in, 0, b, h, j)[c]);
@@ -51,17 +53,20 @@ void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<
 }
 
 // dqs = dy context^T;  dcontext = qs^T dy;  dks = v dcontext^T;  dv = ks dcontext; then through both softmaxes:
-// dq_c = qs_c (dqs_c - sum_c qs_c dqs_c / scale);  dk_jc = ks_jc (dks_jc - m_c), m_c = sum_j ks_jc dks_jc = dcontext_c . context_c
+// dq_c = qs_c (dqs_c - sum_c qs_c dqs_c / scale)
+// dk_jc = ks_jc (dks_jc - m_c), m_c = sum_j ks_jc dks_jc = dcontext_c . context_c
 template <class T>
-void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in, const LinearAttentionState<const T>& state,
-                               const T* dy, const AttentionGradients<T>& out) {
+void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in,
+                               const LinearAttentionState<const T>& state, const T* dy,
+                               const AttentionGradients<T>& out) {
   const int64_t d = g.d, width = g.width();
   if (g.M > 0) std::fill_n(out.dmemory, 2 * g.M * width, T(0));
   std::vector<T> qs(static_cast<size_t>(d)), dqs(qs.size()), ks(qs.size()), gradient(static_cast<size_t>(d * d));
   for (int64_t b = 0; b < g.B; ++b)
     for (int64_t h = 0; h < g.heads; ++h) {
       const int64_t piece = b * g.heads + h;
-      const T *largest = state.largest + piece * d, *total = state.total + piece * d, *C = state.context + piece * d * d;
+      const T *largest = state.largest + piece * d, *total = state.total + piece * d,
+              *C = state.context + piece * d * d;
       std::fill(gradient.begin(), gradient.end(), T(0));
       for (int64_t i = 0; i < g.Lq; ++i) {
         const int64_t at = (b * g.Lq + i) * g.q_stride + h * d;
@@ -103,12 +108,15 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
     }
 }
 
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, const LinearAttentionState<float>&, float*);
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<double>&, const LinearAttentionState<double>&,
-                                       double*);
-template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const LinearAttentionState<const float>&,
-                                        const float*, const AttentionGradients<float>&);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&,
+                                       const LinearAttentionState<float>&, float*);
+template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<double>&,
+                                       const LinearAttentionState<double>&, double*);
+template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&,
+                                        const LinearAttentionState<const float>&, const float*,
+                                        const AttentionGradients<float>&);
 template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<double>&,
-                                        const LinearAttentionState<const double>&, const double*, const AttentionGradients<double>&);
+                                        const LinearAttentionState<const double>&, const double*,
+                                        const AttentionGradients<double>&);
 
 }  // namespace echodiff::reference

@@ -53,10 +53,13 @@ void cross_entropy_backward(int64_t N, int64_t K, const T* x, const int64_t* cla
 
 namespace cuda {
 void loss_forward(Loss kind, double beta, int64_t n, const float* x, const float* target, float* y, Stream);
-void loss_backward(Loss kind, double beta, int64_t n, const float* x, const float* target, LossGradient<float> dy, float* dx, Stream);
+void loss_backward(Loss kind, double beta, int64_t n, const float* x, const float* target, LossGradient<float> dy,
+                   float* dx, Stream);
 void bce_forward(BceGeometry<float> geo, const float* x, const float* target, float* y, Stream);
-void bce_backward(BceGeometry<float> geo, const float* x, const float* target, LossGradient<float> dy, float* dx, Stream);
+void bce_backward(BceGeometry<float> geo, const float* x, const float* target, LossGradient<float> dy, float* dx,
+                  Stream);
 void cross_entropy_forward(int64_t N, int64_t K, const float* x, const int64_t* classes, float* y, Stream);
-void cross_entropy_backward(int64_t N, int64_t K, const float* x, const int64_t* classes, LossGradient<float> dy, float* dx, Stream);
+void cross_entropy_backward(int64_t N, int64_t K, const float* x, const int64_t* classes, LossGradient<float> dy,
+                            float* dx, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -71,8 +71,9 @@ class Arena {
     block->after()->before = block;
     link(block);
   }
-  // A segment with room for `size`; its bytes, 0 where the system refuses. As large as all before it: a block can't reach
-  // from one segment into the next, and pages cost nothing before they are touched. Under a limit just large enough.
+  // A segment with room for `size`; its bytes, 0 where the system refuses. As large as all before it: a block can't
+  // reach from one segment into the next, and pages cost nothing before they are touched. Under a limit just large
+  // enough.
   int64_t grow(int64_t size) {
     const int64_t needed = (size + 2 * kUnit + kPage - 1) / kPage * kPage;
     for (const int64_t bytes : {std::max({needed, first_, held_}), needed}) {

@@ -8,8 +8,8 @@ void column_silu(int64_t rows, int64_t n, const float* x, const float* scale, co
     for_vectors(n, [=](auto load, auto store) { store(y, silu(load(scale) * load(x) + load(offset))); });
 }
 
-void column_silu_backward(int64_t rows, int64_t n, const float* x, const float* dy, const float* scale, const float* offset,
-                          const float* mean, float* dz, float* sum_dz, float* sum_dz_x) {
+void column_silu_backward(int64_t rows, int64_t n, const float* x, const float* dy, const float* scale,
+                          const float* offset, const float* mean, float* dz, float* sum_dz, float* sum_dz_x) {
   for (int64_t i = 0; i < rows; ++i, x += n, dy += n, dz += n)
     for_vectors(n, [=](auto load, auto store) {
       const Vec v = load(x), d = load(dy) * silu_slope(load(scale) * v + load(offset));
@@ -25,8 +25,8 @@ float rms_silu(int64_t n, const float* x, const float* scale, const float* offse
   return u;
 }
 
-void rms_silu_backward(int64_t n, const float* x, const float* dy, const float* scale, const float* offset, float u, float* dx,
-                       float* sum_dz, float* sum_dz_x) {
+void rms_silu_backward(int64_t n, const float* x, const float* dy, const float* scale, const float* offset, float u,
+                       float* dx, float* sum_dz, float* sum_dz_x) {
   Vec products{};
   for_vectors(n, [&](auto load, auto store) {
     const Vec a = load(scale), v = u * load(x), d = load(dy) * silu_slope(v * a + load(offset));

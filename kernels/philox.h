@@ -18,7 +18,8 @@ using PhiloxBlock = std::array<uint32_t, 4>;
 ECHODIFF_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t a = uint64_t{0xD2511F53} * counter[0], b = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b), uint32_t(a >> 32) ^ counter[3] ^ key[1], uint32_t(a)};
+    counter = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b), uint32_t(a >> 32) ^ counter[3] ^ key[1],
+               uint32_t(a)};
     key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
   }
   return counter;
@@ -77,6 +78,7 @@ class Random {
 
 namespace cuda {
 // Row n of out (rows, count) is fill_normal of (seed, streams[n], steps[n]); streams and steps are on the device.
-void fill_normal(int64_t rows, int64_t count, uint64_t seed, const int64_t* streams, const int64_t* steps, float* out, Stream);
+void fill_normal(int64_t rows, int64_t count, uint64_t seed, const int64_t* streams, const int64_t* steps, float* out,
+                 Stream);
 }  // namespace cuda
 }  // namespace echodiff

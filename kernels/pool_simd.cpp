@@ -2,7 +2,8 @@
 
 namespace echodiff::simd::ECHODIFF_ISA {
 
-void max_of_pixels(int64_t count, int64_t n, const float* const* pixels, const int64_t* positions, float* y, int64_t* index) {
+void max_of_pixels(int64_t count, int64_t n, const float* const* pixels, const int64_t* positions, float* y,
+                   int64_t* index) {
   for (int64_t c = 0; c < n; c += kLanes) {
     const int64_t lanes = n - c < kLanes ? n - c : kLanes;
     const auto at = [=](int64_t i) { return lanes == kLanes ? load(pixels[i] + c) : load_part(pixels[i] + c, lanes); };

@@ -20,9 +20,7 @@ struct StoreReduced {
   int64_t inner;
   double scale;
   To* y;
-  __device__ void operator()(int64_t o, int64_t c, double total) const {
-    store(y + o * inner + c, scale * total);
-  }
+  __device__ void operator()(int64_t o, int64_t c, double total) const { store(y + o * inner + c, scale * total); }
 };
 
 namespace {

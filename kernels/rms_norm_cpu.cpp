@@ -36,8 +36,8 @@ void rms_norm_forward(int64_t pixels, int64_t C, const float* x, const float* ga
   });
 }
 
-void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm, const float* dy,
-                       float* dx, float* dgain) {
+void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm,
+                       const float* dy, float* dx, float* dgain) {
   const SimdKernels& simd = simd_kernels();
   const float root = std::sqrt(float(C));
   double* totals = reinterpret_cast<double*>(scratch(Slot::packed_a, 2 * C));
@@ -54,8 +54,8 @@ void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* g
   for (int64_t c = 0; c < C; ++c) dgain[c] = float(totals[c]);
 }
 
-void rms_norm_silu_forward(const ChannelGeometry& g, const float* x, const float* gain, const float* modulation, float* y,
-                           float* inverse_norm) {
+void rms_norm_silu_forward(const ChannelGeometry& g, const float* x, const float* gain, const float* modulation,
+                           float* y, float* inverse_norm) {
   const int64_t C = g.C, chunks = (g.pixels + kChunk - 1) / kChunk;
   float *scale = scratch(Slot::rows, 2 * g.N * C), *offset = scale + g.N * C;
   modulate(g, gain, modulation, scale, offset);
@@ -79,7 +79,8 @@ void rms_norm_silu_backward(const ChannelGeometry& g, const float* x, const floa
     float* row = sums + piece * 2 * C;
     std::fill_n(row, 2 * C, 0.0f);
     for (int64_t p = n * g.pixels + first; p < n * g.pixels + std::min(g.pixels, first + kChunk); ++p)
-      simd_kernels().rms_silu_backward(C, x + p * C, dy + p * C, scale + n * C, offset + n * C, inverse_norm[p], dx + p * C, row, row + C);
+      simd_kernels().rms_silu_backward(C, x + p * C, dy + p * C, scale + n * C, offset + n * C, inverse_norm[p],
+                                       dx + p * C, row, row + C);
   });
   const double root = std::sqrt(double(C));
   for (int64_t c = 0; c < C; ++c) {

@@ -19,9 +19,11 @@ void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y
   }
 }
 
-// With u = 1/||x||, g = dy gain sqrt(C):  dx = u g - u^3 x sum(g x)  (second term 0 under the floor),  dgain = sum dy x u sqrt(C)
+// With u = 1/||x||, g = dy gain sqrt(C):
+//   dx = u g - u^3 x sum(g x)  (second term 0 under the floor),  dgain = sum dy x u sqrt(C)
 template <class T>
-void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx, T* dgain) {
+void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx,
+                       T* dgain) {
   const T root = T(std::sqrt(double(C)));
   std::fill_n(dgain, C, T(0));
   for (int64_t p = 0; p < pixels; ++p) {
@@ -39,15 +41,16 @@ void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, con
 
 // The composition of the three ops.
 template <class T>
-void rms_norm_silu_forward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation, T* y, T* inverse_norm) {
+void rms_norm_silu_forward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation, T* y,
+                           T* inverse_norm) {
   rms_norm_forward(g.N * g.pixels, g.C, x, gain, y, inverse_norm);
   if (modulation != nullptr) scale_shift(g, y, modulation, false, y);
   activation_forward(Activation::silu, 0, g.N * g.pixels * g.C, y, y);
 }
 
 template <class T>
-void rms_norm_silu_backward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation, const T* inverse_norm, const T* dy,
-                            T* dx, T* dgain, T* dmodulation) {
+void rms_norm_silu_backward(const ChannelGeometry& g, const T* x, const T* gain, const T* modulation,
+                            const T* inverse_norm, const T* dy, T* dx, T* dgain, T* dmodulation) {
   const int64_t pixels = g.N * g.pixels, count = pixels * g.C;
   std::vector<T> h(static_cast<size_t>(count)), z(h.size()), dz(h.size()), norms(static_cast<size_t>(pixels));
   rms_norm_forward(pixels, g.C, x, gain, h.data(), norms.data());
@@ -62,14 +65,17 @@ void rms_norm_silu_backward(const ChannelGeometry& g, const T* x, const T* gain,
 }
 
 template void rms_norm_silu_forward(const ChannelGeometry&, const float*, const float*, const float*, float*, float*);
-template void rms_norm_silu_forward(const ChannelGeometry&, const double*, const double*, const double*, double*, double*);
-template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*, const float*, float*,
-                                     float*, float*);
-template void rms_norm_silu_backward(const ChannelGeometry&, const double*, const double*, const double*, const double*, const double*,
-                                     double*, double*, double*);
+template void rms_norm_silu_forward(const ChannelGeometry&, const double*, const double*, const double*, double*,
+                                    double*);
+template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*,
+                                     const float*, float*, float*, float*);
+template void rms_norm_silu_backward(const ChannelGeometry&, const double*, const double*, const double*, const double*,
+                                     const double*, double*, double*, double*);
 template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*);
 template void rms_norm_forward(int64_t, int64_t, const double*, const double*, double*, double*);
-template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*, float*);
-template void rms_norm_backward(int64_t, int64_t, const double*, const double*, const double*, const double*, double*, double*);
+template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*,
+                                float*);
+template void rms_norm_backward(int64_t, int64_t, const double*, const double*, const double*, const double*, double*,
+                                double*);
 
 }  // namespace echodiff::reference

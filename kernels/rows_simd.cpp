@@ -49,7 +49,8 @@ void column_max(int64_t rows, int64_t n, int64_t stride, const float* x, float* 
     for (int64_t j = 0; j < n; ++j) largest[j] = x[j] > largest[j] ? x[j] : largest[j];
 }
 
-void column_exp(int64_t rows, int64_t n, int64_t stride, const float* x, const float* largest, const float* factor, float* y) {
+void column_exp(int64_t rows, int64_t n, int64_t stride, const float* x, const float* largest, const float* factor,
+                float* y) {
   for (int64_t i = 0; i < rows; ++i, x += stride, y += n) {
     int64_t j = 0;
     for (; j + kLanes <= n; j += kLanes) store(y + j, load(factor + j) * exp(load(x + j) - load(largest + j)));
@@ -74,8 +75,8 @@ void column_squares(int64_t rows, int64_t n, const float* x, const float* mean, 
     for (int64_t j = 0; j < n; ++j) squares[j] += (x[j] - mean[j]) * (x[j] - mean[j]);
 }
 
-void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean, float* __restrict sum_dy,
-                     float* __restrict sum_dy_x) {
+void column_products(int64_t rows, int64_t n, const float* dy, const float* x, const float* mean,
+                     float* __restrict sum_dy, float* __restrict sum_dy_x) {
   for (int64_t i = 0; i < rows; ++i, x += n, dy += n)
     for (int64_t j = 0; j < n; ++j) {
       sum_dy[j] += dy[j];
@@ -83,18 +84,20 @@ void column_products(int64_t rows, int64_t n, const float* dy, const float* x, c
     }
 }
 
-void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset, float* __restrict y) {
+void column_affine(int64_t rows, int64_t n, const float* x, const float* scale, const float* offset,
+                   float* __restrict y) {
   for (int64_t i = 0; i < rows; ++i, x += n, y += n)
     for (int64_t j = 0; j < n; ++j) y[j] = scale[j] * x[j] + offset[j];
 }
 
-void column_affine_exact(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, float* __restrict y) {
+void column_affine_exact(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset,
+                         float* __restrict y) {
   for (int64_t i = 0; i < rows; ++i, x += n, y += n)
     for (int64_t j = 0; j < n; ++j) y[j] = float(scale[j] * double(x[j]) + offset[j]);
 }
 
-void column_affine_relu(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset, const float* residual,
-                        float* __restrict y) {
+void column_affine_relu(int64_t rows, int64_t n, const float* x, const double* scale, const double* offset,
+                        const float* residual, float* __restrict y) {
   for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
     for (int64_t j = 0; j < n; ++j) {
       const float z = float(scale[j] * double(x[j]) + offset[j]) + (residual != nullptr ? residual[i * n + j] : 0.0f);
@@ -103,7 +106,8 @@ void column_affine_relu(int64_t rows, int64_t n, const float* x, const double* s
   }
 }
 
-void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q, const float* r, float* y) {
+void column_combine(int64_t rows, int64_t n, const float* a, const float* b, const float* p, const float* q,
+                    const float* r, float* y) {
   for (int64_t i = 0; i < rows; ++i, a += n, b += n, y += n)
     for_vectors(n, [=](auto load, auto store) { store(y, load(p) * load(a) + load(q) * load(b) + load(r)); });
 }

@@ -50,13 +50,17 @@ __attribute__((always_inline)) static inline Vec exchange(Vec v) {
 }
 template <int distance = kLanes / 2>
 __attribute__((always_inline)) static inline Vec fold_sum(Vec v) {
-  if constexpr (distance == 0) return v;
-  else return fold_sum<distance / 2>(v + exchange<distance>(v));
+  if constexpr (distance == 0)
+    return v;
+  else
+    return fold_sum<distance / 2>(v + exchange<distance>(v));
 }
 template <int distance = kLanes / 2>
 __attribute__((always_inline)) static inline Vec fold_max(Vec v) {
-  if constexpr (distance == 0) return v;
-  else return fold_max<distance / 2>(select(exchange<distance>(v) > v, exchange<distance>(v), v));
+  if constexpr (distance == 0)
+    return v;
+  else
+    return fold_max<distance / 2>(select(exchange<distance>(v) > v, exchange<distance>(v), v));
 }
 static inline float horizontal_sum(Vec v) { return fold_sum(v)[0]; }
 static inline float horizontal_max(Vec v) { return fold_max(v)[0]; }
@@ -65,8 +69,10 @@ static inline float horizontal_max(Vec v) { return fold_max(v)[0]; }
 template <int distance = 1>
 __attribute__((always_inline)) static inline void transpose(Vec* rows) {
   if constexpr (distance < kLanes) {
-    const IntVec upper = lanes_of(AllLanes{}, [](int lane) { return (lane & distance) != 0 ? kLanes + lane - distance : lane; });
-    const IntVec lower = lanes_of(AllLanes{}, [](int lane) { return (lane & distance) != 0 ? kLanes + lane : lane + distance; });
+    const IntVec upper =
+        lanes_of(AllLanes{}, [](int lane) { return (lane & distance) != 0 ? kLanes + lane - distance : lane; });
+    const IntVec lower =
+        lanes_of(AllLanes{}, [](int lane) { return (lane & distance) != 0 ? kLanes + lane : lane + distance; });
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
       if ((i & distance) != 0) continue;
@@ -78,8 +84,8 @@ __attribute__((always_inline)) static inline void transpose(Vec* rows) {
   }
 }
 
-// exp(x) to 1 ulp or so, x clamped to [-87, 88], where 2^n is a normal number: x = n ln 2 + r, a degree-6 polynomial in r
-// (Cephes expf), times 2^n. NaN stays NaN.
+// exp(x) to 1 ulp or so, x clamped to [-87, 88], where 2^n is a normal number: x = n ln 2 + r, a degree-6 polynomial in
+// r (Cephes expf), times 2^n. NaN stays NaN.
 static inline Vec exp(Vec x) {
   const Vec magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   const Vec low = broadcast(-87.0f), high = broadcast(88.0f);
@@ -106,14 +112,15 @@ static inline Vec silu_slope(Vec x) {
   return select(x < broadcast(-87.0f), Vec{}, slope);
 }
 
-// body(load, store) for each vector of n elements, the last one perhaps partial: load(p) reads p[i..], store(p, v) writes.
+// body(load, store) for each vector of n elements, the last perhaps partial: load(p) reads p[i..], store(p, v) writes.
 template <class Body>
 __attribute__((always_inline)) static inline void for_vectors(int64_t n, const Body& body) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
     body([i](const float* p) { return load(p + i); }, [i](float* p, Vec v) { store(p + i, v); });
   if (i < n)
-    body([i, n](const float* p) { return load_part(p + i, n - i); }, [i, n](float* p, Vec v) { store_part(p + i, v, n - i); });
+    body([i, n](const float* p) { return load_part(p + i, n - i); },
+         [i, n](float* p, Vec v) { store_part(p + i, v, n - i); });
 }
 
 }  // namespace echodiff::simd::ECHODIFF_ISA

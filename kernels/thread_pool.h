@@ -12,7 +12,8 @@ class FunctionRef {
  public:
   template <class F>
   FunctionRef(const F& f)
-      : object_(&f), call_([](const void* object, Arguments... arguments) { (*static_cast<const F*>(object))(arguments...); }) {}
+      : object_(&f),
+        call_([](const void* object, Arguments... arguments) { (*static_cast<const F*>(object))(arguments...); }) {}
   void operator()(Arguments... arguments) const { call_(object_, arguments...); }
 
  private:
@@ -20,8 +21,8 @@ class FunctionRef {
   void (*call_)(const void*, Arguments...);
 };
 
-// Calls body(i) once for each i in [0, n), on all threads; returns when all are done. An exception of a body is rethrown.
-// A call from inside a body runs its pieces on the calling thread.
+// Calls body(i) once for each i in [0, n), on all threads; returns when all are done. An exception of a body is
+// rethrown. A call from inside a body runs its pieces on the calling thread.
 void parallel_for(int64_t n, FunctionRef<int64_t> body);
 
 // The same over [0, n) cut into ranges of `grain` (the last may be shorter): body(begin, end).

@@ -1,6 +1,5 @@
-// Sinusoids of the time step: sin(t f_i) and cos(t f_i), f_i = exp(-i ln(max_period) / (half - freq_shift)), half = dim
-// / 2.
-//                                                                     Vaswani et al. 2017, Ho et al. 2020
+// Sinusoids of the time step: sin(t f_i) and cos(t f_i)               Vaswani et al. 2017, Ho et al. 2020
+//   f_i = exp(-i ln(max_period) / (half - freq_shift)), half = dim / 2
 // Computed in float with PyTorch's roundings: at t = 2000 the argument t f_i is off by up to 1e-4 in float, and a
 // network trained there has seen those values. The two families of code round f_i differently:
 //   lucidrains:                                 exp(float(i) * float(-ln P / (half - shift)))

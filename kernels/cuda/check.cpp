@@ -50,11 +50,10 @@ bool is_sticky(cudaError_t status) {
 void check_cuda(cudaError_t status, std::source_location where) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // or the next check reports this failure again
-  throw Error(
-      fault_of(status),
-      concat_message("cuda: ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ") at ", where.file_name(),
-                     ":", where.line(), advice(status)),
-      where);
+  throw Error(fault_of(status),
+              concat_message("cuda: ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ") at ",
+                             where.file_name(), ":", where.line(), advice(status)),
+              where);
 }
 
 }  // namespace echodiff::cuda

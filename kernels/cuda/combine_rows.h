@@ -5,8 +5,8 @@
 
 namespace echodiff::cuda {
 
-// Every thread gets its column's v of all rows; combine(a, b) joins two. Needs blockDim.x * blockDim.y floats of dynamic
-// shared memory, and a power of two of rows.
+// Every thread gets its column's v of all rows; combine(a, b) joins two. Needs blockDim.x * blockDim.y floats of
+// dynamic shared memory, and a power of two of rows.
 template <class Combine>
 __device__ float combine_rows(float v, const Combine& combine) {
   float* shared = dynamic_shared<float>();  // (blockDim.y, blockDim.x)
