@@ -26,13 +26,11 @@ void activation_backward(Activation kind, double slope, int64_t n, const T* x, c
 
 namespace cpu {
 
-void silu_forward(int64_t n, const float* x, float* y);
-void silu_backward(int64_t n, const float* x, const float* dy, float* dx);
-void relu_forward(int64_t n, const float* x, float* y);
-void relu_backward(int64_t n, const float* x, const float* dy, float* dx);
-inline void relu_backward(int64_t n, const double* x, const double* dy, double* dx) {
-  reference::activation_backward(Activation::relu, 0, n, x, dy, dx);
-}
+// silu and relu in float by SIMD loops; all else is the reference.
+using reference::activation_backward;
+using reference::activation_forward;
+void activation_forward(Activation kind, double slope, int64_t n, const float* x, float* y);
+void activation_backward(Activation kind, double slope, int64_t n, const float* x, const float* dy, float* dx);
 
 }  // namespace cpu
 

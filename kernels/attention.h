@@ -49,6 +49,9 @@ void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, 
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::attention_backward;
+using reference::attention_forward;
 // The last step of both attentions' backward: out (n) = the sum over the batch of parts (B, n), in order.
 inline void sum_over_batch(int64_t B, int64_t n, const float* parts, float* out) {
   for (int64_t i = 0; i < n; ++i) {
@@ -59,13 +62,6 @@ inline void sum_over_batch(int64_t B, int64_t n, const float* parts, float* out)
 void attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in, float* y);
 void attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in, const float* dy,
                         const AttentionGradients<float>& out);
-inline void attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in, double* y) {
-  reference::attention_forward(g, in, y);
-}
-inline void attention_backward(const AttentionGeometry& g, const AttentionInputs<double>& in, const double* dy,
-                               const AttentionGradients<double>& out) {
-  reference::attention_backward(g, in, dy, out);
-}
 }  // namespace cpu
 
 namespace cuda {

@@ -48,6 +48,11 @@ void batch_norm_relu_forward(BatchNormGeometry geo, const T* x, const T* weight,
 
 // The same; in float with sums of 64 rows each, added in double.
 namespace cpu {
+// In double, the reference.
+using reference::batch_norm_backward;
+using reference::batch_norm_forward;
+using reference::batch_norm_relu_forward;
+using reference::batch_norm_statistics;
 void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, double* var);
 void batch_norm_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
                         const double* mean, const double* rstd, float* y);
@@ -55,22 +60,6 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, c
                          const double* mean, const double* rstd, float* dx, float* dweight, float* dbias);
 void batch_norm_relu_forward(BatchNormGeometry geo, const float* x, const float* weight, const float* bias,
                              const double* mean, const double* rstd, const float* residual, float* y);
-inline void batch_norm_relu_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias,
-                                    const double* mean, const double* rstd, const double* residual, double* y) {
-  reference::batch_norm_relu_forward(geo, x, weight, bias, mean, rstd, residual, y);
-}
-inline void batch_norm_statistics(BatchNormGeometry geo, const double* x, double* mean, double* var) {
-  reference::batch_norm_statistics(geo, x, mean, var);
-}
-inline void batch_norm_forward(BatchNormGeometry geo, const double* x, const double* weight, const double* bias,
-                               const double* mean, const double* rstd, double* y) {
-  reference::batch_norm_forward(geo, x, weight, bias, mean, rstd, y);
-}
-inline void batch_norm_backward(BatchNormGeometry geo, bool training, const double* x, const double* weight,
-                                const double* dy, const double* mean, const double* rstd, double* dx, double* dweight,
-                                double* dbias) {
-  reference::batch_norm_backward(geo, training, x, weight, dy, mean, rstd, dx, dweight, dbias);
-}
 }  // namespace cpu
 
 namespace cuda {

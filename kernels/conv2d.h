@@ -30,6 +30,11 @@ void conv2d_backward_bias(int64_t pixels, int64_t K, const T* dy, T* db);  // db
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::conv2d_backward_bias;
+using reference::conv2d_backward_data;
+using reference::conv2d_backward_weight;
+using reference::conv2d_forward;
 // The weight as forward reads it: per group, per panel of so many output channels as a register tile has columns,
 // [R][S] [C/groups][columns]; the last panel filled up with zeros. Depends on the weight's shape alone, not on x.
 int64_t conv2d_packed_size(const Conv2dGeometry&);  // elements
@@ -39,19 +44,6 @@ void conv2d_forward(const Conv2dGeometry&, const float* x, const float* w, const
 void conv2d_backward_data(const Conv2dGeometry&, const float* dy, const float* w, const float* bias, float* dx);
 void conv2d_backward_weight(const Conv2dGeometry&, const float* x, const float* dy, float* dw);
 void conv2d_backward_bias(int64_t pixels, int64_t K, const float* dy, float* db);
-inline void conv2d_forward(const Conv2dGeometry& g, const double* x, const double* w, const double* bias, double* y) {
-  reference::conv2d_forward(g, x, w, bias, y);
-}
-inline void conv2d_backward_data(const Conv2dGeometry& g, const double* dy, const double* w, const double* bias,
-                                 double* dx) {
-  reference::conv2d_backward_data(g, dy, w, bias, dx);
-}
-inline void conv2d_backward_weight(const Conv2dGeometry& g, const double* x, const double* dy, double* dw) {
-  reference::conv2d_backward_weight(g, x, dy, dw);
-}
-inline void conv2d_backward_bias(int64_t pixels, int64_t K, const double* dy, double* db) {
-  reference::conv2d_backward_bias(pixels, K, dy, db);
-}
 }  // namespace cpu
 
 namespace cuda {

@@ -31,10 +31,6 @@ namespace cpu {
 // On the calling thread; for use inside a parallel_for body. One stride of A must be 1.
 void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,
           bool accumulate);
-inline void gemm(int64_t M, int64_t N, int64_t K, MatrixView<double> a, MatrixView<double> b, double* c, int64_t ldc,
-                 bool accumulate) {
-  reference::gemm(M, N, K, a, b, c, ldc, accumulate);
-}
 
 // On all threads: C is cut into blocks, each summed by one thread.
 void parallel_gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,

@@ -30,6 +30,11 @@ void group_norm_silu_backward(const GroupNormGeometry&, const T* x, const T* wei
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::group_norm_backward;
+using reference::group_norm_forward;
+using reference::group_norm_silu_backward;
+using reference::group_norm_silu_forward;
 void group_norm_forward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias, double eps,
                         float* y, float* mean, float* rstd);
 void group_norm_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* mean,
@@ -39,25 +44,6 @@ void group_norm_silu_forward(const GroupNormGeometry&, const float* x, const flo
 void group_norm_silu_backward(const GroupNormGeometry&, const float* x, const float* weight, const float* bias,
                               const float* modulation, const float* mean, const float* rstd, const float* dy, float* dx,
                               float* dweight, float* dbias, float* dmodulation);
-inline void group_norm_silu_forward(const GroupNormGeometry& g, const double* x, const double* weight,
-                                    const double* bias, const double* modulation, double eps, double* y, double* mean,
-                                    double* rstd) {
-  reference::group_norm_silu_forward(g, x, weight, bias, modulation, eps, y, mean, rstd);
-}
-inline void group_norm_silu_backward(const GroupNormGeometry& g, const double* x, const double* weight,
-                                     const double* bias, const double* modulation, const double* mean,
-                                     const double* rstd, const double* dy, double* dx, double* dweight, double* dbias,
-                                     double* dmodulation) {
-  reference::group_norm_silu_backward(g, x, weight, bias, modulation, mean, rstd, dy, dx, dweight, dbias, dmodulation);
-}
-inline void group_norm_forward(const GroupNormGeometry& g, const double* x, const double* weight, const double* bias,
-                               double eps, double* y, double* mean, double* rstd) {
-  reference::group_norm_forward(g, x, weight, bias, eps, y, mean, rstd);
-}
-inline void group_norm_backward(const GroupNormGeometry& g, const double* x, const double* weight, const double* mean,
-                                const double* rstd, const double* dy, double* dx, double* dweight, double* dbias) {
-  reference::group_norm_backward(g, x, weight, mean, rstd, dy, dx, dweight, dbias);
-}
 }  // namespace cpu
 
 namespace cuda {

@@ -25,20 +25,14 @@ void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<T
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::linear_attention_backward;
+using reference::linear_attention_forward;
 void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>& in,
                               const LinearAttentionState<float>& state, float* y);
 void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>& in,
                                const LinearAttentionState<const float>& state, const float* dy,
                                const AttentionGradients<float>& out);
-inline void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<double>& in,
-                                     const LinearAttentionState<double>& state, double* y) {
-  reference::linear_attention_forward(g, in, state, y);
-}
-inline void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs<double>& in,
-                                      const LinearAttentionState<const double>& state, const double* dy,
-                                      const AttentionGradients<double>& out) {
-  reference::linear_attention_backward(g, in, state, dy, out);
-}
 }  // namespace cpu
 
 namespace cuda {

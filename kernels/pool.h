@@ -45,10 +45,9 @@ void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::max_pool2d_forward;
 void max_pool2d_forward(MaxPoolGeometry geo, const float* x, float* y, int64_t* index);
-inline void max_pool2d_forward(MaxPoolGeometry geo, const double* x, double* y, int64_t* index) {
-  reference::max_pool2d_forward(geo, x, y, index);
-}
 }  // namespace cpu
 
 namespace cuda {

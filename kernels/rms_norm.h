@@ -25,6 +25,11 @@ void rms_norm_silu_backward(const ChannelGeometry&, const T* x, const T* gain, c
 }  // namespace reference
 
 namespace cpu {
+// In double, the reference.
+using reference::rms_norm_backward;
+using reference::rms_norm_forward;
+using reference::rms_norm_silu_backward;
+using reference::rms_norm_silu_forward;
 void rms_norm_forward(int64_t pixels, int64_t C, const float* x, const float* gain, float* y, float* inverse_norm);
 void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* gain, const float* inverse_norm,
                        const float* dy, float* dx, float* dgain);
@@ -32,23 +37,6 @@ void rms_norm_silu_forward(const ChannelGeometry&, const float* x, const float* 
                            float* inverse_norm);
 void rms_norm_silu_backward(const ChannelGeometry&, const float* x, const float* gain, const float* modulation,
                             const float* inverse_norm, const float* dy, float* dx, float* dgain, float* dmodulation);
-inline void rms_norm_silu_forward(const ChannelGeometry& g, const double* x, const double* gain,
-                                  const double* modulation, double* y, double* inverse_norm) {
-  reference::rms_norm_silu_forward(g, x, gain, modulation, y, inverse_norm);
-}
-inline void rms_norm_silu_backward(const ChannelGeometry& g, const double* x, const double* gain,
-                                   const double* modulation, const double* inverse_norm, const double* dy, double* dx,
-                                   double* dgain, double* dmodulation) {
-  reference::rms_norm_silu_backward(g, x, gain, modulation, inverse_norm, dy, dx, dgain, dmodulation);
-}
-inline void rms_norm_forward(int64_t pixels, int64_t C, const double* x, const double* gain, double* y,
-                             double* inverse_norm) {
-  reference::rms_norm_forward(pixels, C, x, gain, y, inverse_norm);
-}
-inline void rms_norm_backward(int64_t pixels, int64_t C, const double* x, const double* gain,
-                              const double* inverse_norm, const double* dy, double* dx, double* dgain) {
-  reference::rms_norm_backward(pixels, C, x, gain, inverse_norm, dy, dx, dgain);
-}
 }  // namespace cpu
 
 namespace cuda {

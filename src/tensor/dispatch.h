@@ -1,8 +1,8 @@
 // Where an op's work is done: on the CPU in f32 or f64, or on the device in f32 or bf16, as its operands are.
 //
-//   dispatch(x, "silu",
-//            [&]<class T>(T) { cpu::silu_forward(n, x.data<T>(), y.mutable_data<T>()); },
-//            [&]<class T>(DeviceCall& gpu) { cuda::silu_forward(n, gpu.in<T>(x), gpu.out<T>(y), gpu.stream()); });
+//   dispatch(x, "softmax",
+//            [&]<class T>(T) { reference::softmax_forward(geo, x.data<T>(), y.mutable_data<T>()); },
+//            [&]<class T>(DeviceCall& gpu) { cuda::softmax_forward(geo, gpu.in<T>(x), gpu.out<T>(y), gpu.stream()); });
 //
 // On the device T is how activations are stored; parameters and statistics stay f32: gpu.in(weight). An op without
 // bf16 kernels has no <class T> there. A build without CUDA never instantiates a call of the second function.

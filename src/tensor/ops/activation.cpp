@@ -6,35 +6,20 @@
 namespace echodiff {
 namespace {
 
-template <class T>
-void forward(Activation kind, double slope, int64_t n, const T* x, T* y) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (kind == Activation::silu) return cpu::silu_forward(n, x, y);
-    if (kind == Activation::relu) return cpu::relu_forward(n, x, y);
-  }
-  reference::activation_forward(kind, slope, n, x, y);
-}
-
-template <class T>
-void backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (kind == Activation::silu) return cpu::silu_backward(n, x, dy, dx);
-    if (kind == Activation::relu) return cpu::relu_backward(n, x, dy, dx);
-  }
-  reference::activation_backward(kind, slope, n, x, dy, dx);
-}
-
 Tensor activate(const char* op, Activation kind, const Tensor& x, double slope = 0) {
   Tensor y = empty_like(x);
   dispatch(
-      x, op, [&]<class T>(T) { forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); },
+      x, op, [&]<class T>(T) { cpu::activation_forward(kind, slope, x.count(), x.data<T>(), y.mutable_data<T>()); },
       [&]<class T>(DeviceCall& gpu) {
         cuda::activation_forward(kind, slope, x.count(), gpu.in<T>(x), gpu.out<T>(y), gpu.stream());
       });
   return record(op, y, {x}, [=](const Tensor& dy) -> Gradients {
     Tensor dx = empty_like(x);
     dispatch(
-        x, op, [&]<class T>(T) { backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>()); },
+        x, op,
+        [&]<class T>(T) {
+          cpu::activation_backward(kind, slope, x.count(), x.data<T>(), dy.data<T>(), dx.mutable_data<T>());
+        },
         [&]<class T>(DeviceCall& gpu) {
           cuda::activation_backward(kind, slope, x.count(), gpu.in<T>(x), gpu.in<T>(dy), gpu.out<T>(dx), gpu.stream());
         });

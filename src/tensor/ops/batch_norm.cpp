@@ -109,21 +109,23 @@ Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias
         cuda::batch_norm_relu_forward(s.geo, gpu.in<T>(x), gpu.in(weight), gpu.in(bias), gpu.in<double>(s.mean),
                                       gpu.in<double>(s.rstd), gpu.in<T>(residual), gpu.out<T>(y), gpu.stream());
       });
-  return record(
-      "batch_norm_relu", y, {x, weight, bias, residual},
-      [=, training = options.training, y = y.detach()](const Tensor& dy) -> Gradients {
-        Tensor dz = empty_like(dy);  // y > 0 exactly where its argument was
-        dispatch(
-            dy, "batch_norm_relu",
-            [&]<class T>(T) { cpu::relu_backward(dy.count(), y.data<T>(), dy.data<T>(), dz.mutable_data<T>()); },
-            [&]<class T>(DeviceCall& gpu) {
-              cuda::activation_backward(Activation::relu, 0, dy.count(), gpu.in<T>(y), gpu.in<T>(dy), gpu.out<T>(dz),
-                                        gpu.stream());
-            });
-        Gradients gradients = backward(s, training, x, weight, bias, dz);
-        gradients.push_back(residual ? dz : Tensor());
-        return gradients;
-      });
+  return record("batch_norm_relu", y, {x, weight, bias, residual},
+                [=, training = options.training, y = y.detach()](const Tensor& dy) -> Gradients {
+                  Tensor dz = empty_like(dy);  // y > 0 exactly where its argument was
+                  dispatch(
+                      dy, "batch_norm_relu",
+                      [&]<class T>(T) {
+                        cpu::activation_backward(Activation::relu, 0, dy.count(), y.data<T>(), dy.data<T>(),
+                                                 dz.mutable_data<T>());
+                      },
+                      [&]<class T>(DeviceCall& gpu) {
+                        cuda::activation_backward(Activation::relu, 0, dy.count(), gpu.in<T>(y), gpu.in<T>(dy),
+                                                  gpu.out<T>(dz), gpu.stream());
+                      });
+                  Gradients gradients = backward(s, training, x, weight, bias, dz);
+                  gradients.push_back(residual ? dz : Tensor());
+                  return gradients;
+                });
 }
 
 }  // namespace echodiff
