@@ -38,7 +38,7 @@ void attention_forward(const AttentionGeometry& g, const AttentionInputs<float>&
   const int64_t keys_size = packed_size(L, g.d), values_size = packed_size(g.d, L);
   parallel_for(g.B * g.heads * parts, [&](int64_t piece) {
     const int64_t b = piece / parts / g.heads, h = piece / parts % g.heads, first = piece % parts * kPart;
-    float* keys = scratch(Slot::attention, keys_size + values_size + L * g.d + kQueries * L);
+    float* keys = scratch(Scratch::attention, keys_size + values_size + L * g.d + kQueries * L);
     float *values = keys + keys_size, *rows = values + values_size, *p = rows + L * g.d;
     gather(g, in, 0, b, h, rows);
     pack_columns(L, g.d, {rows, 1, g.d}, keys);
@@ -58,10 +58,10 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<float>
                         const AttentionGradients<float>& out) {
   const SimdKernels& simd = simd_kernels();
   const int64_t L = g.keys(), d = g.d, width = g.width(), across = packed_size(L, d), along = packed_size(d, L);
-  float* dmemory = scratch(Slot::sums, g.B * 2 * g.M * width);  // per batch
+  float* dmemory = scratch(Scratch::sums, g.B * 2 * g.M * width);  // per batch
   parallel_for(g.B * g.heads, [&](int64_t piece) {
     const int64_t b = piece / g.heads, h = piece % g.heads;
-    float* keys = scratch(Slot::attention, 2 * across + along + 3 * L * d + 2 * kQueries * L);
+    float* keys = scratch(Scratch::attention, 2 * across + along + 3 * L * d + 2 * kQueries * L);
     float *values = keys + across, *key_rows = values + across, *rows = key_rows + along, *dk = rows + L * d,
           *dv = dk + L * d, *p = dv + L * d, *ds = p + kQueries * L;
     gather(g, in, 1, b, h, rows);

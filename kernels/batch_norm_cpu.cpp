@@ -16,7 +16,7 @@ constexpr int64_t kChunk = 64;  // rows
 struct Affine {
   double *scale, *offset;
   Affine(int64_t C, const float* weight, const float* bias, const double* mean, const double* rstd)
-      : scale(reinterpret_cast<double*>(scratch(Slot::rows, 4 * C))), offset(scale + C) {
+      : scale(reinterpret_cast<double*>(scratch(Scratch::rows, 4 * C))), offset(scale + C) {
     for (int64_t c = 0; c < C; ++c) {
       scale[c] = rstd[c] * double(weight[c]);
       offset[c] = double(bias[c]) - mean[c] * scale[c];
@@ -31,7 +31,7 @@ void batch_norm_statistics(BatchNormGeometry geo, const float* x, double* mean, 
   const SimdKernels& simd = simd_kernels();
   sum_chunks(geo.rows, kChunk, C, mean,
              [&](int64_t row, int64_t rows, float* sums) { simd.column_sums(rows, C, x + row * C, sums); });
-  float* center = scratch(Slot::rows, C);
+  float* center = scratch(Scratch::rows, C);
   for (int64_t c = 0; c < C; ++c) center[c] = float(mean[c] /= double(geo.rows));
   sum_chunks(geo.rows, kChunk, C, var,
              [&](int64_t row, int64_t rows, float* sums) { simd.column_squares(rows, C, x + row * C, center, sums); });
@@ -64,7 +64,7 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const float* x, c
                          const double* mean, const double* rstd, float* dx, float* dweight, float* dbias) {
   const int64_t C = geo.C;
   const SimdKernels& simd = simd_kernels();
-  float* center = scratch(Slot::rows, 8 * C);  // then p, q, r; and the totals, in double
+  float* center = scratch(Scratch::rows, 8 * C);  // then p, q, r; and the totals, in double
   float *p = center + C, *q = p + C, *r = q + C;
   double* totals = reinterpret_cast<double*>(r + C);  // sum dy | sum dy (x - center)
   for (int64_t c = 0; c < C; ++c) center[c] = float(mean[c]);

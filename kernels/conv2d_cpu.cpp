@@ -72,7 +72,7 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
                 blocks = (pixels + kPixelBlock - 1) / kPixelBlock;
   const int64_t channel_block = N * blocks < kFewPieces ? kChannelBlock : out_group;
   const int64_t splits = (out_group + channel_block - 1) / channel_block;
-  float* zeros = scratch(Slot::rows, depth * groups);
+  float* zeros = scratch(Scratch::rows, depth * groups);
   std::fill_n(zeros, depth * groups, 0.0f);
   parallel_for(N * blocks * splits, [&](int64_t piece) {
     const int64_t n = piece / splits / blocks, p0 = piece / splits % blocks * kPixelBlock,
@@ -84,7 +84,7 @@ void convolve(int64_t N, const Picture& in, const Taps& taps, int64_t depth, int
     for (int64_t i = 0; i < tiles * rows; ++i)
       fill_pointers(in, taps, out.width, n, std::min(p0 + i, p1 - 1), zeros,
                     pointers.data() + i / rows * tap_count * rows + i % rows, rows);
-    float* tile = scratch(Slot::tile, rows * columns);
+    float* tile = scratch(Scratch::tile, rows * columns);
     for (int64_t group = 0; group < groups; ++group) {
       for (int64_t k0 = first; k0 < last; k0 += columns) {
         const int64_t width = std::min(columns, out_group - k0), channel = group * out_group + k0;
@@ -114,7 +114,7 @@ struct LongTaps {
 bool has_long_taps(const Conv2dGeometry& g) { return g.groups == 1 && g.dilation_w == 1 && g.S > 1 && g.C < 16; }
 LongTaps long_taps(const Conv2dGeometry& g, const float* x) {
   const int64_t width = g.W + 2 * g.padding_w;
-  float* padded = scratch(Slot::samples, g.N * g.H * width * g.C);
+  float* padded = scratch(Scratch::samples, g.N * g.H * width * g.C);
   parallel_for(g.N * g.H, [&](int64_t row) {
     float* into = padded + row * width * g.C;
     std::fill_n(into, g.padding_w * g.C, 0.0f);
@@ -174,7 +174,7 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
   const int64_t C = g.C / g.groups, K = g.K / g.groups, depth = g.R * g.S * C;
   const int64_t rows = simd.tile_rows, columns = simd.tile_columns, panels = (C + columns - 1) / columns;
   const int64_t pixels = g.out_height * g.out_width, total = g.N * pixels;
-  float* zeros = scratch(Slot::rows, C + columns);
+  float* zeros = scratch(Scratch::rows, C + columns);
   std::fill_n(zeros, C + columns, 0.0f);
   const Taps all = forward_taps(g);
   parallel_for(g.groups * g.R * panels, [&](int64_t piece) {
@@ -184,9 +184,9 @@ void backward_weight(const Conv2dGeometry& g, const Picture& x, const float* dy,
     one_row.rows = {all.rows[size_t(r)]};
     thread_local PoolVector<const float*> pointers;  // [tap column][pixel of the chunk]
     pointers.resize(size_t(g.S * kChunk));
-    float* narrow = scratch(Slot::sums, kChunk * columns);  // samples of a panel that C cuts short
-    float* tile = scratch(Slot::tile, rows * columns);
-    float* edge = scratch(Slot::packed_b, kChunk * rows);  // the last rows of dy^T, padded with zeros
+    float* narrow = scratch(Scratch::sums, kChunk * columns);  // samples of a panel that C cuts short
+    float* tile = scratch(Scratch::tile, rows * columns);
+    float* edge = scratch(Scratch::packed_b, kChunk * rows);  // the last rows of dy^T, padded with zeros
     for (int64_t p0 = 0; p0 < total; p0 += kChunk) {
       const int64_t count = std::min(kChunk, total - p0);
       for (int64_t p = 0; p < count; ++p)
@@ -225,10 +225,10 @@ void backward_weight_long_taps(const Conv2dGeometry& g, const Picture& x, const 
   const int64_t panels = (depth + columns - 1) / columns, line = panels * columns, strips = (K + rows - 1) / rows;
   const int64_t pixels = g.out_height * g.out_width, total = g.N * pixels;
   const Taps taps = forward_taps(g);
-  float* zeros = scratch(Slot::rows, C);
+  float* zeros = scratch(Scratch::rows, C);
   std::fill_n(zeros, C, 0.0f);
-  float* samples = scratch(Slot::products, kGathered * line);
-  float* edge = scratch(Slot::packed_b, kGathered * rows);  // the last rows of dy^T, padded with zeros
+  float* samples = scratch(Scratch::products, kGathered * line);
+  float* edge = scratch(Scratch::packed_b, kGathered * rows);  // the last rows of dy^T, padded with zeros
   for (int64_t p0 = 0; p0 < total; p0 += kGathered) {
     const int64_t count = std::min(kGathered, total - p0);
     parallel_ranges(count, 64, [&](int64_t begin, int64_t end) {
@@ -247,7 +247,7 @@ void backward_weight_long_taps(const Conv2dGeometry& g, const Picture& x, const 
                     width = std::min(columns, depth - j0);
       const bool whole = height == rows && width == columns;
       float* out = dw + k * depth + j0;
-      float* tile = scratch(Slot::tile, rows * columns);
+      float* tile = scratch(Scratch::tile, rows * columns);
       for (int64_t at = 0; at < count; at += kChunk) {
         const bool begun = p0 + at > 0;
         simd.gemm_columns(std::min(kChunk, count - at), height < rows ? edge + at * rows : dy + (p0 + at) * K + k,
@@ -283,7 +283,7 @@ void conv2d_forward_packed(const Conv2dGeometry& g, const float* x, const float*
 }
 
 void conv2d_forward(const Conv2dGeometry& g, const float* x, const float* w, const float* bias, float* y) {
-  float* packed = scratch(Slot::weights, conv2d_packed_size(g));
+  float* packed = scratch(Scratch::weights, conv2d_packed_size(g));
   conv2d_pack(g, w, packed);
   conv2d_forward_packed(g, x, packed, bias, y);
 }
@@ -304,7 +304,7 @@ void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float*
       const Phase across = phase_of(j, g.W, g.S, g.stride_w, g.padding_w, g.dilation_w);
       if (down.count * across.count == 0) continue;
       const int64_t depth = int64_t(down.kernel.size() * across.kernel.size()) * K;
-      float* packed = scratch(Slot::weights, g.groups * packed_size(C, depth) + columns);
+      float* packed = scratch(Scratch::weights, g.groups * packed_size(C, depth) + columns);
       for (int64_t group = 0; group < g.groups; ++group)  // B[(r, s, k)][c] = w[k][r][s][c]
         for (int64_t c0 = 0; c0 < C; c0 += columns) {
           float* into = packed + group * packed_size(C, depth) + c0 * depth;
@@ -322,7 +322,7 @@ void conv2d_backward_data(const Conv2dGeometry& g, const float* dy, const float*
 }
 
 void conv2d_backward_bias(int64_t pixels, int64_t K, const float* dy, float* db) {
-  double* totals = reinterpret_cast<double*>(scratch(Slot::rows, 2 * K));
+  double* totals = reinterpret_cast<double*>(scratch(Scratch::rows, 2 * K));
   sum_chunks(pixels, 1024, K, totals,
              [&](int64_t p, int64_t count, float* sums) { simd_kernels().column_sums(count, K, dy + p * K, sums); });
   for (int64_t k = 0; k < K; ++k) db[k] = float(totals[k]);

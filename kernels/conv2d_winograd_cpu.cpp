@@ -23,9 +23,9 @@ struct Frequencies {
   int64_t row, frequency;  // strides
   static int64_t row_stride(int64_t columns) { return columns + 16; }
   static int64_t frequency_stride(int64_t rows, int64_t columns) { return rows * row_stride(columns) + 16; }
-  static Frequencies make(Slot slot, int64_t rows, int64_t columns) {
+  static Frequencies make(Scratch part, int64_t rows, int64_t columns) {
     const int64_t frequency = frequency_stride(rows, columns);
-    return {scratch(slot, kFrequencies * frequency), row_stride(columns), frequency};
+    return {scratch(part, kFrequencies * frequency), row_stride(columns), frequency};
   }
   float* at(int64_t f, int64_t i) const { return data + f * frequency + i * row; }
 };
@@ -54,7 +54,7 @@ struct Window {
 Window window(const float* x, int64_t H, int64_t W, int64_t C, int64_t n, int64_t h, int64_t w, int64_t size) {
   const float* picture = x + n * H * W * C;
   if (h >= 0 && w >= 0 && h + size <= H && w + size <= W) return {picture + (h * W + w) * C, W * C};
-  float* copy = scratch(Slot::rows, size * size * C);
+  float* copy = scratch(Scratch::rows, size * size * C);
   const int64_t w0 = std::max<int64_t>(w, 0), w1 = std::min(w + size, W);
   for (int64_t i = 0; i < size; ++i) {
     float* line = copy + i * size * C;
@@ -130,11 +130,11 @@ void convolve(const Problem& p) {
     for (int64_t c0 = 0; c0 < p.C; c0 += kDepth) body(c0, std::min(kDepth, p.C - c0));
   };
   if (tiles.count() <= 96) {  // few tiles: each thread transforms the weights of the channels it computes
-    const Frequencies v = Frequencies::make(Slot::packed_a, tiles.count(), p.C);  // of all threads, as u below
+    const Frequencies v = Frequencies::make(Scratch::packed_a, tiles.count(), p.C);  // of all threads, as u below
     parallel_for(tiles.count(), [&](int64_t t) { transform_input(p, tiles, t, t + 1, v, t); });
     parallel_for(panels, [&](int64_t panel) {
-      const Frequencies m = Frequencies::make(Slot::products, round_up(tiles.count(), R), columns);
-      float* u = scratch(Slot::packed_b, chunk_size);
+      const Frequencies m = Frequencies::make(Scratch::products, round_up(tiles.count(), R), columns);
+      float* u = scratch(Scratch::packed_b, chunk_size);
       for_chunks([&](int64_t c0, int64_t depth) {
         transform_weight(panel, c0, depth, u);
         multiply(tiles.count(), c0, depth, v, u, m);
@@ -143,15 +143,15 @@ void convolve(const Problem& p) {
     });
     return;
   }
-  float* u = scratch(Slot::packed_a, panels * chunks * chunk_size);
+  float* u = scratch(Scratch::packed_a, panels * chunks * chunk_size);
   parallel_for(panels, [&](int64_t panel) {
     for_chunks([&](int64_t c0, int64_t depth) {
       transform_weight(panel, c0, depth, u + (panel * chunks + c0 / kDepth) * chunk_size);
     });
   });
   parallel_ranges(tiles.count(), block, [&](int64_t begin, int64_t end) {
-    const Frequencies v = Frequencies::make(Slot::samples, block, p.C),
-                      m = Frequencies::make(Slot::products, block, columns);
+    const Frequencies v = Frequencies::make(Scratch::samples, block, p.C),
+                      m = Frequencies::make(Scratch::products, block, columns);
     transform_input(p, tiles, begin, end, v, 0);
     for (int64_t panel = 0; panel < panels; ++panel) {
       for_chunks([&](int64_t c0, int64_t depth) {
@@ -179,7 +179,7 @@ void winograd_forward(const Conv2dGeometry& g, const float* x, const float* pack
 // dx is the convolution of dy with the weights turned by 180 degrees, C and K exchanged.
 void winograd_backward_data(const Conv2dGeometry& g, const float* dy, const float* w, const float* bias, float* dx) {
   const int64_t columns = simd_kernels().tile_columns, panels = (g.C + columns - 1) / columns;
-  float* packed = scratch(Slot::weights, panels * 9 * g.K * columns);
+  float* packed = scratch(Scratch::weights, panels * 9 * g.K * columns);
   parallel_for(panels * 9, [&](int64_t piece) {
     const int64_t c0 = piece / 9 * columns, tap = piece % 9;
     pack_columns(std::min(columns, g.C - c0), g.K, {w + (8 - tap) * g.C + c0, 9 * g.C, 1},
@@ -197,9 +197,10 @@ void winograd_backward_weight(const Conv2dGeometry& g, const float* x, const flo
   const Tiling tiles(g.N, g.out_height, g.out_width);
   const Problem problem{g.N,         g.H,         g.W, g.C,     g.out_height, g.out_width, g.K,
                         g.padding_h, g.padding_w, x,   nullptr, nullptr,      nullptr};
-  const Frequencies v = Frequencies::make(Slot::samples, kChunk, C), z = Frequencies::make(Slot::products, kChunk, K);
+  const Frequencies v = Frequencies::make(Scratch::samples, kChunk, C),
+                    z = Frequencies::make(Scratch::products, kChunk, K);
   const int64_t size = K * C + 16;  // of one frequency's sums
-  float* sums = scratch(Slot::sums, kFrequencies * size);
+  float* sums = scratch(Scratch::sums, kFrequencies * size);
   for (int64_t t0 = 0; t0 < tiles.count(); t0 += kChunk) {
     const int64_t count = std::min(kChunk, tiles.count() - t0);
     parallel_for(count, [&](int64_t i) {

@@ -27,7 +27,7 @@ void multiply_panel(int64_t M, int64_t width, int64_t K, const MatrixView<float>
                     float* c, int64_t ldc, bool accumulate) {
   const SimdKernels& simd = simd_kernels();
   const int64_t R = simd.tile_rows, W = simd.tile_columns;
-  float* tile = scratch(Slot::tile, R * W);
+  float* tile = scratch(Scratch::tile, R * W);
   for (int64_t m = 0; m < M; m += R) {
     const int64_t height = std::min(R, M - m);
     const bool whole = height == R && width == W;
@@ -43,7 +43,7 @@ void multiply_panel(int64_t M, int64_t width, int64_t K, const MatrixView<float>
       skipped = R - height;
       simd.gemm_columns(K, a.data + m - skipped, a.column_stride, panel, ldb, add, out, ld);
     } else {  // less than a tile: A padded with zeros
-      float* edge = scratch(Slot::edge, K * R);
+      float* edge = scratch(Scratch::edge, K * R);
       for (int64_t k = 0; k < K; ++k)
         for (int64_t i = 0; i < R; ++i) edge[k * R + i] = i < height ? a.data[k * a.column_stride + m + i] : 0.0f;
       simd.gemm_columns(K, edge, R, panel, ldb, add, out, ld);
@@ -82,7 +82,7 @@ void gemm_packed(int64_t M, int64_t N, int64_t K, MatrixView<float> a, const flo
 void gemm(int64_t M, int64_t N, int64_t K, MatrixView<float> a, MatrixView<float> b, float* c, int64_t ldc,
           bool accumulate) {
   const int64_t columns = simd_kernels().tile_columns;
-  float* panel = scratch(Slot::packed_b, K * columns);
+  float* panel = scratch(Scratch::packed_b, K * columns);
   for (int64_t n = 0; n < N; n += columns) {
     const int64_t width = std::min(columns, N - n);
     if (!by_rows(a) && b.column_stride == 1 && width == columns) {  // this kernel reads B where it lies

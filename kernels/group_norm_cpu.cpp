@@ -54,7 +54,7 @@ void statistics(const GroupNormGeometry& g, const float* x, const float* weight,
   const SimdKernels& simd = simd_kernels();
   const int64_t C = g.C, width = C / g.G;
   const double M = double(g.pixels * width);
-  float* rows = scratch(Slot::sums, (g.N * chunks_of(g) + g.N) * C);
+  float* rows = scratch(Scratch::sums, (g.N * chunks_of(g) + g.N) * C);
   float* center = rows + g.N * chunks_of(g) * C;
   for_chunks(g, [&](int64_t, int64_t at, int64_t pixels, int64_t piece) {
     std::fill_n(rows + piece * C, C, 0.0f);
@@ -88,7 +88,7 @@ void statistics(const GroupNormGeometry& g, const float* x, const float* weight,
 template <class Map>
 void forward(const GroupNormGeometry& g, const float* x, const float* weight, const float* bias,
              const float* modulation, double eps, float* y, float* mean, float* rstd, const Map& map) {
-  float* scale = scratch(Slot::rows, 2 * g.N * g.C);
+  float* scale = scratch(Scratch::rows, 2 * g.N * g.C);
   float* offset = scale + g.N * g.C;
   statistics(g, x, weight, bias, modulation, eps, mean, rstd, scale, offset);
   for_chunks(g, [&](int64_t n, int64_t at, int64_t pixels, int64_t) {
@@ -105,7 +105,7 @@ void backward(const GroupNormGeometry& g, const float* x, const float* weight, c
               float* dx, float* dweight, float* dbias, float* dmodulation) {
   const int64_t C = g.C, width = C / g.G;
   const double M = double(g.pixels * width);
-  float* p = scratch(Slot::rows, 5 * g.N * C);
+  float* p = scratch(Scratch::rows, 5 * g.N * C);
   float *q = p + g.N * C, *r = q + g.N * C, *weight_sums = r + g.N * C, *bias_sums = weight_sums + g.N * C;
   parallel_for(g.N * g.G, [&](int64_t i) {
     const int64_t n = i / g.G, first = i % g.G * width;
@@ -154,7 +154,7 @@ void group_norm_forward(const GroupNormGeometry& g, const float* x, const float*
 void group_norm_backward(const GroupNormGeometry& g, const float* x, const float* weight, const float* mean,
                          const float* rstd, const float* dy, float* dx, float* dweight, float* dbias) {
   const int64_t C = g.C;
-  float* rows = scratch(Slot::sums, (2 * g.N * chunks_of(g) + g.N) * C);
+  float* rows = scratch(Scratch::sums, (2 * g.N * chunks_of(g) + g.N) * C);
   float* center = rows + 2 * g.N * chunks_of(g) * C;
   spread_means(g, mean, center);
   for_chunks(g, [&](int64_t n, int64_t at, int64_t pixels, int64_t piece) {
@@ -174,7 +174,7 @@ void group_norm_silu_backward(const GroupNormGeometry& g, const float* x, const 
                               const float* modulation, const float* mean, const float* rstd, const float* dy, float* dx,
                               float* dweight, float* dbias, float* dmodulation) {
   const int64_t C = g.C, width = C / g.G;
-  float* rows = scratch(Slot::sums, (2 * g.N * chunks_of(g) + 3 * g.N) * C);
+  float* rows = scratch(Scratch::sums, (2 * g.N * chunks_of(g) + 3 * g.N) * C);
   float *center = rows + 2 * g.N * chunks_of(g) * C, *scale = center + g.N * C, *offset = scale + g.N * C;
   spread_means(g, mean, center);
   for (int64_t i = 0; i < g.N * C; ++i) {

@@ -92,14 +92,14 @@ void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<
                               const LinearAttentionState<float>& state, float* y) {
   const int64_t d = g.d, heads = g.heads, width = g.width(), square = packed_size(d, d);
   const int64_t key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
-  float* parts = scratch(Slot::sums, g.B * key_parts * Part::size(g));  // [b][chunk]
+  float* parts = scratch(Scratch::sums, g.B * key_parts * Part::size(g));  // [b][chunk]
   parallel_for(g.B * key_parts, [&](int64_t piece) {
-    float* ones = scratch(Slot::attention, width + 2 * kChunk * width);
+    float* ones = scratch(Scratch::attention, width + 2 * kChunk * width);
     std::fill_n(ones, width, 1.0f);
     chunk_context(g, in, piece / key_parts, key_chunk(g, piece % key_parts), ones, ones + width,
                   Part(g, parts + piece * Part::size(g)));
   });
-  float* packed = scratch(Slot::packed_a, g.B * heads * square);
+  float* packed = scratch(Scratch::packed_a, g.B * heads * square);
   parallel_for(g.B * heads, [&](int64_t i) {
     float* C = state.context + i * d * d;
     join_contexts(g, key_parts, i % heads, parts + i / heads * key_parts * Part::size(g), state.largest + i * d,
@@ -108,7 +108,7 @@ void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<
   });
   parallel_for(g.B * query_parts, [&](int64_t piece) {
     const int64_t b = piece / query_parts, i = piece % query_parts * kChunk, count = std::min(kChunk, g.Lq - i);
-    float* block = scratch(Slot::attention, kChunk * width);
+    float* block = scratch(Scratch::attention, kChunk * width);
     query_softmax(g, count, in.q + (b * g.Lq + i) * g.q_stride, block);
     for (int64_t h = 0; h < heads; ++h)
       gemm_packed(count, d, d, {block + h * d, width, 1}, packed + (b * heads + h) * square,
@@ -122,19 +122,20 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
   const SimdKernels& simd = simd_kernels();
   const int64_t d = g.d, heads = g.heads, width = g.width(), square = packed_size(d, d);
   const int64_t key_parts = key_chunks(g), query_parts = chunks_of(g.Lq);
-  float* packed = scratch(Slot::packed_a, g.B * heads * 2 * square);  // per head: context^T; later gradient^T, gradient
+  // packed, per head: context^T; later gradient^T, gradient
+  float* packed = scratch(Scratch::packed_a, g.B * heads * 2 * square);
   parallel_for(g.B * heads, [&](int64_t i) {
     pack_columns(d, d, {state.context + i * d * d, 1, d}, packed + i * 2 * square);
   });
-  float* gradients = scratch(
-      Slot::sums, g.B * heads * query_parts * d * d + g.B * 2 * g.M * width + g.B * heads * 2 * d);  // [b][h][chunk]
-  float* dmemory = gradients + g.B * heads * query_parts * d * d;                                    // per batch
-  float* rows = dmemory + g.B * 2 * g.M * width;  // per head: m and 1 / total
+  const int64_t gradients_size = g.B * heads * query_parts * d * d, memory_size = g.B * 2 * g.M * width;
+  float* gradients = scratch(Scratch::sums, gradients_size + memory_size + g.B * heads * 2 * d);  // [b][h][chunk]
+  float* dmemory = gradients + gradients_size;                                                    // per batch
+  float* rows = dmemory + memory_size;  // per head: m and 1 / total
   parallel_for(g.B * query_parts, [&](int64_t piece) {
     const int64_t b = piece / query_parts, part = piece % query_parts, i = part * kChunk,
                   count = std::min(kChunk, g.Lq - i);
     const int64_t at = (b * g.Lq + i) * g.q_stride;
-    float *block = scratch(Slot::attention, 2 * kChunk * width), *dblock = block + kChunk * width;
+    float *block = scratch(Scratch::attention, 2 * kChunk * width), *dblock = block + kChunk * width;
     query_softmax(g, count, in.q + at, block);
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t head = b * heads + h;
@@ -162,7 +163,7 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
   parallel_for(g.B * key_parts, [&](int64_t piece) {
     const int64_t b = piece / key_parts;
     const KeyChunk chunk = key_chunk(g, piece % key_parts);
-    float *block = scratch(Slot::attention, 2 * kChunk * d), *dblock = block + kChunk * d;
+    float *block = scratch(Scratch::attention, 2 * kChunk * d), *dblock = block + kChunk * d;
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t head = b * heads + h, token = (b * g.Lk + chunk.begin - g.M) * g.kv_stride + h * d;
       const bool memory = chunk.begin < g.M;

@@ -40,9 +40,9 @@ void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* g
                        const float* dy, float* dx, float* dgain) {
   const SimdKernels& simd = simd_kernels();
   const float root = std::sqrt(float(C));
-  double* totals = reinterpret_cast<double*>(scratch(Slot::packed_a, 2 * C));
+  double* totals = reinterpret_cast<double*>(scratch(Scratch::packed_a, 2 * C));
   sum_chunks(pixels, kChunk, C, totals, [&](int64_t first, int64_t count, float* sums) {
-    float* weighted = scratch(Slot::rows, C);  // dy gain
+    float* weighted = scratch(Scratch::rows, C);  // dy gain
     for (int64_t p = first; p < first + count; ++p) {
       const float u = inverse_norm[p];
       simd.scaled_product(C, dy + p * C, gain, 1.0f, weighted);
@@ -57,7 +57,7 @@ void rms_norm_backward(int64_t pixels, int64_t C, const float* x, const float* g
 void rms_norm_silu_forward(const ChannelGeometry& g, const float* x, const float* gain, const float* modulation,
                            float* y, float* inverse_norm) {
   const int64_t C = g.C, chunks = (g.pixels + kChunk - 1) / kChunk;
-  float *scale = scratch(Slot::rows, 2 * g.N * C), *offset = scale + g.N * C;
+  float *scale = scratch(Scratch::rows, 2 * g.N * C), *offset = scale + g.N * C;
   modulate(g, gain, modulation, scale, offset);
   parallel_for(g.N * chunks, [&](int64_t piece) {
     const int64_t n = piece / chunks, first = piece % chunks * kChunk;
@@ -71,9 +71,9 @@ void rms_norm_silu_forward(const ChannelGeometry& g, const float* x, const float
 void rms_norm_silu_backward(const ChannelGeometry& g, const float* x, const float* gain, const float* modulation,
                             const float* inverse_norm, const float* dy, float* dx, float* dgain, float* dmodulation) {
   const int64_t C = g.C, chunks = (g.pixels + kChunk - 1) / kChunk;
-  float *scale = scratch(Slot::rows, 2 * g.N * C), *offset = scale + g.N * C;
+  float *scale = scratch(Scratch::rows, 2 * g.N * C), *offset = scale + g.N * C;
   modulate(g, gain, modulation, scale, offset);
-  float* sums = scratch(Slot::sums, g.N * chunks * 2 * C);  // per chunk: of dz, of dz xhat
+  float* sums = scratch(Scratch::sums, g.N * chunks * 2 * C);  // per chunk: of dz, of dz xhat
   parallel_for(g.N * chunks, [&](int64_t piece) {
     const int64_t n = piece / chunks, first = piece % chunks * kChunk;
     float* row = sums + piece * 2 * C;

@@ -25,9 +25,9 @@ struct Buffer {
 
 }  // namespace
 
-float* scratch(Slot slot, int64_t n) {
-  thread_local std::array<Buffer, size_t(Slot::count)> buffers;
-  Buffer& buffer = buffers[size_t(slot)];
+float* scratch(Scratch part, int64_t n) {
+  thread_local std::array<Buffer, size_t(Scratch::count)> buffers;
+  Buffer& buffer = buffers[size_t(part)];
   if (buffer.size < n) buffer.take(n);
   return buffer.memory;
 }

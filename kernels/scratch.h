@@ -1,5 +1,5 @@
 // Working memory of one thread inside a kernel: grows to the largest size ever asked for and is then reused, so a
-// training step allocates nothing after the first. `Slot` keeps two buffers of one kernel apart.
+// training step allocates nothing after the first. `Scratch` keeps the buffers of one kernel apart.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 
 namespace echodiff {
 
-enum class Slot { packed_a, packed_b, edge, rows, tile, attention, sums, samples, products, weights, count };
+enum class Scratch { packed_a, packed_b, edge, rows, tile, attention, sums, samples, products, weights, count };
 
-// n uninitialised elements, 64-byte aligned. Valid until this thread asks for the same slot again.
-float* scratch(Slot slot, int64_t n);
+// n uninitialised elements, 64-byte aligned. Valid until this thread asks for the same part again.
+float* scratch(Scratch part, int64_t n);
 
 }  // namespace echodiff

@@ -11,11 +11,11 @@
 namespace echodiff::cpu {
 
 // totals[0, width) = the sum over chunks of what add(first row, rows, sums) adds to `sums` (width), zeroed. Working
-// memory: Slot::sums.
+// memory: Scratch::sums.
 template <class Add>
 void sum_chunks(int64_t rows, int64_t chunk_rows, int64_t width, double* totals, const Add& add) {
   const int64_t chunks = (rows + chunk_rows - 1) / chunk_rows;
-  float* parts = scratch(Slot::sums, chunks * width);
+  float* parts = scratch(Scratch::sums, chunks * width);
   parallel_for(chunks, [&](int64_t chunk) {
     std::fill_n(parts + chunk * width, width, 0.0f);
     add(chunk * chunk_rows, std::min(chunk_rows, rows - chunk * chunk_rows), parts + chunk * width);
