@@ -86,6 +86,20 @@ void join_contexts(const AttentionGeometry& g, int64_t chunks, int64_t h, float*
     for (int64_t e = 0; e < d; ++e) C[c * d + e] /= total[c];
 }
 
+// Of one head: the gradients (d, d) of its context that the chunks of queries found, summed into the first; rows: m (d)
+// of the reference, then 1 / total (d); packed: gradient^T, then gradient.
+void join_gradients(int64_t d, int64_t chunks, const float* context, const float* total, float* gradients, float* rows,
+                    float* packed) {
+  for (int64_t i = 1; i < chunks; ++i)
+    for (int64_t c = 0; c < d * d; ++c) gradients[c] += gradients[i * d * d + c];
+  for (int64_t c = 0; c < d; ++c) {
+    rows[c] = simd_kernels().dot(d, gradients + c * d, context + c * d);
+    rows[d + c] = 1 / total[c];
+  }
+  pack_columns(d, d, {gradients, 1, d}, packed);
+  pack_columns(d, d, {gradients, d, 1}, packed + packed_size(d, d));
+}
+
 }  // namespace
 
 void linear_attention_forward(const AttentionGeometry& g, const AttentionInputs<float>& in,
@@ -150,15 +164,8 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
                                   out.dq + at + r * g.q_stride + c);
   });
   parallel_for(g.B * heads, [&](int64_t head) {
-    float* sum = gradients + head * query_parts * d * d;
-    for (int64_t part = 1; part < query_parts; ++part)
-      for (int64_t c = 0; c < d * d; ++c) sum[c] += sum[part * d * d + c];
-    for (int64_t c = 0; c < d; ++c) {
-      rows[head * 2 * d + c] = simd.dot(d, sum + c * d, state.context + (head * d + c) * d);
-      rows[head * 2 * d + d + c] = 1 / state.total[head * d + c];
-    }
-    pack_columns(d, d, {sum, 1, d}, packed + head * 2 * square);
-    pack_columns(d, d, {sum, d, 1}, packed + head * 2 * square + square);
+    join_gradients(d, query_parts, state.context + head * d * d, state.total + head * d,
+                   gradients + head * query_parts * d * d, rows + head * 2 * d, packed + head * 2 * square);
   });
   parallel_for(g.B * key_parts, [&](int64_t piece) {
     const int64_t b = piece / key_parts;
