@@ -1,5 +1,5 @@
 // C (M, N) = A (M, K) B (K, N), or C += A B. A and B are views with strides, so a transpose is a view.
-// reference: plain loops, any type. cpu: register tiles (gemm_simd.cpp); an element of C is one sum over k in order, so
+// reference: plain loops, any type. cpu: register tiles (gemm_simd.h); an element of C is one sum over k in order, so
 // it does not depend on M, N or the thread count.
 #pragma once
 

@@ -1,6 +1,7 @@
-// The SIMD layer: GCC vector extensions, one source for every instruction set. Included only by *_simd.cpp files, which
-// are compiled once per instruction set with ECHODIFF_ISA = baseline, avx2 or avx512; keep inline functions of the
-// standard library out of those files, or the linker may keep an AVX-512 copy of them for every machine.
+// The SIMD layer: GCC vector extensions, one source for every instruction set. This file and the *_simd.h, which hold
+// the loops, are included by table_simd.cpp alone: it is compiled once per instruction set, with ECHODIFF_ISA =
+// baseline, avx2 or avx512. Keep inline functions of the standard library out of them, or the linker may keep an
+// AVX-512 copy of one for every machine.
 #pragma once
 
 #include <stdint.h>

@@ -6,6 +6,18 @@
 #include "kernels/error.h"
 
 namespace echodiff {
+namespace simd {
+namespace baseline {
+extern const SimdKernels kernels;
+}
+namespace avx2 {
+extern const SimdKernels kernels;
+}
+namespace avx512 {
+extern const SimdKernels kernels;
+}
+}  // namespace simd
+
 namespace {
 
 const SimdKernels& choose() {

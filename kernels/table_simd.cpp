@@ -1,5 +1,12 @@
+#include "kernels/activation_simd.h"
+#include "kernels/adam_simd.h"
+#include "kernels/conv2d_winograd_simd.h"
+#include "kernels/ema_simd.h"
+#include "kernels/gemm_simd.h"
+#include "kernels/norm_silu_simd.h"
+#include "kernels/pool_simd.h"
+#include "kernels/rows_simd.h"
 #include "kernels/simd_kernels.h"
-#include "kernels/simd_tables.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 
@@ -38,12 +45,12 @@ extern const SimdKernels kernels = {
     .column_affine_exact = column_affine_exact,
     .column_affine_relu = column_affine_relu,
     .column_combine = column_combine,
+    .scaled_product = scaled_product,
+    .rms_pixel_backward = rms_pixel_backward,
     .column_silu = column_silu,
     .column_silu_backward = column_silu_backward,
     .rms_silu = rms_silu,
     .rms_silu_backward = rms_silu_backward,
-    .scaled_product = scaled_product,
-    .rms_pixel_backward = rms_pixel_backward,
 };
 
 }  // namespace echodiff::simd::ECHODIFF_ISA

@@ -1,5 +1,7 @@
 // Loops over rows of channels: a row is what a channels-last picture stores per pixel.
-#include "kernels/simd_tables.h"
+#pragma once
+
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 

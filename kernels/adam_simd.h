@@ -1,6 +1,7 @@
-#include "kernels/adam.h"
+#pragma once
 
-#include "kernels/simd_tables.h"
+#include "kernels/adam.h"
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 

@@ -1,4 +1,6 @@
-#include "kernels/simd_tables.h"
+#pragma once
+
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 

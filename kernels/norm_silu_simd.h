@@ -1,5 +1,8 @@
 // Normalisation and SiLU in one pass over rows of channels.
-#include "kernels/simd_tables.h"
+#pragma once
+
+#include "kernels/rows_simd.h"
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 

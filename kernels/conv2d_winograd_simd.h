@@ -1,6 +1,8 @@
 // The transforms of conv2d_winograd.h, on n channels at a time. Each is the same one-dimensional transform applied to
 // the columns, then to the rows. Interpolation points 0, 1, -1, 2, -2 and infinity.
-#include "kernels/simd_tables.h"
+#pragma once
+
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 namespace {

@@ -1,8 +1,20 @@
 // Register tiles of matrix products. Each element of C is one running sum over k in order, whatever tile it sits in:
 // results don't depend on how a caller cuts M and N.
-#include "kernels/simd_tables.h"
+#pragma once
+
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
+
+// Rows x columns of a tile: as many accumulators as the register file holds beside one row of b and one broadcast.
+#if defined(__AVX512F__)
+inline constexpr int kTileRows = 12, kTileColumns = 2 * kLanes;
+#elif defined(__AVX2__)
+inline constexpr int kTileRows = 6, kTileColumns = 2 * kLanes;
+#else
+inline constexpr int kTileRows = 4, kTileColumns = 2 * kLanes;
+#endif
+
 namespace {
 
 constexpr int kColumns = kTileColumns / kLanes;

@@ -1,6 +1,7 @@
-#include "kernels/ema.h"
+#pragma once
 
-#include "kernels/simd_tables.h"
+#include "kernels/ema.h"
+#include "kernels/simd.h"
 
 namespace echodiff::simd::ECHODIFF_ISA {
 
