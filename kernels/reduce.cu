@@ -4,7 +4,7 @@
 
 namespace echodiff::cuda {
 
-// One pass sums one run of reduced dimensions: (outer, count, inner) -> (outer, inner).
+// A ReducePass: (outer, count, inner) -> (outer, inner).
 template <class From>
 struct ReduceTerm {
   using Sum = double;
@@ -26,27 +26,11 @@ struct StoreReduced {
 namespace {
 
 std::vector<ColumnShape> passes_of(const ReduceGeometry& geo) {
-  ReduceGeometry merged;  // neighbours of one kind as one dimension
-  for (const ReduceDimension& dimension : geo) {
-    if (!merged.empty() && merged.back().reduced == dimension.reduced) {
-      merged.back().size *= dimension.size;
-    } else {
-      merged.push_back(dimension);
-    }
-  }
   std::vector<ColumnShape> passes;
-  for (size_t d = 0; d < merged.size(); ++d) {
-    if (!merged[d].reduced) continue;
-    ColumnShape pass{1, merged[d].size, 1};
-    for (size_t e = 0; e < d; ++e) pass.outer *= merged[e].size;
-    for (size_t e = d + 1; e < merged.size(); ++e) pass.width *= merged[e].size;
-    passes.push_back(pass);
-    merged[d].size = 1;
-  }
+  for (const ReducePass& pass : reduce_passes(geo)) passes.push_back({pass.outer, pass.count, pass.inner});
   if (passes.empty()) {  // nothing reduced: a sum over one row
-    ColumnShape pass{1, 1, 1};
-    for (const ReduceDimension& dimension : merged) pass.width *= dimension.size;
-    passes.push_back(pass);
+    passes.push_back({1, 1, 1});
+    for (const ReduceDimension& dimension : geo) passes[0].width *= dimension.size;
   }
   return passes;
 }

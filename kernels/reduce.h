@@ -16,6 +16,12 @@ struct ReduceDimension {
 };
 using ReduceGeometry = PoolVector<ReduceDimension>;  // of the input in memory order, outermost first
 
+// One pass: (outer, count, inner) -> (outer, inner), a run of neighbouring reduced dimensions.
+struct ReducePass {
+  int64_t outer, count, inner;
+};
+PoolVector<ReducePass> reduce_passes(const ReduceGeometry& geo);  // in order; each takes what the one before left
+
 // totals[0, width) = the sums that accumulate(begin, end, sums) adds to `sums` (zeroed) over rows [begin, end), for all
 // rows.
 void sum_rows(int64_t rows, int64_t width, FunctionRef<int64_t, int64_t, double*> accumulate, double* totals);

@@ -17,6 +17,27 @@ void sum_rows(int64_t rows, int64_t width, FunctionRef<int64_t, int64_t, double*
     for (int64_t j = 0; j < width; ++j) totals[j] += partial[size_t(piece * width + j)];
 }
 
+PoolVector<ReducePass> reduce_passes(const ReduceGeometry& geo) {
+  ReduceGeometry merged;  // neighbours of one kind as one dimension
+  for (const ReduceDimension& dimension : geo) {
+    if (!merged.empty() && merged.back().reduced == dimension.reduced) {
+      merged.back().size *= dimension.size;
+    } else {
+      merged.push_back(dimension);
+    }
+  }
+  PoolVector<ReducePass> passes;
+  for (size_t d = 0; d < merged.size(); ++d) {
+    if (!merged[d].reduced) continue;
+    ReducePass pass{1, merged[d].size, 1};
+    for (size_t e = 0; e < d; ++e) pass.outer *= merged[e].size;
+    for (size_t e = d + 1; e < merged.size(); ++e) pass.inner *= merged[e].size;
+    passes.push_back(pass);
+    merged[d].size = 1;
+  }
+  return passes;
+}
+
 namespace reference {
 namespace {
 
@@ -39,7 +60,8 @@ void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sum
 
 // y (outer, inner) = the sum of x (outer, count, inner) over the middle.
 template <class T>
-PoolVector<double> sum_middle(int64_t outer, int64_t count, int64_t inner, const T* x) {
+PoolVector<double> sum_middle(const ReducePass& pass, const T* x) {
+  const auto [outer, count, inner] = pass;
   PoolVector<double> y(size_t(outer * inner), 0.0);
   if (count > row_grain(inner)) {
     for (int64_t o = 0; o < outer; ++o) {
@@ -60,29 +82,12 @@ PoolVector<double> sum_middle(int64_t outer, int64_t count, int64_t inner, const
 
 template <class T>
 void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
-  ReduceGeometry merged;  // neighbours of one kind as one dimension
-  for (const ReduceDimension& dimension : geo) {
-    if (!merged.empty() && merged.back().reduced == dimension.reduced) {
-      merged.back().size *= dimension.size;
-    } else {
-      merged.push_back(dimension);
-    }
-  }
+  const PoolVector<ReducePass> passes = reduce_passes(geo);
   PoolVector<double> values;
-  bool first = true;
-  for (size_t d = 0; d < merged.size(); ++d) {
-    if (!merged[d].reduced) continue;
-    int64_t outer = 1, inner = 1;
-    for (size_t e = 0; e < d; ++e) outer *= merged[e].size;
-    for (size_t e = d + 1; e < merged.size(); ++e) inner *= merged[e].size;
-    values =
-        first ? sum_middle(outer, merged[d].size, inner, x) : sum_middle(outer, merged[d].size, inner, values.data());
-    merged[d].size = 1;
-    first = false;
-  }
+  for (const ReducePass& pass : passes) values = values.empty() ? sum_middle(pass, x) : sum_middle(pass, values.data());
   int64_t count = 1;
-  for (const ReduceDimension& dimension : merged) count *= dimension.size;
-  for (int64_t i = 0; i < count; ++i) y[i] = T(scale * (first ? double(x[i]) : values[size_t(i)]));
+  for (const ReduceDimension& dimension : geo) count *= dimension.reduced ? 1 : dimension.size;
+  for (int64_t i = 0; i < count; ++i) y[i] = T(scale * (passes.empty() ? double(x[i]) : values[size_t(i)]));
 }
 
 template void reduce_sum(const ReduceGeometry&, const float*, double, float*);
