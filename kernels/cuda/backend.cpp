@@ -53,10 +53,6 @@ void copy_to_host(void* host, const void* device, size_t bytes) {
 }
 void copy_on_device(void* to, const void* from, size_t bytes) { copy(to, from, bytes, cudaMemcpyDeviceToDevice); }
 
-void fill_zero(void* device, size_t bytes) {
-  if (bytes > 0) check_cuda(cudaMemsetAsync(device, 0, bytes, stream()));
-}
-
 void synchronize() { context().synchronize(); }
 
 DeviceStatistics device_statistics() {

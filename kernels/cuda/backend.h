@@ -44,7 +44,6 @@ DeviceBuffer allocate(size_t bytes, const std::string& what);       // throws Er
 void copy_to_device(void* device, const void* host, size_t bytes);  // host may be written again when this returns
 void copy_to_host(void* host, const void* device, size_t bytes);    // has waited when it returns
 void copy_on_device(void* to, const void* from, size_t bytes);
-void fill_zero(void* device, size_t bytes);
 void synchronize();  // throws what failed on the device since the last one
 
 struct DeviceStatistics {

@@ -186,15 +186,4 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  if (const auto failure = next_call("cudaMemsetAsync")) return failed(*failure);
-  if (!is_stream(stream, "cudaMemsetAsync") || !check_range(to, bytes, "cudaMemsetAsync"))
-    return result(cudaErrorInvalidValue);
-  submit(stream, [=] {
-    const DeviceAccess access;
-    std::memset(to, value, bytes);
-  });
-  return cudaSuccess;
-}
-
 }  // extern "C"
