@@ -43,8 +43,8 @@ __device__ float derivative(Activation kind, float slope, float x) {
     case Activation::gelu:
       return 0.5f * erfcf(-x * kInvSqrt2) + x * kInvSqrt2Pi * expf(-0.5f * x * x);
     case Activation::gelu_tanh: {
-      const float t = gelu_tanh_inner(x),
-                  c = fminf(fmaxf(x, -20.0f), 20.0f);  // keeps x^2 from overflowing into 0 * inf
+      const float t = gelu_tanh_inner(x);
+      const float c = fminf(fmaxf(x, -20.0f), 20.0f);  // keeps x^2 from overflowing into 0 * inf
       return 0.5f * (1 + t) + 0.5f * c * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kGeluCubic * c * c);
     }
     case Activation::sigmoid:

@@ -19,10 +19,10 @@ struct Conv2dGeometry {
 
 namespace reference {
 template <class T>
-void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y);  // bias may be null
+void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y);  // bias (K) may be null
+// bias (C) may be null: it is that of a transposed convolution, whose forward pass this is.
 template <class T>
-void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias,
-                          T* dx);  // bias (C) may be null
+void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias, T* dx);
 template <class T>
 void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw);
 template <class T>

@@ -14,9 +14,10 @@ struct GroupNormGeometry {
 };
 
 namespace reference {
+// mean, rstd (N, G)
 template <class T>
 void group_norm_forward(const GroupNormGeometry&, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean,
-                        T* rstd);  // mean, rstd (N, G)
+                        T* rstd);
 template <class T>
 void group_norm_backward(const GroupNormGeometry&, const T* x, const T* weight, const T* mean, const T* rstd,
                          const T* dy, T* dx, T* dweight, T* dbias);
@@ -51,10 +52,10 @@ template <class T>
 void group_norm_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias, double eps, T* y,
                         float* mean, float* rstd, Stream);
 int64_t group_norm_backward_scratch(const GroupNormGeometry&);  // floats, for both backward passes
+// dx may be dy
 template <class T>
 void group_norm_backward(const GroupNormGeometry&, const T* x, const float* weight, const float* mean,
-                         const float* rstd, const T* dy, T* dx, float* dweight, float* dbias, float* scratch,
-                         Stream);  // dx may be dy
+                         const float* rstd, const T* dy, T* dx, float* dweight, float* dbias, float* scratch, Stream);
 template <class T>
 void group_norm_silu_forward(const GroupNormGeometry&, const T* x, const float* weight, const float* bias,
                              const T* modulation, double eps, T* y, float* mean, float* rstd, Stream);

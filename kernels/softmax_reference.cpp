@@ -10,8 +10,8 @@
 namespace echodiff::reference {
 namespace {
 
-constexpr int64_t kColumns =
-    64;  // neighbours along `inner` that go through K together, so that memory is read in lines
+// Neighbours along `inner` that go through K together, so that memory is read in lines.
+constexpr int64_t kColumns = 64;
 
 // body(offset, width): `width` neighbouring columns, the first at `offset`.
 template <class Body>

@@ -65,8 +65,8 @@ struct ConvolutionProblem {
   bool bias;  // forward and backward_data
   auto operator<=>(const ConvolutionProblem&) const = default;
 };
-std::string describe(
-    const ConvolutionProblem&);  // "forward bf16 x (8, 64, 32, 32) w (128, 64, 3, 3) stride 1 padding 1, bias"
+// "forward bf16 x (8, 64, 32, 32) w (128, 64, 3, 3) stride 1 padding 1, bias"
+std::string describe(const ConvolutionProblem&);
 
 struct PlanOptions {
   bool deterministic = false;           // only engines that give the same bits in each run
