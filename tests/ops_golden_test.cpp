@@ -5,8 +5,8 @@
 
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "tensor/ops.h"
@@ -83,13 +83,15 @@ std::array<int64_t, 2> pair_of(const Json& value) {
 }
 
 TEST_F(OpsGolden, Conv2d) {
-  run("conv2d", [](const std::string&, const Json& p) -> Forward {
-    const Conv2dOptions options{.stride = pair_of(p.at("stride")),
-                                .padding = pair_of(p.at("padding")),
-                                .dilation = pair_of(p.at("dilation")),
-                                .groups = p.at("groups")};
-    return [=](const Inputs& in) { return conv2d(in.at("x"), in.at("w"), optional(in, "b"), options); };
-  }, {{"c64", 3e-5}});  // large enough for the Winograd path
+  run("conv2d",
+      [](const std::string&, const Json& p) -> Forward {
+        const Conv2dOptions options{.stride = pair_of(p.at("stride")),
+                                    .padding = pair_of(p.at("padding")),
+                                    .dilation = pair_of(p.at("dilation")),
+                                    .groups = p.at("groups")};
+        return [=](const Inputs& in) { return conv2d(in.at("x"), in.at("w"), optional(in, "b"), options); };
+      },
+      {{"c64", 3e-5}});  // large enough for the Winograd path
 }
 
 TEST_F(OpsGolden, ConvTranspose2d) {

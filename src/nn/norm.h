@@ -45,8 +45,8 @@ class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int64_t channels);
   Tensor operator()(const Tensor& x) const;
-  // relu((*this)(x) + residual), residual undefined for none. In one pass, unless an ActivationTrace wants the norm's own
-  // output.
+  // relu((*this)(x) + residual), residual undefined for none.
+  // In one pass, unless an ActivationTrace wants the norm's own output.
   Tensor relu(const Tensor& x, const Tensor& residual = {}) const;
   void visit(Visitor& v) override;
 

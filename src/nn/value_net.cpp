@@ -30,7 +30,7 @@ Tensor ValueNet::operator()(const Tensor& x, const Tensor& level) const {
   check(x.rank() == 4 && x.dim(1) == options_.in_channels, "value_net: x must be (N, ", options_.in_channels,
         ", H, W), got ", x.shape());
   const Tensor time = silu(time_mlp_(level));  // (N, 4 kTimeDim)
-  Tensor h = bn1_.relu(conv1_(x));                        // (N, width, H/2, W/2)
+  Tensor h = bn1_.relu(conv1_(x));             // (N, width, H/2, W/2)
   for (size_t i = 0; i < blocks_.size(); ++i) h = scale_shift(blocks_[i](h), films_[i](time));
   return traced(fc_(reshape(adaptive_avg_pool2d(h, 1, 1), {x.dim(0), h.dim(1)})));
 }

@@ -132,8 +132,8 @@ void Tensor::backward(const Tensor& gradient) const {
     check(bool(current->backward), "backward: the graph of ", current->op, " was already freed by an earlier backward");
     for (size_t i = 0; i < current->inputs.size(); ++i) {
       const std::shared_ptr<const Storage> memory = current->inputs[i].memory.lock();
-      check(memory == nullptr || memory->version() == current->inputs[i].version, "backward of ", current->op, ": input ",
-            i, " was written after the forward pass");
+      check(memory == nullptr || memory->version() == current->inputs[i].version, "backward of ", current->op,
+            ": input ", i, " was written after the forward pass");
     }
     const Gradients inputs_gradients = current->backward(dy);
     check(inputs_gradients.size() == current->inputs.size(), "backward of ", current->op, ": ", inputs_gradients.size(),

@@ -29,8 +29,8 @@ class BackwardFunction {
   Gradients (*call_)(const void*, const Tensor&) = nullptr;
 };
 
-// Where the gradient of one input goes: to the op that made it, to a leaf, or nowhere. The input's own memory is free to
-// go; what a backward reads of it, the backward captured.
+// Where the gradient of one input goes: to the op that made it, to a leaf, or nowhere.
+// The input's own memory is free to go; what a backward reads of it, the backward captured.
 struct Edge {
   explicit Edge(const Tensor& input);
   std::shared_ptr<Node> node;
@@ -59,8 +59,8 @@ bool enters_graph(const char* op, std::span<const Tensor> inputs, const Tensor& 
 void attach(const char* op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward);
 
 // Attaches the op to its freshly made output (when any input requires a gradient and grad mode is on), tells the
-// observer, and returns the output. What `backward` captures stays in memory until then: capture an input only to read its
-// elements. One that needs the output itself must capture `y.detach()`.
+// observer, and returns the output. What `backward` captures stays in memory until then: capture an input only to
+// read its elements. One that needs the output itself must capture `y.detach()`.
 template <class Backward>
 Tensor record(const char* op, Tensor output, std::span<const Tensor> inputs, Backward&& backward) {
   if (enters_graph(op, inputs, output)) attach(op, output, inputs, BackwardFunction(std::forward<Backward>(backward)));

@@ -10,8 +10,8 @@
 
 namespace echodiff {
 
-// Uninitialised memory, 64-byte aligned, from the pool (kernels/memory_pool.h). Throws Error(kOutOfMemory) naming wanted
-// and in use. On cuda it comes from the context's caching allocator, and `what` names it in that error.
+// Uninitialised memory, 64-byte aligned, from the pool (kernels/memory_pool.h). Throws Error(kOutOfMemory) naming
+// wanted and in use. On cuda it comes from the context's caching allocator, and `what` names it in that error.
 class Storage {
  public:
   explicit Storage(int64_t bytes);

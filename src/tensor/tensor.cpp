@@ -183,7 +183,8 @@ const float* Tensor::derived(int64_t count, FunctionRef<float*> make) const {
   check(defined(), "tensor: undefined");
   if (impl_->derived == nullptr || impl_->derived_version != version()) {
     impl_->derived = nullptr;  // its memory may serve again
-    const std::shared_ptr<Storage> made = std::allocate_shared<Storage>(PoolAllocator<Storage>(), count * int64_t(sizeof(float)));
+    const std::shared_ptr<Storage> made =
+        std::allocate_shared<Storage>(PoolAllocator<Storage>(), count * int64_t(sizeof(float)));
     make(static_cast<float*>(made->data()));
     impl_->derived = made;
     impl_->derived_version = version();

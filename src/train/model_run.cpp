@@ -107,28 +107,27 @@ std::string join(const std::vector<std::string>& values) {
 
 Metadata to_metadata(const DenoiserRun& run) {
   const DenoiserOptions& net = run.options;
-  Metadata metadata{
-          {"kind", "diffusion"},
-          {"schedule", name_of(run.schedule)},
-          {"predict", name_of(run.prediction)},
-          {"timesteps", std::to_string(run.T)},
-          {"image_size", std::to_string(run.image_size)},
-          {"planes", join(run.planes)},
-          {"variance", run.variance},
-          {"network.architecture", net.architecture},
-          {"network.image_channels", std::to_string(net.image_channels)},
-          {"network.condition", net.condition},
-          {"network.dim", std::to_string(net.dim)},
-          {"network.mults", join(net.mults)},
-          {"network.blocks", std::to_string(net.blocks)},
-          {"network.heads", std::to_string(net.heads)},
-          {"network.head_dim", std::to_string(net.head_dim)},
-          {"network.dropout", text_of(net.dropout)},
-          {"network.learned_variance", text_of(net.learned_variance)},
-          {"network.attention_resolutions", join(net.attention_resolutions)},
-          {"network.scale_shift", text_of(net.scale_shift)},
-          {"network.new_attention_order", text_of(net.new_attention_order)},
-          {"network.resblock_updown", text_of(net.resblock_updown)}};
+  Metadata metadata{{"kind", "diffusion"},
+                    {"schedule", name_of(run.schedule)},
+                    {"predict", name_of(run.prediction)},
+                    {"timesteps", std::to_string(run.T)},
+                    {"image_size", std::to_string(run.image_size)},
+                    {"planes", join(run.planes)},
+                    {"variance", run.variance},
+                    {"network.architecture", net.architecture},
+                    {"network.image_channels", std::to_string(net.image_channels)},
+                    {"network.condition", net.condition},
+                    {"network.dim", std::to_string(net.dim)},
+                    {"network.mults", join(net.mults)},
+                    {"network.blocks", std::to_string(net.blocks)},
+                    {"network.heads", std::to_string(net.heads)},
+                    {"network.head_dim", std::to_string(net.head_dim)},
+                    {"network.dropout", text_of(net.dropout)},
+                    {"network.learned_variance", text_of(net.learned_variance)},
+                    {"network.attention_resolutions", join(net.attention_resolutions)},
+                    {"network.scale_shift", text_of(net.scale_shift)},
+                    {"network.new_attention_order", text_of(net.new_attention_order)},
+                    {"network.resblock_updown", text_of(net.resblock_updown)}};
   if (net.time_dim > 0) metadata["network.time_dim"] = std::to_string(net.time_dim);
   if (net.architecture == "diffusers") append_diffusers(net, &metadata);
   return metadata;

@@ -29,10 +29,13 @@ TEST(Gemm, EqualsEigen) {
             const Matrix at = a.transpose(), bt = b.transpose();
             Matrix c = random_matrix(M, N, ++stream);
             const Matrix expected = accumulate ? Matrix(c + a * b) : Matrix(a * b);
-            const MatrixView<float> left = transposed & 1 ? MatrixView<float>{at.data(), 1, M} : MatrixView<float>{a.data(), K, 1};
-            const MatrixView<float> right = transposed & 2 ? MatrixView<float>{bt.data(), 1, K} : MatrixView<float>{b.data(), N, 1};
+            const MatrixView<float> left =
+                transposed & 1 ? MatrixView<float>{at.data(), 1, M} : MatrixView<float>{a.data(), K, 1};
+            const MatrixView<float> right =
+                transposed & 2 ? MatrixView<float>{bt.data(), 1, K} : MatrixView<float>{b.data(), N, 1};
             cpu::parallel_gemm(M, N, K, left, right, c.data(), N, accumulate);
-            ASSERT_LE((c - expected).cwiseAbs().maxCoeff(), 2e-6f * float(K) + 1e-6f) << M << " " << N << " " << K << " " << transposed;
+            ASSERT_LE((c - expected).cwiseAbs().maxCoeff(), 2e-6f * float(K) + 1e-6f)
+                << M << " " << N << " " << K << " " << transposed;
           }
 }
 

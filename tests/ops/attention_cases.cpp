@@ -22,7 +22,8 @@ OpCase linear_one(const std::string& name, int64_t B, int64_t queries, int64_t k
 }
 
 // q, k, v in one tensor, and M shared keys and values before them.
-OpCase joined(const std::string& op, const std::string& name, int64_t B, int64_t L, int64_t M, int64_t heads, int64_t d) {
+OpCase joined(const std::string& op, const std::string& name, int64_t B, int64_t L, int64_t M, int64_t heads,
+              int64_t d) {
   OpCase op_case{.op = op, .name = name, .inputs = {batch({B, L, 3 * heads * d})}, .fn = {}, .tolerance = 1e-5};
   if (M > 0) op_case.inputs.push_back(parameter({2, M, heads * d}));
   op_case.fn = [=](const std::vector<Tensor>& in) {

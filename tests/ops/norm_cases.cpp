@@ -22,7 +22,11 @@ OpCase rms(const std::string& name, const Shape& x, bool large = false) {
 
 // modulated: with scale and shift
 OpCase group_silu(const std::string& name, const Shape& x, int64_t groups, bool modulated, bool large = false) {
-  OpCase op_case{.op = "group_norm_silu", .name = name, .inputs = {batch(x), parameter({x[1]}), parameter({x[1]})}, .fn = {}, .gradcheck = !large};
+  OpCase op_case{.op = "group_norm_silu",
+                 .name = name,
+                 .inputs = {batch(x), parameter({x[1]}), parameter({x[1]})},
+                 .fn = {},
+                 .gradcheck = !large};
   if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
   op_case.fn = [=](const std::vector<Tensor>& in) {
     return group_norm_silu(in[0], groups, in[1], in[2], 1e-5, modulated ? in[3] : Tensor());
@@ -31,7 +35,11 @@ OpCase group_silu(const std::string& name, const Shape& x, int64_t groups, bool 
 }
 
 OpCase rms_silu(const std::string& name, const Shape& x, bool modulated, bool large = false) {
-  OpCase op_case{.op = "rms_norm_silu", .name = name, .inputs = {batch(x), parameter({1, x[1], 1, 1})}, .fn = {}, .gradcheck = !large};
+  OpCase op_case{.op = "rms_norm_silu",
+                 .name = name,
+                 .inputs = {batch(x), parameter({1, x[1], 1, 1})},
+                 .fn = {},
+                 .gradcheck = !large};
   if (modulated) op_case.inputs.push_back(batch({x[0], 2 * x[1]}));
   op_case.fn = [=](const std::vector<Tensor>& in) { return rms_norm_silu(in[0], in[1], modulated ? in[2] : Tensor()); };
   return op_case;

@@ -171,7 +171,8 @@ TEST_F(ImportedGolden, ATrainersPartsAndOurExport) {
     EXPECT_LT(double(read_file(programs_.at(part + ".f16.safetensors")).size()),
               0.6 * double(read_file(programs_.at(part + ".safetensors")).size()));
     ASSERT_EQ(programs_.run("dweights import " + part + ".f16.safetensors --as lucidrains --out half" + part), 0);
-    EXPECT_EQ(programs_.run("dweights verify half" + part + " --tolerance 5e-3 --against io.safetensors"), 0) << programs_.said;
+    EXPECT_EQ(programs_.run("dweights verify half" + part + " --tolerance 5e-3 --against io.safetensors"), 0)
+        << programs_.said;
     EXPECT_NE(programs_.run("dweights verify half" + part + " --tolerance 1e-6 --against io.safetensors"), 0);
   }
 }

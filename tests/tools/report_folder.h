@@ -86,7 +86,8 @@ class ReportTest : public ::testing::Test {
     write(name + "/samples.jsonl", lines);
     write(name + "/summary.json",
           R"({"trajectories": 4, "accepted": 4, "unet_calls": 40, "unet_calls_per_accepted": 10, "seconds": 8,
-              "images_per_second": 0.5, "policy": "none", "sampler": "ddim", "sample_steps": 10, "size": 16, "T": 100})");
+              "images_per_second": 0.5, "policy": "none", "sampler": "ddim", "sample_steps": 10, "size": 16,
+              "T": 100})");
   }
 
   // Two accepted of three, with scores on the way.

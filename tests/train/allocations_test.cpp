@@ -30,7 +30,8 @@ TEST(Allocations, NoneInATrainingStepOfTheUnet) {
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam adam(parameters, {});
   Ema ema(network.state_dict(), averaged.state_dict(), {});
-  const Tensor x = normal_rows({2, 3, 32, 32}, 1, {0, 1}, {0, 0}), y = normal_rows({2, 1, 32, 32}, 2, {0, 1}, {0, 0}), t = from_indices({3, 500});
+  const Tensor x = normal_rows({2, 3, 32, 32}, 1, {0, 1}, {0, 0}), y = normal_rows({2, 1, 32, 32}, 2, {0, 1}, {0, 0}),
+               t = from_indices({3, 500});
   expect_no_allocations([&] {
     adam.zero_grad();
     mse_loss(network(x, t), y).backward();

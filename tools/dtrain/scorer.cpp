@@ -1,4 +1,5 @@
-// dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled pictures.
+// dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled
+// pictures.
 // The loop is in train_scorer(), readable from top to bottom.
 #include <chrono>
 #include <cmath>

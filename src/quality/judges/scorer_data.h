@@ -21,8 +21,8 @@ struct ScorerExample {
 // Error(kBadInput) naming the file.
 std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>& labels, int64_t size);
 
-// Adds pictures of `data` until each class has `per_class`: as they are (origin "training"), then degraded more and more
-// (origin "degraded": blur, noise, lost contrast), each labelled by the thresholds, in an order drawn with `seed`.
+// Adds pictures of `data` until each class has `per_class`: as they are (origin "training"), then degraded more and
+// more (origin "degraded": blur, noise, lost contrast), each labelled by the thresholds, in an order drawn with `seed`.
 // Their groups are the data set's. Stops when a class is full or every picture was tried at every grade.
 void fill_classes(std::vector<ScorerExample>& examples, const Dataset& data, const Thresholds& thresholds,
                   int64_t per_class, uint64_t seed);

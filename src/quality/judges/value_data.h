@@ -34,7 +34,8 @@ struct ValueSplit {
 // trains. Throws Error(kBadInput) when a part lacks good or poor trajectories.
 ValueSplit split_by_mask(const ValueData& data, double calibrate, double test, uint64_t seed);
 
-// One trajectory at one time: frame f < x0hat.size() is at times[f], the one after the last is the finished picture at -1.
+// One trajectory at one time: frame f < x0hat.size() is at times[f],
+// the one after the last is the finished picture at -1.
 struct ValueFrame {
   int64_t trajectory = 0, frame = 0;
 };

@@ -2,20 +2,21 @@
 
 namespace echodiff {
 
-// What a verdict is worth depends on seeing the picture, so it is shown as large as fits, and its metrics only beside
-// it.
+// What a verdict is worth depends on seeing the picture, so it is shown as large as fits, its metrics only beside it.
 const char* const kReviewPageHead = R"html(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Review of labels</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2127; --soft: #5b6570; --line: #d5dbe1; --fill: #f3f5f7;
   --good: #1a7f4b; --poor: #b3362c; --accent: #0b62a4; --flip: #d08a10; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e4e8ec; --soft: #9aa5b1; --line: #363d45; --fill: #1c2126;
-  --good: #4fc38a; --poor: #ee8074; --accent: #6cb4ee; --flip: #e9b04a; } }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e4e8ec; --soft: #9aa5b1; --line: #363d45;
+  --fill: #1c2126; --good: #4fc38a; --poor: #ee8074; --accent: #6cb4ee; --flip: #e9b04a; } }
 * { box-sizing: border-box; }
 html, body { height: 100%; }
-body { margin: 0; padding: 14px 22px 16px; display: flex; flex-direction: column; gap: 10px; background: var(--paper); color: var(--ink);
-  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; font-variant-numeric: tabular-nums; }
+body { margin: 0; padding: 14px 22px 16px; display: flex; flex-direction: column; gap: 10px;
+  background: var(--paper); color: var(--ink);
+  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
+  font-variant-numeric: tabular-nums; }
 header { display: flex; gap: 24px; align-items: baseline; justify-content: space-between; }
 h1 { font-size: 1.05rem; margin: 0; white-space: nowrap; } #decided { white-space: nowrap; }
 #intro { margin: 0; color: var(--soft); font-size: .86rem; }
@@ -24,23 +25,28 @@ h1 { font-size: 1.05rem; margin: 0; white-space: nowrap; } #decided { white-spac
 #warning { background: var(--poor); color: var(--paper); padding: 6px 12px; border-radius: 6px; font-weight: 600; }
 [hidden] { display: none !important; }
 main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(0, 1fr) 21rem; gap: 26px; }
-#box { min-height: 0; height: 100%; overflow: hidden; background: #000; border: 5px solid var(--line); border-radius: 8px; }
+#box { min-height: 0; height: 100%; overflow: hidden; background: #000;
+  border: 5px solid var(--line); border-radius: 8px; }
 #box.good { border-color: var(--good); } #box.poor { border-color: var(--poor); }
 #picture { display: block; width: 100%; height: 100%; object-fit: contain; image-rendering: pixelated; }
 #picture.smooth { image-rendering: auto; }
 aside { min-height: 0; overflow-y: auto; display: flex; flex-direction: column; gap: 10px; }
-#label { font-size: 2rem; line-height: 1.1; font-weight: 650; } #label.good { color: var(--good); } #label.poor { color: var(--poor); }
+#label { font-size: 2rem; line-height: 1.1; font-weight: 650; }
+#label.good { color: var(--good); } #label.poor { color: var(--poor); }
 #state, #file, #last { color: var(--soft); font-size: .88rem; overflow-wrap: anywhere; } #last { min-height: 1.4em; }
 table { border-collapse: collapse; width: 100%; } td { padding: 4px 0; vertical-align: middle; white-space: nowrap; }
-#metrics td:nth-child(2) { text-align: right; padding: 0 12px; font-weight: 600; } #metrics td:last-child { width: 46%; }
+#metrics td:nth-child(2) { text-align: right; padding: 0 12px; font-weight: 600; }
+#metrics td:last-child { width: 46%; }
 .track { position: relative; height: 14px; background: var(--fill); border: 1px solid var(--line); border-radius: 3px; }
 .track i { position: absolute; top: -3px; bottom: -3px; width: 2px; margin-left: -1px; background: var(--soft); }
-.track b { position: absolute; top: 1px; width: 10px; height: 10px; margin-left: -5px; border-radius: 5px; background: var(--accent); }
+.track b { position: absolute; top: 1px; width: 10px; height: 10px; margin-left: -5px; border-radius: 5px;
+  background: var(--accent); }
 #keys td { padding: 2.5px 0; font-size: .9rem; color: var(--soft); } #keys td:first-child { width: 8.6rem; }
-kbd { border: 1px solid var(--line); border-bottom-width: 2px; border-radius: 4px; padding: 0 6px; font: inherit; font-size: .82rem; color: var(--ink);
-  background: var(--fill); }
+kbd { border: 1px solid var(--line); border-bottom-width: 2px; border-radius: 4px; padding: 0 6px;
+  font: inherit; font-size: .82rem; color: var(--ink); background: var(--fill); }
 #sorts { display: flex; gap: 8px; flex-wrap: wrap; font-size: .86rem; color: var(--soft); }
-#sorts span { padding: 1px 8px 2px 3px; border-radius: 6px; white-space: nowrap; } #sorts .on { background: var(--accent); color: var(--paper); }
+#sorts span { padding: 1px 8px 2px 3px; border-radius: 6px; white-space: nowrap; }
+#sorts .on { background: var(--accent); color: var(--paper); }
 #strip { flex: none; display: flex; gap: 7px; justify-content: center; padding: 4px; overflow: hidden; }
 #strip div { width: 54px; height: 58px; border-bottom: 4px solid var(--line); background: #000; flex: none; }
 #strip div.good { border-color: var(--good); } #strip div.poor { border-color: var(--poor); }
@@ -51,7 +57,8 @@ kbd { border: 1px solid var(--line); border-bottom-width: 2px; border-radius: 4p
 </style></head><body>
 <header><h1>Review of labels</h1><p id="intro"></p><span id="decided" aria-live="polite"></span></header>
 <div id="bar"><div id="confirmed"></div><div id="flipped"></div></div>
-<div id="warning" hidden>This browser keeps nothing for this page (private mode?): press D to download before you close it.</div>
+<div id="warning" hidden>This browser keeps nothing for this page (private mode?):
+  press D to download before you close it.</div>
 <main><div id="box"><img id="picture" alt="picture under review"></div>
 <aside><div><div id="label" aria-live="polite"></div><div id="state"></div></div>
 <div id="done"></div>
@@ -113,7 +120,10 @@ const ascending = Object.fromEntries(metrics.map(m => [m, images.map(image => im
 function rank(metric, value) {
   const all = ascending[metric];
   let below = 0, end = all.length;
-  while (below < end) { const middle = (below + end) >> 1; if (all[middle] < value) below = middle + 1; else end = middle; }
+  while (below < end) {
+    const middle = (below + end) >> 1;
+    if (all[middle] < value) below = middle + 1; else end = middle;
+  }
   return all.length > 1 ? Math.min(1, below / (all.length - 1)) : .5;
 }
 function make(tag, text, name) {
@@ -143,7 +153,8 @@ function drawStrip() {
   for (let place = at - 7; place <= at + 7; ++place) {
     const image = images[order[place]];
     if (!image) { cells.push(make("div", undefined, "none")); continue; }
-    const cell = make("div", undefined, (verdictOf(image) || "") + (place === at ? " here" : "")), picture = make("img");
+    const cell = make("div", undefined, (verdictOf(image) || "") + (place === at ? " here" : ""));
+    const picture = make("img");
     picture.src = "data:image/png;base64," + image.png;
     picture.alt = "";
     cell.append(picture);
@@ -161,8 +172,9 @@ function draw() {
   by("box").className = verdictOf(image) ? label : "";
   by("label").textContent = label;
   by("label").className = label;
-  by("state").textContent = !mine ? (image.source === "person" ? "by a person, earlier" : "by the " + image.source + ", not yet reviewed") :
-    mine === image.label ? "confirmed by you" : "flipped by you, was " + image.label;
+  const earlier = image.source === "person" ? "by a person, earlier" : "by the " + image.source + ", not yet reviewed";
+  by("state").textContent =
+    !mine ? earlier : mine === image.label ? "confirmed by you" : "flipped by you, was " + image.label;
   by("position").textContent = "picture " + (at + 1) + " of " + order.length;
   by("file").textContent = image.file + (image.origin ? " (" + image.origin + ")" : "");
   drawMetrics(image);
@@ -171,13 +183,16 @@ function draw() {
     chip.append(make("kbd", i + 1), " " + name + (on ? (kept.down ? " \u2193" : " \u2191") : ""));
     return chip;
   }));
-  const decided = images.filter(verdictOf).length, flipped = images.filter(i => verdictOf(i) && verdictOf(i) !== i.label).length;
+  const decided = images.filter(verdictOf).length;
+  const flipped = images.filter(i => verdictOf(i) && verdictOf(i) !== i.label).length;
   by("decided").textContent = decided + " of " + images.length + " decided, " + flipped + " flipped";
   by("confirmed").style.width = 100 * (decided - flipped) / images.length + "%";
   by("flipped").style.width = 100 * flipped / images.length + "%";
   const [file, before] = kept.history[kept.history.length - 1] || [];
-  by("last").textContent = file === undefined ? "" : "before: " + file + " " + (before ? before + " \u2192 " : "") + kept.verdicts[file];
-  by("done").textContent = decided < images.length ? "" : "All decided. Press D, then: dlabel apply LABELS.jsonl decisions.json";
+  by("last").textContent =
+    file === undefined ? "" : "before: " + file + " " + (before ? before + " \u2192 " : "") + kept.verdicts[file];
+  by("done").textContent =
+    decided < images.length ? "" : "All decided. Press D, then: dlabel apply LABELS.jsonl decisions.json";
   by("warning").hidden = saved;
   drawStrip();
   drawZoom();
@@ -224,10 +239,12 @@ function download() {
 const actions = {
   " ": () => decide(labelOf(images[order[at]])), "g": () => decide("good"), "p": () => decide("poor"),
   "Backspace": takeBack, "u": takeBack, "n": () => { at = nextUndecided(at); },
-  "z": () => { zoom = (zoom + 1) % zooms.length; if (zoom === 0) shift = [0, 0]; pan(0, 0); }, "i": () => { smooth = !smooth; },
+  "z": () => { zoom = (zoom + 1) % zooms.length; if (zoom === 0) shift = [0, 0]; pan(0, 0); },
+  "i": () => { smooth = !smooth; },
   "1": () => sortBy(0), "2": () => sortBy(1), "3": () => sortBy(2), "4": () => sortBy(3), "d": download };
 const moves = { "ArrowLeft": () => look(-1), "ArrowRight": () => look(1) };
-const pans = { "ArrowLeft": () => pan(1, 0), "ArrowRight": () => pan(-1, 0), "ArrowUp": () => pan(0, 1), "ArrowDown": () => pan(0, -1) };
+const pans = { "ArrowLeft": () => pan(1, 0), "ArrowRight": () => pan(-1, 0),
+  "ArrowUp": () => pan(0, 1), "ArrowDown": () => pan(0, -1) };
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

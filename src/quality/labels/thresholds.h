@@ -44,7 +44,8 @@ const GrayImage* region_of(const Thresholds& thresholds, const GrayImage& sector
 Thresholds preset_thresholds(const std::string& name);
 
 // Thresholds from good pictures' metrics: tau_S and tau_N are the `quantile` (0.9: a tenth of them fails each), tau_C
-// the 1 - quantile; the bands reach from the lesser of quantile and 1 - quantile to the greater. Throws Error(kBadInput) for no metrics.
+// the 1 - quantile; the bands reach from the lesser of quantile and 1 - quantile to the greater.
+// Throws Error(kBadInput) for no metrics.
 Thresholds calibrate(const std::vector<Metrics>& metrics, double quantile);
 
 // JSON, one object; `kind` is its first key ("labels" for a labels file's first line). read_thresholds is strict:

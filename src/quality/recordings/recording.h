@@ -4,15 +4,16 @@
 //   REC/conditions.safetensors       planes (M, H, W) u8: bit p is plane p; trajectory i has number i mod M
 //   REC/chains-0000.safetensors ...  `per_shard` trajectories each, n in the last
 //     index, condition  (n) i64
-//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the last
-//                                     is that of the finished 8-bit picture. NaN at steps that `score_every` leaves out
+//     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the
+//                                     last of the finished 8-bit picture. NaN at steps that `score_every` leaves out
 //     start/JUDGE       (n) f32       of x_T, before the first call
 //     x0hat             (n, S, H, W) u8  after the steps `thumbnail_steps`
 //     final             (n, H, W) u8
 //     metrics           (n, 3) f32    sharpness, contrast, noise of `final`
 //     label             (n) u8        1: good by the thresholds; absent where the recording has none
-//   REC/seconds.jsonl                {"shard", "unet_calls", "unet_seconds", "scored_images", "scorer_seconds"} of each;
-//                                    with DeepCache also "shallow_calls" and "shallow_seconds", parts of unet_...
+//   REC/seconds.jsonl                of each {"shard", "unet_calls", "unet_seconds", "scored_images",
+//                                    "scorer_seconds"}; with DeepCache also "shallow_calls" and "shallow_seconds",
+//                                    parts of unet_...
 // Shards are sealed as checkpoints are (train/checkpoint.h). x_T and every later noise follow from (seed, index, step):
 // fill_normal(seed, index, 0) and fill_normal(seed, index, step + 1).
 #pragma once

@@ -8,8 +8,8 @@
 
 namespace echodiff {
 
-// Every trajectory of the recordings (recording.h). Throws Error: kMissingInput; kBadInput unless all have labels and agree
-// on size, planes, schedule, T and thresholds.
+// Every trajectory of the recordings (recording.h). Throws Error: kMissingInput; kBadInput unless all have labels and
+// agree on size, planes, schedule, T and thresholds.
 ValueData read_value_data(const std::vector<std::string>& recordings);
 
 }  // namespace echodiff

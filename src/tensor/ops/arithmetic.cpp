@@ -35,7 +35,7 @@ Tensor compute(Arithmetic kind, const Tensor& a, const Tensor& b) {
   check(a.dtype() == b.dtype(), op, ": a is ", echodiff::name_of(a.dtype()), ", b is ", echodiff::name_of(b.dtype()));
   const Shape shape = broadcast_shape(op, a.shape(), b.shape());
   const PoolVector<int64_t> a_strides = broadcast_strides(a.shape(), shape),
-                             b_strides = broadcast_strides(b.shape(), shape), strides = shape.strides();
+                            b_strides = broadcast_strides(b.shape(), shape), strides = shape.strides();
   BroadcastGeometry geo;
   for (int64_t dim : shape.memory_order())
     geo.push_back({shape[dim], {a_strides[size_t(dim)], b_strides[size_t(dim)], strides[size_t(dim)]}});
@@ -69,15 +69,17 @@ ChannelGeometry channel_geometry(const char* op, const Tensor& x, const Tensor& 
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  return record("add", compute(Arithmetic::add, a, b), {a, b}, [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
-    return {first.gradient(dy), second.gradient(dy)};
-  });
+  return record("add", compute(Arithmetic::add, a, b), {a, b},
+                [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
+                  return {first.gradient(dy), second.gradient(dy)};
+                });
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  return record("sub", compute(Arithmetic::sub, a, b), {a, b}, [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
-    return {first.gradient(dy), second.gradient(dy, -1)};
-  });
+  return record("sub", compute(Arithmetic::sub, a, b), {a, b},
+                [first = Summed(a), second = Summed(b)](const Tensor& dy) -> Gradients {
+                  return {first.gradient(dy), second.gradient(dy, -1)};
+                });
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {

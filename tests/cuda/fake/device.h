@@ -39,7 +39,7 @@ struct Device {
   std::map<char*, size_t> pinned;              // page-locked memory
   std::vector<PinnedCopy> pinned_copies;       // not waited for
   int64_t pinned_copy_count = 0;
-  cudaStream_t capturing = nullptr;            // the stream that takes work without doing it
+  cudaStream_t capturing = nullptr;  // the stream that takes work without doing it
   Work captured;
   int64_t call_count = 0, failing_call = 0;
   Failure failure = Failure::memory;

@@ -71,7 +71,8 @@ bool run_case(const KernelCase& each, int seeds) {
 
 int main(int argc, char** argv) {
   using namespace kernels_host;
-  echodiff::set_thread_count(1);  // the references are not compiled with the race detector: it would miss the pool's hand-over
+  // One thread: the references are not compiled with the race detector, which would miss the pool's hand-over.
+  echodiff::set_thread_count(1);
   std::string only, folder;
   int seeds = 3;
   for (int i = 1; i + 1 < argc; i += 2) {

@@ -271,8 +271,9 @@ class Sharded : public ::testing::Test {
 };
 
 TEST_F(Sharded, FromIndexOrFolder) {
-  const std::string path = index(
-      R"({"metadata": {"total_size": 24, "weight_map": {"x": [1]}}, "weight_map": {"c": "two.safetensors", "a": "one.safetensors", "b": "one.safetensors"}})");
+  const std::string path =
+      index(R"({"metadata": {"total_size": 24, "weight_map": {"x": [1]}}, "weight_map": {"c": "two.safetensors", )"
+            R"("a": "one.safetensors", "b": "one.safetensors"}})");
   for (const std::string& from : {path, folder_.string()}) {
     const WeightsFile file = read_weights_file(from);
     EXPECT_EQ(file.kind, "sharded");

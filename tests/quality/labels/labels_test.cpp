@@ -111,7 +111,8 @@ TEST_F(LabelsTest, FilesAreRelativeToTheLabelsFile) {
 TEST_F(LabelsTest, DecisionsSetLabelAndSource) {
   Labels labels{Thresholds(), {image("a.png", true), image("b.png", true), image("c.png", false)}};
   const std::string json =
-      R"({"kind": "decisions", "source": "SOURCE", "decisions": [{"file": "a.png", "label": "poor"}, {"file": "c.png", "label": "poor"}]})";
+      R"({"kind": "decisions", "source": "SOURCE", "decisions": [{"file": "a.png", "label": "poor"}, )"
+      R"({"file": "c.png", "label": "poor"}]})";
   const auto read = [&](std::string text, const std::string& from, const std::string& to) {
     text.replace(text.find(from), from.size(), to);
     write_file_atomic(at("d.json"), text);

@@ -197,8 +197,8 @@ TEST(Sampler, AdaDiffLeavesEarlyWhereLittleErrorIsExpected) {
   EXPECT_EQ(run(job).totals.shallow_calls, 30 * (kT - 2));
 }
 
-// The fake's answer with old features is off by half of what the input has changed it by, .4 of the input's move but for
-// the time's share.
+// The fake's answer with old features is off by half of what the input has changed it by, .4 of the input's move but
+// for the time's share.
 TEST(Sampler, ExitHeadsLearnTheErrorOfAShallowCall) {
   SamplerJob job = fake_job(none_policy());
   job.caching = fake_caching_network;

@@ -88,7 +88,8 @@ TEST(Safetensors, StoresLogicalOrderAligned) {
 TEST(Safetensors, NarrowTypes) {
   const std::string header =
       R"({"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]},)"
-      R"("i":{"dtype":"I8","shape":[2],"data_offsets":[12,14]},"t":{"dtype":"BOOL","shape":[2],"data_offsets":[14,16]}})";
+      R"("i":{"dtype":"I8","shape":[2],"data_offsets":[12,14]},)"
+      R"("t":{"dtype":"BOOL","shape":[2],"data_offsets":[14,16]}})";
   const std::string data("\x00\x3c\x01\x00\x00\xfc\xff\x7b\x80\x3f\x40\xc0\xff\x7f\x00\x01", 16);
   const SafetensorsFile file = parse_safetensors(container(header, data), "F");
   EXPECT_EQ(file.at("h").to_vector(), (std::vector<double>{1, 0x1p-24, -INFINITY, 65504}));

@@ -13,11 +13,13 @@ const char* const kReportStyle = R"css(
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.58 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", sans-serif; }
+  font: 16px/1.58 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans",
+  sans-serif; }
 header, main, nav { max-width: 980px; margin: 0 auto; padding: 0 24px; }
 header { padding-top: 56px; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 12px; letter-spacing: -0.012em; font-weight: 650; }
-h2 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 14px; padding-top: 14px; border-top: 1px solid var(--line); font-weight: 650; }
+h2 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 14px; padding-top: 14px; font-weight: 650;
+  border-top: 1px solid var(--line); }
 h3 { font-size: 1.02rem; margin: 30px 0 8px; font-weight: 650; }
 section { margin: 56px 0 0; }
 main { padding-bottom: 80px; }
@@ -37,7 +39,8 @@ th { font-weight: 600; color: var(--soft); font-size: .84rem; line-height: 1.35;
 td { white-space: nowrap; } td:first-child small, .wide td small { white-space: normal; }
 td small { display: block; color: var(--soft); font-size: .87em; line-height: 1.3; }
 .wide { width: min(100vw - 48px, 1560px); margin-left: calc(50% - min(50vw - 24px, 780px)); }
-.wide table { font-size: .84rem; } .wide th, .wide td { padding-left: 14px; } .wide th:first-child, .wide td:first-child { padding-left: 0; }
+.wide table { font-size: .84rem; } .wide th, .wide td { padding-left: 14px; }
+.wide th:first-child, .wide td:first-child { padding-left: 0; }
 .wide td:first-child { white-space: normal; min-width: 12em; }
 .twins { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 tr.quiet td { color: var(--soft); }
@@ -46,15 +49,16 @@ tr.quiet td { color: var(--soft); }
 figure { margin: 22px 0 30px; }
 figcaption { margin-top: 10px; }
 figcaption b { color: var(--ink); font-weight: 650; }
-.missing { background: var(--fill); border-left: 3px solid var(--soft); border-radius: 0 6px 6px 0; padding: 12px 16px; margin: 14px 0 22px;
-  max-width: 84ch; font-size: .94rem; }
+.missing { background: var(--fill); border-left: 3px solid var(--soft); border-radius: 0 6px 6px 0; padding: 12px 16px;
+  margin: 14px 0 22px; max-width: 84ch; font-size: .94rem; }
 .yes { color: var(--good); } .no { color: var(--bad); }
 .grid { display: grid; gap: 8px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 28px; }
 .pair > div > p { margin: 0 0 8px; font-size: .92rem; font-weight: 600; }
 @media (max-width: 640px) { .pair { grid-template-columns: 1fr; } }
 .cell { min-width: 0; }
-.cell p { margin: 3px 0 0; font-size: .74rem; line-height: 1.35; color: var(--soft); font-variant-numeric: tabular-nums; }
+.cell p { margin: 3px 0 0; font-size: .74rem; line-height: 1.35; color: var(--soft);
+  font-variant-numeric: tabular-nums; }
 .grid > .head { font-size: .84rem; font-weight: 600; color: var(--soft); line-height: 1.3; align-self: end; }
 .empty { aspect-ratio: 1; border: 1px dashed var(--line); border-radius: 3px; font-size: .78rem; color: var(--soft);
   display: grid; place-items: center; text-align: center; padding: 6px; }
@@ -63,14 +67,20 @@ svg.picture image { image-rendering: pixelated; }
 .sheet { display: block; width: 100%; image-rendering: pixelated; border-radius: 3px; background: #000; }
 svg.picture path { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 svg.picture .p0 { stroke: #5cc2ff; } svg.picture .p1 { stroke: #ffb02e; } svg.picture .p2 { stroke: #5fe0a0; }
-svg.picture .p3 { stroke: #f08bd0; } svg.picture .sector { stroke: #d8dde3; stroke-width: 1; stroke-dasharray: 3 3; opacity: .8; }
-svg.picture path.fill { stroke: none; fill-rule: evenodd; } svg.picture .f0 { fill: #1f6f9f; } svg.picture .f1 { fill: #ffb02e; }
-svg.picture .f2 { fill: #2f9e6b; } svg.picture .f3 { fill: #b85a9a; } svg.picture .fsector { fill: #2a2f35; }
-.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle; margin: 0 6px 2px 0; }
-.key.p0 { border-color: #2f9fe0; } .key.p1 { border-color: #e89a12; } .key.p2 { border-color: #35b57b; } .key.p3 { border-color: #d064ae; }
+svg.picture .p3 { stroke: #f08bd0; }
+svg.picture .sector { stroke: #d8dde3; stroke-width: 1; stroke-dasharray: 3 3; opacity: .8; }
+svg.picture path.fill { stroke: none; fill-rule: evenodd; }
+svg.picture .f0 { fill: #1f6f9f; } svg.picture .f1 { fill: #ffb02e; } svg.picture .f2 { fill: #2f9e6b; }
+svg.picture .f3 { fill: #b85a9a; } svg.picture .fsector { fill: #2a2f35; }
+.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle;
+  margin: 0 6px 2px 0; }
+.key.p0 { border-color: #2f9fe0; } .key.p1 { border-color: #e89a12; }
+.key.p2 { border-color: #35b57b; } .key.p3 { border-color: #d064ae; }
 .key.sector { border-top: 2px dashed #9aa4ae; }
-.legend { font-size: .86rem; color: var(--soft); margin: 0 0 10px; max-width: none; } .legend span { margin-right: 20px; white-space: nowrap; }
-svg.plot { display: block; width: 100%; height: auto; overflow: visible; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
+.legend { font-size: .86rem; color: var(--soft); margin: 0 0 10px; max-width: none; }
+.legend span { margin-right: 20px; white-space: nowrap; }
+svg.plot { display: block; width: 100%; height: auto; overflow: visible;
+  font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
   font-variant-numeric: tabular-nums; }
 svg.plot text { fill: var(--soft); } svg.plot text.label { fill: var(--ink); }
 svg.plot .axis { stroke: var(--soft); stroke-width: 1; } svg.plot .rule { stroke: var(--line); stroke-width: 1; }
@@ -81,21 +91,24 @@ svg.plot .dot.c1, svg.plot .bar.c1 { fill: var(--c1); } svg.plot .dot.c2, svg.pl
 svg.plot .dot.c3, svg.plot .bar.c3 { fill: var(--c3); } svg.plot .dot.c4, svg.plot .bar.c4 { fill: var(--c4); }
 svg.plot .dot.c5, svg.plot .bar.c5 { fill: var(--c5); } svg.plot .dot.c0, svg.plot .bar.c0 { fill: var(--soft); }
 svg.plot.key { display: inline-block; width: 24px; height: 12px; margin: 0; border: 0; vertical-align: -1px; }
-svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-width: 1; } svg.plot .whisker { stroke: var(--ink); stroke-width: 1.4; }
+svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-width: 1; }
+svg.plot .whisker { stroke: var(--ink); stroke-width: 1.4; }
 @page { margin: 14mm 12mm; }
 @page across { size: A4 landscape; margin: 10mm; }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #111; --soft: #444; --line: #ccc; --fill: #f4f4f4; --accent: #111;
     --c1: #0b62a4; --c2: #c4521b; --c3: #2b8a63; --c4: #8650a6; --c5: #937000; --bad: #a01c14; --good: #17633d; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  body { font-size: 10.5pt; } header { padding-top: 0; } header, main, nav { max-width: none; padding: 0; } main { padding-bottom: 0; }
-  nav { display: none; } section { margin-top: 26px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; } h3 { margin-top: 18px; }
-  h2, h3, .legend { break-after: avoid; } figure, tr, .missing, .cell { break-inside: avoid; } thead { display: table-header-group; }
+  body { font-size: 10.5pt; } header { padding-top: 0; }
+  header, main, nav { max-width: none; padding: 0; } main { padding-bottom: 0; }
+  nav { display: none; } section { margin-top: 26px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; }
+  h3 { margin-top: 18px; } h2, h3, .legend { break-after: avoid; }
+  figure, tr, .missing, .cell { break-inside: avoid; } thead { display: table-header-group; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; } th { font-size: 8pt; } td { white-space: normal; }
   td small { white-space: nowrap; } .note, figcaption { font-size: 9pt; }
   th, td { padding: 4px 0 4px 10px; } th:first-child, td:first-child { min-width: 7em; } figure { margin: 12px 0 18px; }
-  #table { page: across; } .wide { width: auto; margin-left: 0; } .wide table { font-size: 7pt; } .wide th { font-size: 6.5pt; } .wide th, .wide td { padding: 3px 0 3px 5px; }
-  .wide td:first-child { min-width: 9em; }
+  #table { page: across; } .wide { width: auto; margin-left: 0; } .wide table { font-size: 7pt; }
+  .wide th { font-size: 6.5pt; } .wide th, .wide td { padding: 3px 0 3px 5px; } .wide td:first-child { min-width: 9em; }
 }
 )css";
 
