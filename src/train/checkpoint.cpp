@@ -153,13 +153,6 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   return path;
 }
 
-const std::string& metadata_text(const Metadata& metadata, const std::string& key, const std::string& path,
-                                 const char* advice) {
-  const Metadata::const_iterator found = metadata.find(key);
-  check_input(found != metadata.end(), Fault::kBadInput, path, ": its metadata has no '", key, "'; ", advice);
-  return found->second;
-}
-
 std::string file_hash(const std::string& path) {
   const std::string bytes = read_file(path);
   return hex(XXH3_64bits(bytes.data(), bytes.size()));

@@ -40,11 +40,6 @@ SafetensorsFile parse_weights(const std::string& bytes, const std::string& path)
 std::string save_checkpoint(const std::string& run, int64_t step, std::vector<NamedTensor> tensors,
                             const Metadata& metadata, int64_t keep);
 
-// What the metadata of `path` says under `key`. Throws Error(kBadInput), naming both and ending with `advice`, where it
-// says nothing.
-const std::string& metadata_text(const Metadata& metadata, const std::string& key, const std::string& path,
-                                 const char* advice);
-
 // The XXH3-64 of a file's bytes in hexadecimal: names a checkpoint whatever its path.
 std::string file_hash(const std::string& path);
 

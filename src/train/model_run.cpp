@@ -1,43 +1,12 @@
 #include "train/model_run.h"
 
-#include <charconv>
 #include <filesystem>
-#include <sstream>
+
+#include "tensor/io/text.h"
+#include "train/metadata.h"
 
 namespace echodiff {
 namespace {
-
-std::string text_of(double value) {
-  char buffer[64];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
-}
-
-template <class T>
-T parse_number(const std::string& text, const std::string& what) {
-  T value{};
-  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
-  check_input(end.ec == std::errc() && end.ptr == text.data() + text.size(), Fault::kUsage, what,
-              ": expected a number, got '", text, "'");
-  return value;
-}
-
-// Looks keys up, naming the file and key when something is wrong.
-class Reader {
- public:
-  Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
-
-  const std::string& text(const std::string& key) const {
-    return metadata_text(metadata_, key, path_, "it is not a checkpoint of dtrain diffusion");
-  }
-  bool has(const std::string& key) const { return metadata_.contains(key); }
-  int64_t integer(const std::string& key) const { return parse_number<int64_t>(text(key), key); }
-  double real(const std::string& key) const { return parse_number<double>(text(key), key); }
-  bool flag(const std::string& key) const { return text(key) == "true"; }
-
- private:
-  const Metadata& metadata_;
-  const std::string& path_;
-};
 
 const char* text_of(bool flag) { return flag ? "true" : "false"; }
 
@@ -45,14 +14,14 @@ const char* text_of(bool flag) { return flag ? "true" : "false"; }
 void append_diffusers(const DenoiserOptions& net, Metadata* metadata) {
   const DiffusersDetails& d = net.diffusers;
   Metadata own{{"norm_num_groups", std::to_string(d.norm_num_groups)},
-               {"norm_eps", text_of(d.norm_eps)},
+               {"norm_eps", number_text(d.norm_eps)},
                {"flip_sin_to_cos", text_of(d.flip_sin_to_cos)},
-               {"freq_shift", text_of(d.freq_shift)},
+               {"freq_shift", number_text(d.freq_shift)},
                {"downsample_padding", std::to_string(d.downsample_padding)},
                {"act_fn", d.act_fn},
                {"add_attention", text_of(d.add_attention)},
                {"attn_norm_num_groups", std::to_string(d.attn_norm_num_groups)},
-               {"mid_block_scale_factor", text_of(d.mid_block_scale_factor)},
+               {"mid_block_scale_factor", number_text(d.mid_block_scale_factor)},
                {"center_input_sample", text_of(d.center_input_sample)},
                {"time_embedding_dim", std::to_string(d.time_embedding_dim)},
                {"downsample_resnet", text_of(d.downsample_resnet)},
@@ -61,7 +30,7 @@ void append_diffusers(const DenoiserOptions& net, Metadata* metadata) {
   for (const auto& [key, value] : own) (*metadata)["network.diffusers." + key] = value;
 }
 
-void read_diffusers(const Reader& read, DenoiserOptions* net) {
+void read_diffusers(const MetadataReader& read, DenoiserOptions* net) {
   const std::string prefix = "network.diffusers.";
   DiffusersDetails& d = net->diffusers;
   d.norm_num_groups = read.integer(prefix + "norm_num_groups");
@@ -78,32 +47,10 @@ void read_diffusers(const Reader& read, DenoiserOptions* net) {
   d.downsample_resnet = read.flag(prefix + "downsample_resnet");
   d.upsample_resnet = read.flag(prefix + "upsample_resnet");
   const std::string up = prefix + "up_attention_resolutions";
-  if (read.has(up)) net->up_attention_resolutions = parse_integers(read.text(up), up);
+  if (read.has(up)) net->up_attention_resolutions = read.integers(up);
 }
 
 }  // namespace
-
-std::vector<int64_t> parse_integers(const std::string& text, const std::string& what) {
-  std::vector<int64_t> out;
-  for (const std::string& part : split_list(text)) {
-    out.push_back(parse_number<int64_t>(part, what));
-    check_input(out.back() > 0, Fault::kUsage, what, ": expected positive whole numbers like 1,2,4, got '", text, "'");
-  }
-  check_input(text.empty() || text.back() != ',', Fault::kUsage, what, ": ends in a comma: '", text, "'");
-  return out;
-}
-
-std::string join(const std::vector<int64_t>& values) {
-  std::string out;
-  for (const int64_t value : values) out += (out.empty() ? "" : ",") + std::to_string(value);
-  return out;
-}
-
-std::string join(const std::vector<std::string>& values) {
-  std::string out;
-  for (const std::string& value : values) out += (out.empty() ? "" : ",") + value;
-  return out;
-}
 
 Metadata to_metadata(const DenoiserRun& run) {
   const DenoiserOptions& net = run.options;
@@ -122,7 +69,7 @@ Metadata to_metadata(const DenoiserRun& run) {
                     {"network.blocks", std::to_string(net.blocks)},
                     {"network.heads", std::to_string(net.heads)},
                     {"network.head_dim", std::to_string(net.head_dim)},
-                    {"network.dropout", text_of(net.dropout)},
+                    {"network.dropout", number_text(net.dropout)},
                     {"network.learned_variance", text_of(net.learned_variance)},
                     {"network.attention_resolutions", join(net.attention_resolutions)},
                     {"network.scale_shift", text_of(net.scale_shift)},
@@ -134,7 +81,7 @@ Metadata to_metadata(const DenoiserRun& run) {
 }
 
 DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
-  const Reader read(metadata, path);
+  const MetadataReader read(metadata, path, "it is not a checkpoint of dtrain diffusion");
   try {
     DenoiserRun run;
     check_input(read.text("kind") == "diffusion", Fault::kBadInput, path, ": is a checkpoint of kind ",
@@ -143,7 +90,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     run.prediction = parse_prediction(read.text("predict"));
     run.T = read.integer("timesteps");
     run.image_size = read.integer("image_size");
-    run.planes = split_list(read.text("planes"));
+    run.planes = split(read.text("planes"));
     run.variance = read.text("variance");
     DenoiserOptions& net = run.options;
     net.architecture = read.text("network.architecture");
@@ -152,13 +99,13 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     net.condition = read.text("network.condition");
     net.image_size = run.image_size;
     net.dim = read.integer("network.dim");
-    net.mults = parse_integers(read.text("network.mults"), "network.mults");
+    net.mults = read.integers("network.mults");
     net.blocks = read.integer("network.blocks");
     net.heads = read.integer("network.heads");
     net.head_dim = read.integer("network.head_dim");
     net.dropout = read.real("network.dropout");
     net.learned_variance = read.flag("network.learned_variance");
-    net.attention_resolutions = parse_integers(read.text("network.attention_resolutions"), "attention_resolutions");
+    net.attention_resolutions = read.integers("network.attention_resolutions");
     net.scale_shift = read.flag("network.scale_shift");
     net.new_attention_order = read.flag("network.new_attention_order");
     net.resblock_updown = read.flag("network.resblock_updown");
@@ -181,17 +128,11 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   const DenoiserRun described = denoiser_run(file.metadata, path);
   StateDict weights = ema ? with_prefix(file.tensors, "ema.") : StateDict();
   if (weights.empty()) weights = raw_weights(file.tensors);
-  LoadedDenoiser loaded{described, Denoiser(described.options, 0), Reader(file.metadata, path).integer("step")};
+  LoadedDenoiser loaded{described, Denoiser(described.options, 0),
+                        MetadataReader(file.metadata, path, "train it again").integer("step")};
   loaded.network.load_state_dict(weights);
   loaded.network.eval();
   return loaded;
-}
-
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> out;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) out.push_back(part);
-  return out;
 }
 
 }  // namespace echodiff

@@ -37,10 +37,4 @@ struct LoadedDenoiser : DenoiserRun {
 // false or it has none. Throws Error: kMissingInput without a run or checkpoint, kBadInput when it is damaged.
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema);
 
-// "1,2,4" <-> {1, 2, 4}; "" is the empty list. Throws Error(kUsage), naming `what`, unless all are positive.
-std::vector<int64_t> parse_integers(const std::string& text, const std::string& what);
-std::string join(const std::vector<int64_t>& values);
-std::string join(const std::vector<std::string>& values);
-std::vector<std::string> split_list(const std::string& text);  // "a,b" -> {a, b}; "" is the empty list
-
 }  // namespace echodiff

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "nn/denoiser.h"
 #include "nn/resnet18.h"
+#include "tensor/io/text.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "train/draws.h"

@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include "cli/internal.h"
+#include "tensor/io/text.h"
 
 namespace echodiff::cli {
 namespace {
@@ -41,25 +42,18 @@ std::string expected_type(Option::Kind kind) {
   return "";
 }
 
-std::string number_text(const toml::node& node) {
-  std::ostringstream text;
-  text.precision(17);
-  if (const toml::value<int64_t>* integer = node.as_integer()) {
-    text << integer->get();
-  } else {
-    text << node.as_floating_point()->get();
-  }
-  return text.str();
+std::string text_of(const toml::node& node) {
+  return node.is_integer() ? std::to_string(node.as_integer()->get()) : number_text(node.as_floating_point()->get());
 }
 
 // The text a command line would hold for this value; nothing when the type doesn't fit the option.
 std::optional<std::vector<std::string>> raw_value(const toml::node& node, Option::Kind kind) {
   switch (kind) {
     case Option::Kind::kInteger:
-      if (node.is_integer()) return {{number_text(node)}};
+      if (node.is_integer()) return {{text_of(node)}};
       break;
     case Option::Kind::kReal:
-      if (node.is_number()) return {{number_text(node)}};
+      if (node.is_number()) return {{text_of(node)}};
       break;
     case Option::Kind::kText:
       if (node.is_string()) return {{node.as_string()->get()}};
@@ -74,7 +68,7 @@ std::optional<std::vector<std::string>> raw_value(const toml::node& node, Option
         for (const toml::node& element : *array) {
           const bool text = kind == Option::Kind::kTexts;
           if (text ? !element.is_string() : !element.is_number()) return std::nullopt;
-          raw.push_back(text ? element.as_string()->get() : number_text(element));
+          raw.push_back(text ? element.as_string()->get() : text_of(element));
         }
         return raw;
       }

@@ -1,63 +1,32 @@
 // Typed flags: text to value with ranges, value to TOML.
-#include <charconv>
 #include <cmath>
-#include <system_error>
 
 #include "cli/internal.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
 
-std::string join(const std::vector<std::string>& parts, const std::string& separator) {
-  std::string text;
-  for (size_t i = 0; i < parts.size(); ++i) text += (i ? separator : "") + parts[i];
-  return text;
-}
-
-// The fewest digits that read back as the same value.
-std::string real_text(double value) {
-  char buffer[64];
-  const std::to_chars_result end = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, end.ptr);
-}
-
 std::string range_text(IntRange range) { return concat_message(range.low, "..", range.high); }
-std::string range_text(Range range) { return real_text(range.low) + ".." + real_text(range.high); }
+std::string range_text(Range range) { return number_text(range.low) + ".." + number_text(range.high); }
 
 int64_t parse_integer(const std::string& text, IntRange range) {
-  int64_t value = 0;
-  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = end.ec == std::errc() && end.ptr == text.data() + text.size();
-  check_input(whole && value >= range.low && value <= range.high, Fault::kUsage, "expected an integer in ",
+  const std::optional<int64_t> value = parse_number<int64_t>(text);
+  check_input(value && *value >= range.low && *value <= range.high, Fault::kUsage, "expected an integer in ",
               range_text(range), ", found '", text, "'");
-  return value;
+  return *value;
 }
 
 double parse_real(const std::string& text, Range range) {
-  double value = 0;
-  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = end.ec == std::errc() && end.ptr == text.data() + text.size();
-  check_input(whole && std::isfinite(value) && value >= range.low && value <= range.high, Fault::kUsage,
+  const std::optional<double> value = parse_number<double>(text);
+  check_input(value && std::isfinite(*value) && *value >= range.low && *value <= range.high, Fault::kUsage,
               "expected a finite number in ", range_text(range), ", found '", text, "'");
-  return value;
+  return *value;
 }
 
 const std::string& single(const std::vector<std::string>& raw) {
   check_input(raw.size() == 1, Fault::kUsage, "expected one value, found ", raw.size(), "; give it once");
   return raw[0];
-}
-
-std::vector<std::string> split_commas(const std::vector<std::string>& raw) {
-  std::vector<std::string> parts;
-  for (const std::string& text : raw) {
-    size_t start = 0;
-    for (size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', start)) {
-      parts.push_back(text.substr(start, comma - start));
-      start = comma + 1;
-    }
-    parts.push_back(text.substr(start));
-  }
-  return parts;
 }
 
 }  // namespace
@@ -88,9 +57,9 @@ Option& Options::add(const std::string& flag, double& value, const std::string& 
                  .help = help,
                  .unit = unit,
                  .range = range_text(range),
-                 .initial = real_text(value),
+                 .initial = number_text(value),
                  .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
-                 .toml = [&value] { return real_text(value); }});
+                 .toml = [&value] { return number_text(value); }});
 }
 
 Option& Options::add(const std::string& flag, std::optional<int64_t>& value, const std::string& help, IntRange range,
@@ -112,9 +81,9 @@ Option& Options::add(const std::string& flag, std::optional<double>& value, cons
                  .help = help,
                  .unit = unit,
                  .range = range_text(range),
-                 .initial = value ? real_text(*value) : unset,
+                 .initial = value ? number_text(*value) : unset,
                  .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
-                 .toml = [&value] { return value ? real_text(*value) : std::string(); }});
+                 .toml = [&value] { return value ? number_text(*value) : std::string(); }});
 }
 
 Option& Options::add(const std::string& flag, std::string& value, const std::string& help, const std::string& what,
@@ -187,7 +156,7 @@ Option& Options::add_list(const std::string& flag, std::vector<std::string>& val
 Option& Options::add_numbers(const std::string& flag, std::vector<double>& values, const std::string& help, Range range,
                              const std::string& unit) {
   std::vector<std::string> initial;
-  for (double value : values) initial.push_back(real_text(value));
+  for (double value : values) initial.push_back(number_text(value));
   return append({.flag = flag,
                  .kind = Option::Kind::kReals,
                  .help = help,
@@ -196,9 +165,9 @@ Option& Options::add_numbers(const std::string& flag, std::vector<double>& value
                  .initial = join(initial, ","),
                  .assign =
                      [&values, range](const auto& raw) {
-                       const std::vector<std::string> parts = split_commas(raw);
+                       const std::vector<std::string> parts = split(join(raw));
                        check_input(parts.size() == values.size(), Fault::kUsage, "expected ", values.size(),
-                                   " numbers joined by commas, found '", join(raw, ","), "'");
+                                   " numbers joined by commas, found '", join(raw), "'");
                        std::vector<double> parsed;
                        for (const std::string& part : parts) parsed.push_back(parse_real(part, range));
                        values = parsed;
@@ -206,7 +175,7 @@ Option& Options::add_numbers(const std::string& flag, std::vector<double>& value
                  .toml =
                      [&values] {
                        std::vector<std::string> texts;
-                       for (double value : values) texts.push_back(real_text(value));
+                       for (double value : values) texts.push_back(number_text(value));
                        return "[" + join(texts, ", ") + "]";
                      }});
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "cli/internal.h"
-#include "kernels/edit_distance.h"
+#include "tensor/io/text.h"
 
 namespace echodiff::cli {
 namespace {

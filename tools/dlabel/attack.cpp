@@ -15,6 +15,7 @@
 #include "quality/sampling/network.h"
 #include "quality/statistics/intervals.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
 #include "train/model_run.h"

@@ -18,6 +18,7 @@
 #include "quality/recordings/picture_list.h"
 #include "quality/statistics/intervals.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "train/config.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
@@ -225,7 +226,7 @@ void print_marks(const std::string& name, const Json& judged, const Json& dice) 
 std::vector<std::vector<std::string>> parse_samples(const std::vector<std::string>& samples) {
   std::vector<std::vector<std::string>> groups;
   for (const std::string& names : samples) {
-    groups.push_back(split_list(names));
+    groups.push_back(split(names));
     check_input(!groups.back().empty(), Fault::kUsage, "--samples: expected folders joined by commas, found nothing");
   }
   return groups;

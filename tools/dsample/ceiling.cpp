@@ -8,6 +8,7 @@
 #include "quality/sampling/ceiling.h"
 #include "quality/sampling/policy/none.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "train/draws.h"
 
 namespace echodiff {
@@ -37,7 +38,7 @@ int find_ceiling(const SampleSettings& settings, const Common& common) {
     job.conditions.push_back(conditions.masks[size_t(i / branches) % conditions.masks.size()]);
 
   std::vector<int64_t> looks;
-  for (const double calls : parse_reals("--branch-after", settings.branch_after)) {
+  for (const double calls : parse_numbers(settings.branch_after, "--branch-after")) {
     looks.push_back(int64_t(calls));
     check_input(calls >= 0 && calls == double(looks.back()) && looks.back() < job.plan.count(), Fault::kUsage,
                 "--branch-after: expected whole numbers of calls below the sampler's ", job.plan.count(), ", found ",

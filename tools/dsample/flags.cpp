@@ -3,6 +3,7 @@
 
 #include "dsample/settings.h"
 #include "kernels/error.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -122,7 +123,7 @@ void check_replay(const SampleSettings& settings) {
   rule(settings.fit.empty() || !settings.judges.empty(), "--fit: expected the judge to fit, add --judge NAME");
   rule(settings.policy == "none" || !settings.judges.empty() || !settings.final_judge.empty(),
        "--judge: this --policy needs a judge, add --judge NAME");
-  parse_reals("--looks", settings.looks);
+  parse_numbers(settings.looks, "--looks");
 }
 
 void check_live(const SampleSettings& settings) {

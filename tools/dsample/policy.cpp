@@ -1,7 +1,6 @@
 // The flags of dsample's policies, and the policy they ask for.
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 #include "dsample/settings.h"
 #include "kernels/error.h"
@@ -11,6 +10,7 @@
 #include "quality/sampling/policy/random.h"
 #include "quality/sampling/policy/ranking.h"
 #include "quality/sampling/policy/restart.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -46,20 +46,6 @@ void declare_paper(Options& options, SampleSettings& settings) {
 }
 
 }  // namespace
-
-std::vector<double> parse_reals(const std::string& flag, const std::string& text) {
-  std::vector<double> values;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) {
-    std::istringstream number(part);
-    double value = 0;
-    char rest = 0;
-    check_input((number >> value) && !(number >> rest), Fault::kUsage, flag,
-                ": expected numbers joined by commas, found '", text, "'");
-    values.push_back(value);
-  }
-  return values;
-}
 
 void declare_policy(Options& options, SampleSettings& settings) {
   options.add_choice(
@@ -105,7 +91,7 @@ Policy make_policy(const SampleSettings& settings, uint64_t seed, const std::vec
   if (name == "screen") return screen_policy(settings.group, settings.keep_share);
   if (name == "probe") return probe_policy(settings.group, settings.keep_share, settings.probe_call);
   if (name == "halving")
-    return halving_policy({settings.group, settings.keep_share, parse_reals("--rungs", settings.rungs)});
+    return halving_policy({settings.group, settings.keep_share, parse_numbers(settings.rungs, "--rungs")});
   if (name == "smc")
     return smc_policy({settings.group, settings.smc.lambda, settings.paper.warm_up, settings.paper.every, seed});
   if (name == "restart") return restart_policy(read_restart_rule(settings.rule), masks);

@@ -7,6 +7,7 @@
 #include "quality/recordings/restart_fit.h"
 #include "quality/sampling/policy/oracle.h"
 #include "quality/sampling/policy/restart.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -80,7 +81,7 @@ int fit_rule(const SampleSettings& settings, const Common& common) {
   options.judges = judges_of(settings);
   options.tau = settings.tau;
   options.equal_quota = settings.accept_per_mask.has_value();
-  for (const double look : parse_reals("--looks", settings.looks)) options.looks.push_back(int64_t(look));
+  for (const double look : parse_numbers(settings.looks, "--looks")) options.looks.push_back(int64_t(look));
   const RestartRule rule = fit_restart(recording, options);
   write_restart_rule(settings.fit, rule);
   note(common, concat_message(settings.fit, ": lambda ", rule.lambda,

@@ -51,7 +51,6 @@ void check_flags(const SampleSettings& settings);
 void declare_policy(Options& options, SampleSettings& settings);
 Policy make_policy(const SampleSettings& settings, uint64_t seed, const std::vector<std::string>& masks);
 bool ranks_groups(const SampleSettings& settings);  // does its policy rank trajectories of one mask?
-std::vector<double> parse_reals(const std::string& flag, const std::string& text);  // "0.1,0.5"
 
 struct JudgeFlag {
   std::string name, run;

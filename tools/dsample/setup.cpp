@@ -8,6 +8,7 @@
 #include "quality/sampling/network.h"
 #include "quality/sampling/policy/es_ddpm.h"
 #include "quality/sampling/policy/restart.h"
+#include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
 #include "train/data/loader.h"

@@ -16,6 +16,7 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/flags.h"
 #include "dtrain/init.h"
+#include "tensor/io/text.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"

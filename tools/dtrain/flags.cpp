@@ -1,4 +1,5 @@
 #include "dtrain/flags.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {

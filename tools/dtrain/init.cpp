@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "nn/torch_import/import.h"
+#include "tensor/io/text.h"
 #include "train/checkpoint.h"
 
 namespace echodiff {

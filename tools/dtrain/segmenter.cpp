@@ -11,6 +11,7 @@
 #include "quality/judges/segmenter.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 #include "train/data/image.h"
 #include "train/data/loader.h"

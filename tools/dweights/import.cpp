@@ -9,6 +9,7 @@
 #include "kernels/thread_pool.h"
 #include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
+#include "tensor/io/text.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
 #include "train/run_dir.h"
@@ -91,8 +92,7 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
     for (int64_t p = 1; p < run.options.planes; ++p) run.planes.push_back("plane_" + std::to_string(p));
     if (run.options.planes > 0) run.planes.push_back("sector");
   } else {
-    std::istringstream names(flags.planes);
-    for (std::string name; std::getline(names, name, ',');) run.planes.push_back(name);
+    run.planes = split(flags.planes);
     check_input(int64_t(run.planes.size()) == run.options.planes, Fault::kUsage, "--planes: the network has ",
                 run.options.planes, " mask planes, found ", run.planes.size(), " names");
   }

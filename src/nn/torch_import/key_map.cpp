@@ -6,7 +6,7 @@
 #include <optional>
 #include <sstream>
 
-#include "kernels/edit_distance.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 
 namespace echodiff {

@@ -1,7 +1,6 @@
 #include "nn/torch_import/pickle_names.h"
 
 #include <algorithm>
-#include <charconv>
 #include <unordered_set>
 
 #include "tensor/io/text.h"
@@ -15,11 +14,6 @@ constexpr size_t kMaxDepth = 256;
 constexpr size_t kMaxListed = 1000;   // plain values of one list that become leaves
 constexpr size_t kMaxName = 4096;     // bytes
 constexpr uint32_t kMaxText = 65536;  // of a leaf's text that is kept
-
-std::string text_of_real(double value) {
-  char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
-}
 
 class Flattener {
  public:
@@ -134,7 +128,7 @@ class Flattener {
       case Kind::kReal:
         leaf.kind = SourceLeaf::Kind::kReal;
         leaf.real = value.real;
-        leaf.text = text_of_real(value.real);
+        leaf.text = number_text(value.real);
         break;
       case Kind::kText:
         leaf.kind = SourceLeaf::Kind::kText;

@@ -1,8 +1,9 @@
 #include "nn/torch_import/source_parts.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
+
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -57,10 +58,12 @@ bool parse_entry(std::string_view name, size_t* index, std::string_view* what) {
   constexpr std::string_view kState = "state.";
   if (!name.starts_with(kState)) return false;
   name.remove_prefix(kState.size());
-  const std::from_chars_result end = std::from_chars(name.data(), name.data() + name.size(), *index);
-  if (end.ec != std::errc() || end.ptr == name.data() + name.size() || *end.ptr != '.') return false;
-  *what = name.substr(size_t(end.ptr - name.data()) + 1);
-  return *index < 1'000'000;
+  const size_t dot = name.find('.');
+  const std::optional<size_t> number = parse_number<size_t>(name.substr(0, dot));
+  if (dot == std::string_view::npos || !number || *number >= 1'000'000) return false;
+  *index = *number;
+  *what = name.substr(dot + 1);
+  return true;
 }
 
 bool take_adam(std::string_view name, const Tensor& values, SourceAdam* adam) {

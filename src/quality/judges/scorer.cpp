@@ -4,15 +4,16 @@
 #include <cmath>
 
 #include "tensor/ops.h"
-#include "train/checkpoint.h"
 #include "train/data/image.h"
-#include "train/model_run.h"
+#include "train/metadata.h"
 
 namespace echodiff {
 namespace {
 
 constexpr const char* kKind = "scorer";
 constexpr size_t kBatch = 64;
+constexpr int64_t kMost = 1024;  // pixels, channels
+constexpr const char* kAdvice = "not a scorer's checkpoint";
 
 std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint64_t seed) {
   check_input(options.architecture == "resnet18" || options.architecture == "cnn", Fault::kUsage,
@@ -24,15 +25,6 @@ std::variant<ResNet18, PlainCnn> make_network(const ScorerOptions& options, uint
 std::string architecture_of(const Metadata& metadata) {
   const Metadata::const_iterator found = metadata.find("architecture");
   return found == metadata.end() ? "resnet18" : found->second;
-}
-
-int64_t positive_of(const Metadata& metadata, const std::string& key, const std::string& path) {
-  const std::string& digits = metadata_text(metadata, key, path, "not a scorer's checkpoint");
-  try {
-    return parse_integers(digits, key).at(0);
-  } catch (const Error& error) {
-    throw Error(Fault::kBadInput, path + ": " + error.what());
-  }
 }
 
 }  // namespace
@@ -118,15 +110,11 @@ ResNet18Run resnet18_run(const SafetensorsFile& file) {
   const std::string& path = file.path;
   check_input(architecture_of(file.metadata) == "resnet18", Fault::kBadInput, path, ": expected a ResNet-18, found a ",
               architecture_of(file.metadata));
-  const auto number = [&](const std::string& key, int64_t initial) {
-    return initial > 0 && !file.metadata.contains(key) ? initial : positive_of(file.metadata, key, path);
-  };
-  ResNet18Options options{
-      .in_channels = number("channels", 1), .classes = number("classes", 1), .width = number("width", 0)};
-  const int64_t image_size = number("image_size", 0);
-  check_input(image_size <= 1024 && options.width <= 1024 && options.in_channels <= 1024 && options.classes <= 1000000,
-              Fault::kBadInput, path, ": image_size ", image_size, ", width ", options.width, ", channels ",
-              options.in_channels, " and classes ", options.classes, " are out of range");
+  const MetadataReader read(file.metadata, path, kAdvice);
+  const ResNet18Options options{.in_channels = read.has("channels") ? read.integer("channels", 1, kMost) : 1,
+                                .classes = read.has("classes") ? read.integer("classes", 1, 1000000) : 1,
+                                .width = read.integer("width", 1, kMost)};
+  const int64_t image_size = read.integer("image_size", 1, kMost);
   ResNet18Run loaded{options, ResNet18(options, 0), image_size};
   loaded.network.load_state_dict(file.tensors);
   loaded.network.eval();
@@ -140,11 +128,11 @@ ResNet18Run load_resnet18_run(const std::string& run) { return resnet18_run(read
 Scorer load_scorer_run(const std::string& run) {
   const SafetensorsFile file = read_scorer_checkpoint(run);
   if (architecture_of(file.metadata) == "cnn") {
-    const int64_t image_size = positive_of(file.metadata, "image_size", file.path);
-    const int64_t width = positive_of(file.metadata, "width", file.path);
-    check_input(image_size <= 1024 && width <= 1024, Fault::kBadInput, file.path, ": image_size ", image_size,
-                " and width ", width, ": expected at most 1024");
-    Scorer scorer({.image_size = image_size, .width = width, .architecture = "cnn"}, 0);
+    const MetadataReader read(file.metadata, file.path, kAdvice);
+    Scorer scorer({.image_size = read.integer("image_size", 1, kMost),
+                   .width = read.integer("width", 1, kMost),
+                   .architecture = "cnn"},
+                  0);
     scorer.network().load_state_dict(file.tensors);
     scorer.network().eval();
     return scorer;

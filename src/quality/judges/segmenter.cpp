@@ -4,9 +4,9 @@
 
 #include "quality/judges/scorer.h"
 #include "tensor/autograd.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
-#include "train/checkpoint.h"
-#include "train/model_run.h"
+#include "train/metadata.h"
 
 namespace echodiff {
 namespace {
@@ -83,22 +83,14 @@ Segmenter load_segmenter_run(const std::string& run) {
   check_input(!path.empty(), Fault::kMissingInput, run, ": no segmenter there; train one with dtrain segmenter --out ",
               run);
   const SafetensorsFile file = read_checkpoint(path);
-  const auto text = [&](const std::string& key) {
-    return metadata_text(file.metadata, key, path, "expected a run of dtrain segmenter");
-  };
-  check_input(text("kind") == kKind, Fault::kBadInput, path, ": is a ", text("kind"),
+  const MetadataReader read(file.metadata, path, "expected a run of dtrain segmenter");
+  check_input(read.text("kind") == kKind, Fault::kBadInput, path, ": is a ", read.text("kind"),
               "; expected a run of dtrain segmenter");
   SegmenterOptions options;
-  try {
-    options.image_size = parse_integers(text("image_size"), "image_size").at(0);
-    options.dim = parse_integers(text("dim"), "dim").at(0);
-    options.mults = parse_integers(text("mults"), "mults");
-  } catch (const std::exception& error) {
-    throw Error(Fault::kBadInput, path + ": " + error.what());
-  }
-  options.classes = split_list(text("classes"));
-  check_input(options.image_size <= 1024 && options.dim <= 1024, Fault::kBadInput, path, ": image_size ",
-              options.image_size, " or dim ", options.dim, " is out of range");
+  options.image_size = read.integer("image_size", 1, 1024);
+  options.dim = read.integer("dim", 1, 1024);
+  options.mults = read.integers("mults");
+  options.classes = split(read.text("classes"));
   Segmenter segmenter(options, 0);
   segmenter.network().load_state_dict(file.tensors);
   segmenter.network().eval();

@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "tensor/ops.h"
-#include "train/model_run.h"
+#include "train/metadata.h"
 
 namespace echodiff {
 namespace {
@@ -113,28 +113,17 @@ void ValueModel::load(const SafetensorsFile& file) {
 }
 
 ValueOptions value_options(const Metadata& metadata, const std::string& path) {
-  const auto text = [&](const char* key) {
-    return metadata_text(metadata, key, path, "expected a run of dtrain value");
-  };
-  check_input(text("kind") == kKind, Fault::kBadInput, path, ": expected a run of dtrain value, found kind ",
-              text("kind"));
-  const auto number = [&](const char* key, int64_t low, int64_t high) {
-    const std::string digits = text(key);
-    const bool digital = !digits.empty() && digits.size() <= 9 &&
-                         std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
-    const int64_t value = digital ? std::stoll(digits) : -1;
-    check_input(value >= low && value <= high, Fault::kBadInput, path, ": ", key, ": expected ", low, "..", high,
-                ", found '", digits, "'");
-    return value;
-  };
+  const MetadataReader read(metadata, path, "expected a run of dtrain value");
+  check_input(read.text("kind") == kKind, Fault::kBadInput, path, ": expected a run of dtrain value, found kind ",
+              read.text("kind"));
   try {
-    return {.architecture = text("architecture"),
-            .on = text("on"),
-            .image_size = number("image_size", 8, 1024),
-            .planes = number("planes", 0, 1024),
-            .width = number("width", 1, 1024),
-            .schedule = parse_schedule(text("schedule")),
-            .T = number("timesteps", 1, 1000000)};
+    return {.architecture = read.text("architecture"),
+            .on = read.text("on"),
+            .image_size = read.integer("image_size", 8, 1024),
+            .planes = read.integer("planes", 0, 1024),
+            .width = read.integer("width", 1, 1024),
+            .schedule = parse_schedule(read.text("schedule")),
+            .T = read.integer("timesteps", 1, 1000000)};
   } catch (const Error& error) {
     throw Error(Fault::kBadInput, error.what());
   }

@@ -1,10 +1,43 @@
-// Names from files, in messages.
+// Text from users and files: lists, numbers, and names in messages.
 #pragma once
 
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace echodiff {
+
+// "a,b" <-> {a, b}; "" is the empty list.
+std::vector<std::string> split(std::string_view text, char separator = ',');
+template <class T>
+std::string join(const std::vector<T>& values, const std::string& separator = ",") {
+  std::ostringstream out;
+  for (size_t i = 0; i < values.size(); ++i) out << (i ? separator : "") << values[i];
+  return out.str();
+}
+
+// The number that `text` is from its first letter to its last, or nothing.
+template <class T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
+  return end.ec == std::errc() && end.ptr == text.data() + text.size() ? std::optional<T>(value) : std::nullopt;
+}
+
+// The fewest digits that read back as the same value.
+std::string number_text(double value);
+
+// Numbers joined by commas; "" is the empty list. Throw Error(kUsage), naming `what`, unless all are positive integers,
+// or finite numbers (which may have blanks around them).
+std::vector<int64_t> parse_integers(const std::string& text, const std::string& what);
+std::vector<double> parse_numbers(const std::string& text, const std::string& what);
+
+// For "did you mean": how many insertions, removals and replacements of one letter lead from a to b (Levenshtein 1966).
+size_t edit_distance(const std::string& a, const std::string& b);
 
 // "name", escaped as in JSON and cut to 120 bytes: one line whatever it holds.
 std::string in_quotes(std::string_view name);

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
 #include "kernels/error.h"
+#include "tensor/io/text.h"
 #include "train/data/dataset_index.h"
 #include "train/data/image.h"
 
@@ -19,12 +19,8 @@ namespace fs = std::filesystem;
 constexpr int64_t kMinSize = 16, kMaxSize = 1024;
 constexpr int64_t kMostGuessedClasses = 32;  // a mask with more values is a picture, not class indices
 
-std::string join(const std::string& directory, const std::string& name) {
-  return (fs::path(directory) / name).string();
-}
-
 // Without the exceptions of std::filesystem: what may not be looked at counts as not there.
-bool is_folder(const std::string& path) {
+bool is_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
 }
@@ -61,14 +57,15 @@ struct Layout {
 void check_present(const std::string& directory, const std::vector<std::string>& names, const std::string& because) {
   const std::vector<std::string> present = list_pngs(directory);
   for (const std::string& name : names) {
-    check_input(std::binary_search(present.begin(), present.end(), name), Fault::kMissingInput, join(directory, name),
-                ": no such file, expected one for every file of ", because);
+    check_input(std::binary_search(present.begin(), present.end(), name), Fault::kMissingInput,
+                (fs::path(directory) / name).string(), ": no such file, expected one for every file of ", because);
   }
 }
 
 Layout examine(const DatasetOptions& options) {
-  const std::string &root = options.directory, images = join(root, "images"), masks = join(root, "masks");
-  check_input(is_folder(root), Fault::kMissingInput, root, ": no such folder, expected a data-set folder");
+  const fs::path root = options.directory;
+  const std::string images = (root / "images").string(), masks = (root / "masks").string();
+  check_input(is_folder(root), Fault::kMissingInput, options.directory, ": no such folder, expected a data-set folder");
   const std::string first = options.need_images ? images : masks;
   check_input(options.need_images || options.need_masks, Fault::kInternal, "load_dataset: neither images nor masks");
   Layout layout;
@@ -76,7 +73,7 @@ Layout examine(const DatasetOptions& options) {
   if (options.need_images && options.need_masks) check_present(masks, layout.names, images);
 
   DatasetDescription description;
-  const std::string json = join(root, "dataset.json");
+  const std::string json = (root / "dataset.json").string();
   const bool described = is_there(json);
   if (described) description = read_description(json);
   if (!options.planes.empty()) {
@@ -85,12 +82,12 @@ Layout examine(const DatasetOptions& options) {
     layout.planes = description.planes;
   }
 
-  const std::string sector = join(root, "sector");
+  const std::string sector = (root / "sector").string();
   layout.has_sector = description.sector.value_or(is_folder(sector));
   if (layout.has_sector) {
     const std::vector<std::string> present = list_pngs(sector);
     if (present.size() == 1) {
-      layout.shared_sector = join(sector, present[0]);
+      layout.shared_sector = (root / "sector" / present[0]).string();
     } else {
       check_present(sector, layout.names, first + " (or a single one for all)");
     }
@@ -150,8 +147,8 @@ std::vector<Plane> guessed_planes(const Values& seen, const std::string& directo
     planes.push_back({"class_" + std::to_string(value), value});
     text += (text.empty() ? "" : ", ") + planes.back().name;
   }
-  check_input(int64_t(planes.size()) <= kMostGuessedClasses, Fault::kBadInput, join(directory, "masks"), ": ",
-              planes.size(), " different values, expected class indices (at most ", kMostGuessedClasses,
+  check_input(int64_t(planes.size()) <= kMostGuessedClasses, Fault::kBadInput, (fs::path(directory) / "masks").string(),
+              ": ", planes.size(), " different values, expected class indices (at most ", kMostGuessedClasses,
               " without dataset.json)");
   std::fprintf(stderr, "%s: neither dataset.json nor --planes: the masks' values become planes: %s\n",
                directory.c_str(), text.empty() ? "none" : text.c_str());
@@ -159,7 +156,7 @@ std::vector<Plane> guessed_planes(const Values& seen, const std::string& directo
 }
 
 void apply_index(const DatasetOptions& options, std::vector<Example>& examples) {
-  const std::string path = join(options.directory, "index.csv");
+  const std::string path = (fs::path(options.directory) / "index.csv").string();
   std::map<std::string, IndexRow> rows;
   const bool indexed = is_there(path);
   if (indexed) rows = read_index(path);
@@ -179,16 +176,11 @@ void apply_index(const DatasetOptions& options, std::vector<Example>& examples) 
 std::vector<Plane> parse_planes(const std::string& text) {
   const std::string where = "--planes " + text;
   std::vector<Plane> planes;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    const std::string item = text.substr(at, end - at);
-    const size_t equals = item.find('=');
-    int value = 0;
-    const char *begin = item.data() + std::min(equals, item.size() - 1) + 1, *last = item.data() + item.size();
-    const bool read = equals != std::string::npos && begin < last && std::from_chars(begin, last, value).ptr == last;
-    check_input(read, Fault::kUsage, where, ": expected NAME=VALUE,NAME=VALUE such as nerve=1,vessel=2");
-    planes.push_back({item.substr(0, equals), value});
-    at = end + 1;
+  for (const std::string& item : split(text)) {
+    const size_t equals = std::min(item.find('='), item.size() - 1);
+    const std::optional<int> value = parse_number<int>(item.substr(equals + 1));
+    check_input(value.has_value(), Fault::kUsage, where, ": expected NAME=VALUE,NAME=VALUE such as nerve=1,vessel=2");
+    planes.push_back({item.substr(0, equals), *value});
   }
   check_planes(planes, Fault::kUsage, where);
   return planes;
@@ -208,11 +200,12 @@ Dataset load_dataset(const DatasetOptions& options) {
   if (layout.shared_sector) {  // one for pictures of any size, so its own size is free
     shared_sector = resize_nearest(sector_plane(read_png(*layout.shared_sector), *layout.shared_sector), size, size);
   }
+  const fs::path root = options.directory;
   std::vector<GrayImage> masks, sectors;  // resized
   Values seen = {};
   for (Example& example : examples) {
-    const std::string image_path = join(join(options.directory, "images"), example.file);
-    const std::string mask_path = join(join(options.directory, "masks"), example.file);
+    const std::string image_path = (root / "images" / example.file).string();
+    const std::string mask_path = (root / "masks" / example.file).string();
     GrayImage image, mask;
     if (options.need_images) image = read_png(image_path);
     if (options.need_masks) {
@@ -230,7 +223,7 @@ Dataset load_dataset(const DatasetOptions& options) {
       sectors.push_back(shared_sector);
       continue;
     }
-    const std::string sector_path = join(join(options.directory, "sector"), example.file);
+    const std::string sector_path = (root / "sector" / example.file).string();
     const GrayImage sector = sector_plane(read_png(sector_path), sector_path);
     check_same_size(options.need_images ? image : mask, options.need_images ? image_path : mask_path, sector,
                     sector_path);

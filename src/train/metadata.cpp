@@ -1,0 +1,45 @@
+#include "train/metadata.h"
+
+#include <cmath>
+
+#include "tensor/io/text.h"
+
+namespace echodiff {
+
+const std::string& MetadataReader::text(const std::string& key) const {
+  const Metadata::const_iterator found = metadata_.find(key);
+  check_input(found != metadata_.end(), Fault::kBadInput, path_, ": its metadata has no '", key, "'; ", advice_);
+  return found->second;
+}
+
+void MetadataReader::refuse(const std::string& key, const std::string& expected) const {
+  throw Error(Fault::kBadInput,
+              concat_message(path_, ": metadata: ", key, ": expected ", expected, ", found ", in_quotes(text(key))));
+}
+
+bool MetadataReader::flag(const std::string& key) const {
+  if (text(key) != "true" && text(key) != "false") refuse(key, "true or false");
+  return text(key) == "true";
+}
+
+double MetadataReader::real(const std::string& key) const {
+  const std::optional<double> value = parse_number<double>(text(key));
+  if (!value || !std::isfinite(*value)) refuse(key, "a finite number");
+  return *value;
+}
+
+int64_t MetadataReader::integer(const std::string& key, int64_t low, int64_t high) const {
+  const std::optional<int64_t> value = parse_number<int64_t>(text(key));
+  if (!value || *value < low || *value > high) refuse(key, concat_message("a whole number in ", low, "..", high));
+  return *value;
+}
+
+std::vector<int64_t> MetadataReader::integers(const std::string& key) const {
+  try {
+    return parse_integers(text(key), key);
+  } catch (const Error&) {
+    refuse(key, "positive whole numbers like 1,2,4");
+  }
+}
+
+}  // namespace echodiff
