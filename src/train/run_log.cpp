@@ -4,32 +4,28 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
 #include "tensor/io/file.h"
+#include "tensor/io/json.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
 
-std::string number(double value) {
-  if (!std::isfinite(value)) return "null";  // JSON has no NaN
-  char buffer[64];
-  const std::to_chars_result end = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, end.ptr);
-}
+// JSON has no NaN.
+std::string finite_or_null(double value) { return std::isfinite(value) ? number_text(value) : "null"; }
 
 std::string json_text(const LogValue& value) {
   if (const int64_t* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
-  if (const double* real = std::get_if<double>(&value)) return number(*real);
-  if (const std::string* text = std::get_if<std::string>(&value))
-    return nlohmann::json(*text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (const double* real = std::get_if<double>(&value)) return finite_or_null(*real);
+  if (const std::string* text = std::get_if<std::string>(&value)) return json_quoted(*text);
   std::string list = "[";
-  for (double element : std::get<std::vector<double>>(value)) list += (list.size() > 1 ? ", " : "") + number(element);
+  for (double element : std::get<std::vector<double>>(value))
+    list += (list.size() > 1 ? ", " : "") + finite_or_null(element);
   return list + "]";
 }
 
@@ -40,10 +36,9 @@ std::string kept_lines(const std::string& text, int64_t keep_to_step) {
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', start)) {
     const std::string line = text.substr(start, end - start);
     start = end + 1;
-    const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
-    if (!object.is_object()) continue;
-    const auto step = object.find("step");
-    if (step != object.end() && step->is_number_integer() && step->get<int64_t>() > keep_to_step) continue;
+    const std::optional<JsonNode> object = try_parse_json(line, "");
+    const JsonNode* step = object ? object->find("step") : nullptr;
+    if (!object || (step != nullptr && step->value > double(keep_to_step))) continue;
     kept += line + "\n";
   }
   return kept;

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "dreport/json_reader.h"
 #include "kernels/error.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;

@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "dreport/json_reader.h"
 #include "dreport/sampling_run.h"
 #include "kernels/error.h"
+#include "tensor/io/json.h"
 #include "train/config.h"
 
 namespace echodiff {

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <set>
 
-#include "dreport/json_reader.h"
 #include "kernels/error.h"
+#include "tensor/io/json.h"
 #include "train/config.h"
 
 namespace echodiff {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "dreport/json_reader.h"
 #include "kernels/error.h"
 #include "quality/judges/judge_over_t.h"
 #include "quality/recordings/recording.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace {

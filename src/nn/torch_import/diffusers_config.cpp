@@ -4,70 +4,20 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "tensor/io/json.h"
+
 namespace echodiff {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Takes keys out of the object; what is left at the end is unknown.
-class ConfigReader {
- public:
-  ConfigReader(Json json, const std::string& where) : json_(std::move(json)), where_(where) {}
-
-  // The value of `key`, or `initial` when it is absent or null.
-  template <class T>
-  T take(const std::string& key, const T& initial) {
-    const Json value = pop(key);
-    if (value.is_null()) return initial;
-    try {
-      return value.get<T>();
-    } catch (const nlohmann::json::exception&) {
-      refuse(key, "another type", value);
-    }
-  }
-
-  // Refuses any value but `only`; null and absence are `only` too where it says so.
-  void expect(const std::string& key, const Json& only) {
-    const bool absent = !json_.contains(key);
-    const Json value = pop(key);
-    if (!absent && value != only) refuse(key, only.dump(), value);
-  }
-
-  bool has(const std::string& key) const { return json_.contains(key); }
-
-  Json pop(const std::string& key) {
-    if (!json_.contains(key)) return Json();
-    Json value = json_.at(key);
-    json_.erase(key);
-    return value;
-  }
-
-  [[noreturn]] void refuse(const std::string& key, const std::string& expected, const Json& found) const {
-    throw Error(Fault::kBadInput, concat_message(where_, ": ", key, ": expected ", expected, ", found ",
-                                                 found.dump(-1, ' ', true, Json::error_handler_t::replace),
-                                                 "; this U-Net is not supported"));
-  }
-
-  void finish() const {
-    std::string unknown;
-    for (const auto& [key, value] : json_.items())
-      if (!key.starts_with("_")) unknown += (unknown.empty() ? "" : ", ") + key;  // _diffusers_version, ..
-    check_input(unknown.empty(), Fault::kBadInput, where_, ": unknown keys: ", unknown,
-                "; expected those of UNet2DModel");
-  }
-
- private:
-  Json json_;
-  const std::string& where_;
-};
-
 // With attention or without, by level; `order` from above or from below.
-std::vector<bool> read_types(ConfigReader& read, const std::string& key, const std::vector<std::string>& initial,
+std::vector<bool> read_types(const JsonNode& json, const std::string& key, const std::vector<std::string>& initial,
                              const std::string& plain, const std::string& attended) {
   std::vector<bool> attention;
-  for (std::string type : read.take(key, initial)) {
+  for (std::string type : json.find(key) != nullptr ? json.texts(key) : initial) {
     if (type.starts_with("UNetRes")) type = type.substr(7);  // a name of old, as diffusers takes it
-    if (type != plain && type != attended) read.refuse(key, plain + " or " + attended, Json(type));
+    if (type != plain && type != attended) json.refuse(key, "each " + plain + " or " + attended);
     attention.push_back(type == attended);
   }
   return attention;
@@ -80,58 +30,42 @@ std::vector<int64_t> resolutions(const std::vector<bool>& attention) {
   return out;
 }
 
-bool read_resample(ConfigReader& read, const std::string& key) {
-  const std::string kind = read.take<std::string>(key, "conv");
-  if (kind != "conv" && kind != "resnet") read.refuse(key, "conv or resnet", Json(kind));
-  return kind == "resnet";
-}
-
-int64_t read_sample_size(ConfigReader& read) {
-  const Json size = read.pop("sample_size");
-  if (size.is_number_integer()) return size.get<int64_t>();
-  return 0;  // absent, or a height and a width: the network takes any
-}
-
-void read_network(ConfigReader& read, DenoiserOptions* net) {
+void read_network(const JsonNode& json, DenoiserOptions* net) {
   DiffusersDetails& d = net->diffusers;
   net->architecture = "diffusers";
-  net->blocks = read.take<int64_t>("layers_per_block", 2);
-  net->head_dim = read.has("attention_head_dim") ? read.take<int64_t>("attention_head_dim", 0) : 8;  // null: one head
-  net->dropout = read.take<double>("dropout", 0);
-  const std::string shift = read.take<std::string>("resnet_time_scale_shift", "default");
-  if (shift != "default" && shift != "scale_shift")
-    read.refuse("resnet_time_scale_shift", "default or scale_shift", Json(shift));
-  net->scale_shift = shift == "scale_shift";
-  d.norm_num_groups = read.take<int64_t>("norm_num_groups", 32);
-  d.norm_eps = read.take<double>("norm_eps", 1e-5);
-  d.flip_sin_to_cos = read.take<bool>("flip_sin_to_cos", true);
-  d.freq_shift = double(read.take<int64_t>("freq_shift", 0));
-  d.downsample_padding = read.take<int64_t>("downsample_padding", 1);
-  d.act_fn = read.take<std::string>("act_fn", "silu");
+  net->blocks = json.integer("layers_per_block", 2);
+  net->head_dim = json.integer("attention_head_dim", json.has("attention_head_dim") ? 0 : 8);  // null: one head
+  net->dropout = json.number("dropout", 0);
+  net->scale_shift = json.choice("resnet_time_scale_shift", {"default", "scale_shift"}, "default") == "scale_shift";
+  d.norm_num_groups = json.integer("norm_num_groups", 32);
+  d.norm_eps = json.number("norm_eps", 1e-5);
+  d.flip_sin_to_cos = json.flag("flip_sin_to_cos", true);
+  d.freq_shift = double(json.integer("freq_shift", 0));
+  d.downsample_padding = json.integer("downsample_padding", 1);
+  d.act_fn = json.choice("act_fn", {"silu", "swish", "relu", "gelu"}, "silu");
   if (d.act_fn == "swish") d.act_fn = "silu";
-  if (d.act_fn != "silu" && d.act_fn != "relu" && d.act_fn != "gelu")
-    read.refuse("act_fn", "silu, swish, relu or gelu", Json(d.act_fn));
-  d.add_attention = read.take<bool>("add_attention", true);
-  d.attn_norm_num_groups = read.take<int64_t>("attn_norm_num_groups", 0);
-  d.mid_block_scale_factor = read.take<double>("mid_block_scale_factor", 1);
-  d.center_input_sample = read.take<bool>("center_input_sample", false);
-  d.time_embedding_dim = read.take<int64_t>("time_embedding_dim", 0);
-  d.downsample_resnet = read_resample(read, "downsample_type");
-  d.upsample_resnet = read_resample(read, "upsample_type");
+  d.add_attention = json.flag("add_attention", true);
+  d.attn_norm_num_groups = json.integer("attn_norm_num_groups", 0);
+  d.mid_block_scale_factor = json.number("mid_block_scale_factor", 1);
+  d.center_input_sample = json.flag("center_input_sample", false);
+  d.time_embedding_dim = json.integer("time_embedding_dim", 0);
+  d.downsample_resnet = json.choice("downsample_type", {"conv", "resnet"}, "conv") == "resnet";
+  d.upsample_resnet = json.choice("upsample_type", {"conv", "resnet"}, "conv") == "resnet";
 }
 
-void read_levels(ConfigReader& read, DenoiserOptions* net, const std::string& where) {
-  const std::vector<int64_t> widths = read.take<std::vector<int64_t>>("block_out_channels", {224, 448, 672, 896});
+void read_levels(const JsonNode& json, DenoiserOptions* net) {
+  std::vector<int64_t> widths{224, 448, 672, 896};
+  if (json.find("block_out_channels") != nullptr) widths = json.integers("block_out_channels");
   const std::vector<bool> down =
-      read_types(read, "down_block_types", {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"},
+      read_types(json, "down_block_types", {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"},
                  "DownBlock2D", "AttnDownBlock2D");
   std::vector<bool> up =
-      read_types(read, "up_block_types", {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}, "UpBlock2D",
+      read_types(json, "up_block_types", {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}, "UpBlock2D",
                  "AttnUpBlock2D");
   check_input(!widths.empty() && widths.size() == down.size() && widths.size() == up.size() && widths.size() < 16 &&
                   *std::ranges::min_element(widths) > 0 && *std::ranges::max_element(widths) < (1 << 16),
-              Fault::kBadInput, where, ": block_out_channels: expected one positive width for each of ", down.size(),
-              " down_block_types and ", up.size(), " up_block_types, found ", widths.size());
+              Fault::kBadInput, json.where, ": block_out_channels: expected one positive width for each of ",
+              down.size(), " down_block_types and ", up.size(), " up_block_types, found ", widths.size());
   std::reverse(up.begin(), up.end());
   net->dim = std::accumulate(widths.begin(), widths.end(), int64_t{0}, std::gcd<int64_t, int64_t>);
   net->mults.clear();
@@ -143,24 +77,24 @@ void read_levels(ConfigReader& read, DenoiserOptions* net, const std::string& wh
 }  // namespace
 
 DiffusersConfig parse_diffusers_config(const std::string& text, const std::string& where, const NetworkHints& hints) {
-  Json json = Json::parse(text, nullptr, false);
-  check_input(json.is_object(), Fault::kBadInput, where, ": expected a JSON object, the config.json of a UNet2DModel");
-  ConfigReader read(std::move(json), where);
+  const JsonNode json = parse_json(text, where);
   DiffusersConfig config;
   DenoiserOptions& net = config.options;
-  const std::string kind = read.take<std::string>("_class_name", "UNet2DModel");
-  if (kind != "UNet2DModel") read.refuse("_class_name", "UNet2DModel", Json(kind));
-  read.expect("class_embed_type", nullptr);
-  read.expect("num_class_embeds", nullptr);
-  read.expect("time_embedding_type", "positional");
-  read.expect("mid_block_type", "UNetMidBlock2D");
-  read.pop("num_train_timesteps");  // of a learned time embedding
-  config.sample_size = read_sample_size(read);
-  const int64_t in = read.take<int64_t>("in_channels", 3), out = read.take<int64_t>("out_channels", 3);
+  json.choice("_class_name", {"UNet2DModel"}, "UNet2DModel");
+  for (const char* key : {"class_embed_type", "num_class_embeds"})
+    if (json.find(key) != nullptr) json.refuse(key, "null");
+  if (json.has("time_embedding_type")) json.choice("time_embedding_type", {"positional"});
+  if (json.has("mid_block_type")) json.choice("mid_block_type", {"UNetMidBlock2D"});
+  const JsonNode* size = json.find("sample_size");  // may be a height and a width: the network takes any
+  if (size != nullptr && size->kind == JsonNode::Kind::kNumber) config.sample_size = json.integer("sample_size");
+  const int64_t in = json.integer("in_channels", 3), out = json.integer("out_channels", 3);
   infer_channels(WeightShapes({}, where), in, out, hints, &net);
-  read_network(read, &net);
-  read_levels(read, &net, where);
-  read.finish();
+  read_network(json, &net);
+  read_levels(json, &net);
+  json.find("num_train_timesteps");  // of a learned time embedding
+  for (const auto& [key, node] : json.fields)
+    if (key.starts_with("_")) json.find(key);  // _diffusers_version, ..
+  json.done();
   return config;
 }
 

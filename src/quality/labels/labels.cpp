@@ -1,7 +1,6 @@
 #include "quality/labels/labels.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -9,72 +8,44 @@
 #include "kernels/error.h"
 #include "kernels/philox.h"
 #include "tensor/io/file.h"
-#include "tensor/io/json_fields.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace {
 
 constexpr uint64_t kBalanceStream = 0x62616c;  // keeps these draws apart from others of the same seed
 
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+bool parse_label(const JsonNode& json) { return json.choice("label", {"good", "poor"}) == "good"; }
 
-std::string number(double value) { return nlohmann::json(value).dump(); }
-
-bool parse_label(JsonFields& fields) {
-  const std::string label = fields.text("label");
-  check_input(label == "good" || label == "poor", Fault::kBadInput, fields.place(),
-              ": label: expected good or poor, found '", label, "'");
-  return label == "good";
-}
-
-std::string parse_source(JsonFields& fields, const std::vector<std::string>& known) {
-  const std::string source = fields.text("source");
-  std::string all;
-  for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
-  check_input(std::find(known.begin(), known.end(), source) != known.end(), Fault::kBadInput, fields.place(),
-              ": source: expected one of ", all, ", found '", source, "'");
-  return source;
-}
-
-LabelledImage parse_line(const std::string& line, const std::string& place, const std::filesystem::path& folder) {
-  JsonFields fields(line, place);
+LabelledImage parse_line(const JsonNode& json, const std::filesystem::path& folder) {
   LabelledImage image;
-  image.file = fields.text("file");
-  check_input(!image.file.empty(), Fault::kBadInput, place, ": file: expected a file name, found an empty one");
+  image.file = json.text("file");
+  check_input(!image.file.empty(), Fault::kBadInput, json.where, ": file: expected a file name, found an empty one");
   image.path = (folder / image.file).string();  // an absolute `file` replaces the folder
-  image.metrics = {fields.number("sharpness"), fields.number("contrast"), fields.number("noise")};
-  image.good = parse_label(fields);
-  image.source = parse_source(fields, {"metric", "person", "script"});
-  image.group = fields.text_or("group", image.file);
-  image.origin = fields.text_or("origin", "");
-  fields.done();
+  image.metrics = {json.number("sharpness"), json.number("contrast"), json.number("noise")};
+  image.good = parse_label(json);
+  image.source = json.choice("source", {"metric", "person", "script"});
+  image.group = json.text("group", image.file);
+  image.origin = json.text("origin", "");
+  json.done();
   return image;
 }
 
 }  // namespace
 
 Labels read_label_file(const std::string& path) {
-  const std::string text = read_file(path);
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  const std::vector<JsonNode> lines = read_json_lines(path, false);
+  check_input(!lines.empty(), Fault::kBadInput, path, ": is empty, expected the rule in its first line");
   Labels labels;
-  std::map<std::string, int64_t> lines;
-  int64_t line_number = 0;
-  for (size_t start = 0; start < text.size();) {
-    const size_t end = std::min(text.find('\n', start), text.size());
-    const std::string line = text.substr(start, end - start);
-    const std::string place = concat_message(path, ":", ++line_number);
-    start = end + 1;
-    if (line_number == 1) {
-      labels.thresholds = parse_thresholds(line, place, "labels");
-      continue;
-    }
-    labels.images.push_back(parse_line(line, place, folder));
-    const auto [earlier, fresh] = lines.emplace(labels.images.back().file, line_number);
-    check_input(fresh, Fault::kBadInput, place, ": ", earlier->first, " is already labelled in line ", earlier->second);
+  labels.thresholds = parse_thresholds(lines[0], "labels");
+  std::map<std::string, size_t> line_of;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    labels.images.push_back(parse_line(lines[i], folder));
+    const auto [earlier, fresh] = line_of.emplace(labels.images.back().file, i + 1);
+    check_input(fresh, Fault::kBadInput, lines[i].where, ": ", earlier->first, " is already labelled in line ",
+                earlier->second);
   }
-  check_input(line_number > 0, Fault::kBadInput, path, ": is empty, expected the rule in its first line");
   return labels;
 }
 
@@ -83,12 +54,12 @@ std::vector<LabelledImage> read_labels(const std::string& path) { return read_la
 std::string labels_text(const Labels& labels) {
   std::string text = thresholds_json(labels.thresholds, "labels") + "\n";
   for (const LabelledImage& image : labels.images) {
-    text +=
-        concat_message("{\"file\": ", quoted(image.file), ", \"sharpness\": ", number(image.metrics.sharpness),
-                       ", \"contrast\": ", number(image.metrics.contrast), ", \"noise\": ", number(image.metrics.noise),
-                       ", \"label\": \"", image.good ? "good" : "poor", "\", \"source\": ", quoted(image.source));
-    if (!image.group.empty() && image.group != image.file) text += ", \"group\": " + quoted(image.group);
-    if (!image.origin.empty()) text += ", \"origin\": " + quoted(image.origin);
+    text += concat_message(
+        "{\"file\": ", json_quoted(image.file), ", \"sharpness\": ", json_number(image.metrics.sharpness),
+        ", \"contrast\": ", json_number(image.metrics.contrast), ", \"noise\": ", json_number(image.metrics.noise),
+        ", \"label\": \"", image.good ? "good" : "poor", "\", \"source\": ", json_quoted(image.source));
+    if (!image.group.empty() && image.group != image.file) text += ", \"group\": " + json_quoted(image.group);
+    if (!image.origin.empty()) text += ", \"origin\": " + json_quoted(image.origin);
     text += "}\n";
   }
   return text;
@@ -105,21 +76,18 @@ std::string file_in_labels(const std::string& picture, const std::string& labels
 }
 
 Decisions read_decisions(const std::string& path) {
-  JsonFields fields(read_file(path), path);
-  check_input(fields.text("kind") == "decisions", Fault::kBadInput, path, ": kind: expected \"decisions\"");
+  const JsonNode json = read_json(path);
+  json.choice("kind", {"decisions"});
   Decisions decisions;
-  decisions.source = parse_source(fields, {"person", "script"});
+  decisions.source = json.choice("source", {"person", "script"});
   std::set<std::string> seen;
-  for (JsonFields& entry : fields.objects("decisions")) {
-    Decision decision;
-    decision.file = entry.text("file");
-    decision.good = parse_label(entry);
+  for (const JsonNode& entry : json.objects("decisions")) {
+    decisions.list.push_back({entry.text("file"), parse_label(entry)});
     entry.done();
-    check_input(seen.insert(decision.file).second, Fault::kBadInput, entry.place(), ": ", decision.file,
+    check_input(seen.insert(entry.text("file")).second, Fault::kBadInput, entry.where, ": ", entry.text("file"),
                 " is decided twice");
-    decisions.list.push_back(decision);
   }
-  fields.done();
+  json.done();
   return decisions;
 }
 

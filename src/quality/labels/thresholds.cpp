@@ -6,7 +6,7 @@
 #include "kernels/error.h"
 #include "quality/statistics/quantile.h"
 #include "tensor/io/file.h"
-#include "tensor/io/json_fields.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace {
@@ -16,26 +16,16 @@ constexpr const char* kBorder = "reflect101";
 
 bool within(double value, const Band& band) { return value >= band.low && value <= band.high; }
 
-std::string number(double value) { return nlohmann::json(value).dump(); }
-
 std::string band_json(const char* name, const Band& band) {
   std::string text;
-  if (std::isfinite(band.low)) text += concat_message(", \"", name, "_low\": ", number(band.low));
-  if (std::isfinite(band.high)) text += concat_message(", \"", name, "_high\": ", number(band.high));
+  if (std::isfinite(band.low)) text += concat_message(", \"", name, "_low\": ", json_number(band.low));
+  if (std::isfinite(band.high)) text += concat_message(", \"", name, "_high\": ", json_number(band.high));
   return text;
 }
 
-Band read_band(JsonFields& fields, const std::string& name) {
-  Band band;
-  if (fields.has(name + "_low")) band.low = fields.number(name + "_low");
-  if (fields.has(name + "_high")) band.high = fields.number(name + "_high");
-  return band;
-}
-
-void require_text(JsonFields& fields, const std::string& key, const std::string& expected) {
-  const std::string found = fields.text(key);
-  check_input(found == expected, Fault::kBadInput, fields.place(), ": ", key, ": expected \"", expected,
-              "\", the one this program computes, found \"", found, "\"");
+Band read_band(const JsonNode& json, const std::string& name) {
+  const Band open;
+  return {json.number(name + "_low", open.low), json.number(name + "_high", open.high)};
 }
 
 }  // namespace
@@ -107,50 +97,49 @@ Thresholds calibrate(const std::vector<Metrics>& metrics, double quantile) {
 }
 
 std::string thresholds_json(const Thresholds& t, const std::string& kind) {
-  std::string text = concat_message(
-      "{\"kind\": \"", kind, "\", \"rule\": \"", rule_name(t.rule), "\", \"tau_sharpness\": ", number(t.tau_sharpness),
-      ", \"tau_contrast\": ", number(t.tau_contrast), ", \"tau_noise\": ", number(t.tau_noise));
+  std::string text = concat_message("{\"kind\": \"", kind, "\", \"rule\": \"", rule_name(t.rule),
+                                    "\", \"tau_sharpness\": ", json_number(t.tau_sharpness),
+                                    ", \"tau_contrast\": ", json_number(t.tau_contrast),
+                                    ", \"tau_noise\": ", json_number(t.tau_noise));
   text += band_json("sharpness", t.sharpness) + band_json("contrast", t.contrast) + band_json("noise", t.noise);
   text +=
-      concat_message(", \"sigma\": ", number(t.metric.sigma), ", \"scale\": ", number(t.metric.scale),
+      concat_message(", \"sigma\": ", json_number(t.metric.sigma), ", \"scale\": ", json_number(t.metric.scale),
                      ", \"kernel\": \"", kKernel, "\", \"border\": \"", kBorder, "\", \"region\": \"", t.region, "\"");
   if (t.width > 0) text += concat_message(", \"width\": ", t.width, ", \"height\": ", t.height);
   if (t.pictures > 0) text += concat_message(", \"pictures\": ", t.pictures);
-  return text + concat_message(", \"source\": ", nlohmann::json(t.source).dump(), "}");
+  return text + concat_message(", \"source\": ", json_quoted(t.source), "}");
 }
 
-Thresholds parse_thresholds(const std::string& json, const std::string& place, const std::string& kind) {
-  JsonFields fields(json, place);
-  require_text(fields, "kind", kind);
-  require_text(fields, "kernel", kKernel);
-  require_text(fields, "border", kBorder);
+Thresholds parse_thresholds(const JsonNode& json, const std::string& kind) {
+  json.choice("kind", {kind});
+  json.choice("kernel", {kKernel});  // what this program computes
+  json.choice("border", {kBorder});
   Thresholds t;
-  const std::string rule = fields.text("rule");
-  check_input(rule == "text" || rule == "eq4" || rule == "band", Fault::kBadInput, place,
-              ": rule: expected text, eq4 or band, found '", rule, "'");
-  t.rule = parse_rule(rule);
-  t.tau_sharpness = fields.number("tau_sharpness");
-  t.tau_contrast = fields.number("tau_contrast");
-  t.tau_noise = fields.number("tau_noise");
-  t.sharpness = read_band(fields, "sharpness");
-  t.contrast = read_band(fields, "contrast");
-  t.noise = read_band(fields, "noise");
-  t.metric.sigma = fields.number("sigma");
-  t.metric.scale = fields.number("scale");
-  check_input(t.metric.sigma > 0 && t.metric.sigma <= 20 && t.metric.scale > 0, Fault::kBadInput, place,
+  t.rule = parse_rule(json.choice("rule", {"text", "eq4", "band"}));
+  t.tau_sharpness = json.number("tau_sharpness");
+  t.tau_contrast = json.number("tau_contrast");
+  t.tau_noise = json.number("tau_noise");
+  t.sharpness = read_band(json, "sharpness");
+  t.contrast = read_band(json, "contrast");
+  t.noise = read_band(json, "noise");
+  t.metric.sigma = json.number("sigma");
+  t.metric.scale = json.number("scale");
+  check_input(t.metric.sigma > 0 && t.metric.sigma <= 20 && t.metric.scale > 0, Fault::kBadInput, json.where,
               ": expected sigma in 0..20 pixels and scale above 0, found ", t.metric.sigma, " and ", t.metric.scale);
-  t.region = fields.text("region");
-  check_input(t.region == "image" || t.region == "sector", Fault::kBadInput, place,
-              ": region: expected image or sector, found '", t.region, "'");
-  if (fields.has("width")) t.width = fields.count("width");
-  if (fields.has("height")) t.height = fields.count("height");
-  if (fields.has("pictures")) t.pictures = fields.count("pictures");
-  t.source = fields.text("source");
-  fields.done();
+  t.region = json.choice("region", {"image", "sector"});
+  t.width = json.count("width", t.width);
+  t.height = json.count("height", t.height);
+  t.pictures = json.count("pictures", t.pictures);
+  t.source = json.text("source");
+  json.done();
   return t;
 }
 
-Thresholds read_thresholds(const std::string& path) { return parse_thresholds(read_file(path), path); }
+Thresholds parse_thresholds(const std::string& text, const std::string& where) {
+  return parse_thresholds(parse_json(text, where));
+}
+
+Thresholds read_thresholds(const std::string& path) { return parse_thresholds(read_json(path)); }
 
 void write_thresholds(const std::string& path, const Thresholds& thresholds) {
   write_file_atomic(path, thresholds_json(thresholds) + "\n");

@@ -17,6 +17,8 @@
 
 namespace echodiff {
 
+class JsonNode;
+
 enum class Rule { kText, kEq4, kBand };
 std::string rule_name(Rule rule);          // "text", "eq4", "band"
 Rule parse_rule(const std::string& name);  // Error(kBadInput) for any other name
@@ -51,7 +53,8 @@ Thresholds calibrate(const std::vector<Metrics>& metrics, double quantile);
 // JSON, one object; `kind` is its first key ("labels" for a labels file's first line). read_thresholds is strict:
 // unknown keys, another kernel or border, NaN: Error(kBadInput).
 std::string thresholds_json(const Thresholds& thresholds, const std::string& kind = "thresholds");
-Thresholds parse_thresholds(const std::string& json, const std::string& place, const std::string& kind = "thresholds");
+Thresholds parse_thresholds(const JsonNode& json, const std::string& kind = "thresholds");
+Thresholds parse_thresholds(const std::string& text, const std::string& where);
 Thresholds read_thresholds(const std::string& path);
 void write_thresholds(const std::string& path, const Thresholds& thresholds);
 

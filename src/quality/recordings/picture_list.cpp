@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
-#include "tensor/io/file.h"
+#include "tensor/io/json.h"
 #include "train/data/dataset_index.h"
 #include "train/data/image.h"
 
@@ -29,18 +28,10 @@ std::vector<fs::path> pngs_of(const fs::path& folder) {
 std::map<std::string, std::string> sampled_masks(const fs::path& path) {
   std::map<std::string, std::string> masks;
   if (!fs::exists(path)) return masks;
-  const std::string text = read_file(path.string());
-  int64_t line_number = 0;
-  for (size_t start = 0; start < text.size();) {
-    const size_t end = std::min(text.find('\n', start), text.size());
-    nlohmann::json line = nlohmann::json::parse(text.substr(start, end - start), nullptr, false);
-    start = end + 1;
-    ++line_number;
-    check_input(line.is_object() && line.contains("index") && line["index"].is_number_integer(), Fault::kBadInput,
-                path.string(), ":", line_number, ": expected an object with an integer index");
-    const std::string digits = std::to_string(line["index"].get<int64_t>());
+  for (const JsonNode& line : read_json_lines(path.string(), false)) {
+    const std::string digits = std::to_string(line.count("index"));
     const std::string name = std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits + ".png";
-    if (line.contains("mask") && line["mask"].is_string()) masks[name] = line["mask"].get<std::string>();
+    if (line.find("mask") != nullptr) masks[name] = line.text("mask");
   }
   return masks;
 }

@@ -5,11 +5,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "kernels/error.h"
 #include "tensor/io/file.h"
+#include "tensor/io/json.h"
 #include "tensor/io/safetensors.h"
+#include "tensor/io/text.h"
 #include "train/checkpoint.h"
 
 namespace echodiff {
@@ -45,15 +46,14 @@ RecordedSeconds read_seconds(const std::string& path, int64_t shards) {
   std::vector<RecordedSeconds> each(static_cast<size_t>(shards));
   std::error_code error;
   if (!fs::exists(path, error)) return {};
-  std::istringstream lines(read_file(path));
-  for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object()) continue;  // a line cut short by a crash: times are no result, the shard is whole
-    const int64_t shard = json.value("shard", int64_t{-1});
+  for (const std::string& text : split(read_file(path), '\n')) {
+    const std::optional<JsonNode> line = try_parse_json(text, path);
+    if (!line) continue;  // a line cut short by a crash: times are no result, the shard is whole
+    const int64_t shard = line->integer("shard", -1);
     if (shard < 0 || shard >= shards) continue;
-    each[size_t(shard)] = {json.value("unet_calls", int64_t{0}),    json.value("shallow_calls", int64_t{0}),
-                           json.value("scored_images", int64_t{0}), json.value("unet_seconds", 0.0),
-                           json.value("shallow_seconds", 0.0),      json.value("scorer_seconds", 0.0)};
+    each[size_t(shard)] = {line->count("unet_calls", 0),       line->count("shallow_calls", 0),
+                           line->count("scored_images", 0),    line->number("unet_seconds", 0),
+                           line->number("shallow_seconds", 0), line->number("scorer_seconds", 0)};
   }
   RecordedSeconds sum;
   for (const RecordedSeconds& one : each) {

@@ -5,6 +5,7 @@
 #include "kernels/error.h"
 #include "quality/recordings/recording.h"
 #include "tensor/io/file.h"
+#include "tensor/io/json.h"
 #include "tensor/io/safetensors.h"
 
 namespace echodiff {
@@ -48,46 +49,39 @@ Json to_json(const RecordingFacts& facts) {
   return json;
 }
 
-RecordingFacts from_json(const Json& json, const std::string& path) {
+RecordingFacts from_json(const JsonNode& json) {
+  json.choice("kind", {"recording"});
+  if (json.count("version") != kVersion) json.refuse("version", std::to_string(kVersion));
   RecordingFacts facts;
-  facts.model_hash = json.at("model_hash").get<std::string>();
-  facts.ema = json.at("ema").get<bool>();
-  facts.sampler = json.at("sampler").get<std::string>();
-  facts.eta = json.at("eta").get<double>();
-  facts.guidance = json.at("guidance").get<double>();
-  facts.deepcache = json.value("deepcache", int64_t{1});  // recordings from before it
-  facts.clip = json.at("clip").get<bool>();
-  facts.schedule = json.at("schedule").get<std::string>();
-  facts.prediction = json.at("predict").get<std::string>();
-  facts.T = json.at("T").get<int64_t>();
-  facts.size = json.at("size").get<int64_t>();
-  facts.seed = json.at("seed").get<uint64_t>();
-  facts.per_shard = json.at("per_shard").get<int64_t>();
-  facts.score_every = json.at("score_every").get<int64_t>();
-  facts.thumbnail_steps = json.at("thumbnail_steps").get<std::vector<int64_t>>();
-  for (const Json& judge : json.at("judges"))
-    facts.judges.push_back({judge.at("name").get<std::string>(), parse_score_on(judge.at("on").get<std::string>()),
-                            judge.at("hash").get<std::string>()});
-  if (!json.at("thresholds").is_null()) facts.thresholds = parse_thresholds(json.at("thresholds").dump(), path);
-  facts.planes = json.at("planes").get<std::vector<std::string>>();
-  facts.masks = json.at("masks").get<std::vector<std::string>>();
-  facts.times = json.at("t").get<std::vector<int64_t>>();
-  facts.next_times = json.at("next_t").get<std::vector<int64_t>>();
+  facts.model_hash = json.text("model_hash");
+  facts.ema = json.flag("ema");
+  facts.sampler = json.text("sampler");
+  facts.eta = json.number("eta");
+  facts.guidance = json.number("guidance");
+  facts.deepcache = json.integer("deepcache", 1);  // recordings from before it
+  facts.clip = json.flag("clip");
+  facts.schedule = json.text("schedule");
+  facts.prediction = json.text("predict");
+  facts.T = json.integer("T");
+  facts.size = json.integer("size");
+  facts.seed = json.seed("seed");
+  facts.per_shard = json.integer("per_shard");
+  facts.score_every = json.integer("score_every");
+  facts.thumbnail_steps = json.integers("thumbnail_steps");
+  for (const JsonNode& judge : json.objects("judges"))
+    facts.judges.push_back({judge.text("name"), parse_score_on(judge.text("on")), judge.text("hash")});
+  if (json.find("thresholds") != nullptr) facts.thresholds = parse_thresholds(json.object("thresholds"));
+  facts.planes = json.texts("planes");
+  facts.masks = json.texts("masks");
+  facts.times = json.integers("t");
+  facts.next_times = json.integers("next_t");
   check_input(!facts.times.empty() && facts.times.size() == facts.next_times.size() && facts.per_shard >= 1 &&
                   facts.deepcache >= 1 && facts.score_every >= 1 && facts.size >= 1 && !facts.masks.empty(),
-              Fault::kBadInput, path, ": expected steps, masks and sizes above 0; record again");
+              Fault::kBadInput, json.where, ": expected steps, masks and sizes above 0; record again");
   for (const int64_t step : facts.thumbnail_steps)
-    check_input(step >= 0 && step < facts.steps(), Fault::kBadInput, path, ": thumbnail_steps: expected 0 to ",
+    check_input(step >= 0 && step < facts.steps(), Fault::kBadInput, json.where, ": thumbnail_steps: expected 0 to ",
                 facts.steps() - 1, ", found ", step);
   return facts;
-}
-
-Json read_json(const std::string& path) {
-  const Json json = Json::parse(read_file(path), nullptr, false);
-  check_input(
-      json.is_object() && json.value("kind", Json()) == "recording" && json.value("version", Json()) == kVersion,
-      Fault::kBadInput, path, ": expected a recording of version ", kVersion, "; record again");
-  return json;
 }
 
 Tensor packed(const std::vector<Tensor>& conditions) {  // (1, P, H, W) each -> (M, H, W), bit p is plane p
@@ -113,15 +107,7 @@ size_t RecordingFacts::judge(const std::string& name) const {
   throw Error(Fault::kUsage, "--judge: expected a recorded judge (" + names + "), found '" + name + "'");
 }
 
-RecordingFacts read_recording_facts(const std::string& directory) {
-  const std::string path = path_of(directory);
-  const Json json = read_json(path);
-  try {
-    return from_json(json, path);
-  } catch (const Json::exception& error) {
-    throw Error(Fault::kBadInput, path + ": not a whole recording.json: " + error.what() + "; record again");
-  }
-}
+RecordingFacts read_recording_facts(const std::string& directory) { return from_json(read_json(path_of(directory))); }
 
 void open_recording(const std::string& directory, const RecordingFacts& facts, const std::vector<Tensor>& conditions) {
   make_directories(directory);

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
 #include "tensor/io/file.h"
-#include "tensor/io/json_fields.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 
@@ -15,20 +16,19 @@ double ExitRule::expected_error(int64_t step, double moved) const {
 }
 
 ExitRule read_exit_rule(const std::string& path) {
-  JsonFields fields(read_file(path), path);
-  const std::string kind = fields.text("kind");
-  check_input(kind == "exits", Fault::kBadInput, path, ": kind: expected \"exits\", found \"", kind, "\"");
+  const JsonNode json = read_json(path);
+  json.choice("kind", {"exits"});
   ExitRule rule;
-  rule.steps = fields.count("steps");
-  rule.trajectories = fields.count("trajectories");
-  for (JsonFields& head : fields.objects("heads")) {
+  rule.steps = json.count("steps");
+  rule.trajectories = json.count("trajectories");
+  for (const JsonNode& head : json.objects("heads")) {
     const int64_t step = head.count("step");
     check_input(step == int64_t(rule.heads.size()) + 1, Fault::kBadInput, path, ": heads: expected step ",
                 rule.heads.size() + 1, ", found ", step);
     rule.heads.push_back({head.number("offset"), head.number("slope"), head.number("residual")});
     head.done();
   }
-  fields.done();
+  json.done();
   check_input(int64_t(rule.heads.size()) == rule.steps - 1, Fault::kBadInput, path,
               ": heads: expected one for each of ", rule.steps - 1, " steps, found ", rule.heads.size());
   return rule;

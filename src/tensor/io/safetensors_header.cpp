@@ -1,5 +1,6 @@
-// Nothing in a header is trusted: it is read by a state machine that accepts exactly the documented structure, and
-// every size is checked against the bytes there before memory is asked for.
+// Nothing in a header is trusted: it is read by a state machine that accepts exactly the documented structure (json.h
+// would first hold all of 100 MB as a tree), and every size is checked against the bytes there before memory is asked
+// for.
 #include "tensor/io/safetensors_header.h"
 
 #include <algorithm>

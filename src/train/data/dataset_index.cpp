@@ -1,40 +1,15 @@
 #include "train/data/dataset_index.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "kernels/philox.h"
 #include "tensor/io/file.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace {
-
-using nlohmann::json;
-
-// Refuses a repeated key, of which nlohmann would silently keep the last.
-json parse_strict(const std::string& text, const std::string& path) {
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key) {
-      check_input(keys.back().insert(value.get<std::string>()).second, Fault::kBadInput, path, ": key ", value.dump(),
-                  " appears twice");
-    }
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const json::parse_error& error) {
-    const int64_t end = std::min(int64_t(error.byte), int64_t(text.size()));
-    const int64_t line = 1 + std::count(text.begin(), text.begin() + std::max(int64_t{0}, end - 1), '\n');
-    throw Error(Fault::kBadInput, concat_message(path, ":", line, ": not valid JSON (at byte ", error.byte, ")"));
-  } catch (const json::out_of_range&) {  // 1e400
-    throw Error(Fault::kBadInput, concat_message(path, ": a number out of range"));
-  }
-}
 
 // The cells of one record, and moves `at` behind it. Quoted cells may hold commas, doubled quotes and line ends.
 std::vector<std::string> csv_record(const std::string& text, size_t& at, int64_t& line, const std::string& path) {
@@ -92,23 +67,16 @@ void check_planes(const std::vector<Plane>& planes, Fault fault, const std::stri
 }
 
 DatasetDescription read_description(const std::string& path) {
-  const json root = parse_strict(read_file(path), path);
-  check_input(root.is_object() && root.contains("planes") && root["planes"].is_array(), Fault::kBadInput, path,
-              ": expected {\"planes\": [{\"name\": ..., \"value\": ...}], \"sector\": true}");
+  const JsonNode json = read_json(path);
   DatasetDescription description;
-  for (const json& plane : root["planes"]) {
-    const bool complete = plane.is_object() && plane.contains("name") && plane["name"].is_string() &&
-                          plane.contains("value") && plane["value"].is_number_integer();
-    check_input(complete, Fault::kBadInput, path, ": planes[", description.planes.size(),
-                "]: expected {\"name\": \"liver\", \"value\": 1}");
-    const int64_t value = std::clamp(plane["value"].get<int64_t>(), int64_t{-1}, int64_t{256});
-    description.planes.push_back({plane["name"].get<std::string>(), int(value)});
+  if (json.find("planes") == nullptr)
+    json.refuse("planes", R"({"planes": [{"name": "liver", "value": 1}], "sector": true})");
+  for (const JsonNode& plane : json.objects("planes")) {
+    const int64_t value = std::clamp(plane.integer("value"), int64_t{-1}, int64_t{256});
+    description.planes.push_back({plane.text("name"), int(value)});
   }
   check_planes(description.planes, Fault::kBadInput, path);
-  if (root.contains("sector")) {
-    check_input(root["sector"].is_boolean(), Fault::kBadInput, path, ": key \"sector\": expected true or false");
-    description.sector = root["sector"].get<bool>();
-  }
+  if (json.find("sector") != nullptr) description.sector = json.flag("sector");
   return description;
 }
 

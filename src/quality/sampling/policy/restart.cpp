@@ -1,9 +1,11 @@
 #include "quality/sampling/policy/restart.h"
 
+#include <nlohmann/json.hpp>
+
 #include "kernels/error.h"
 #include "quality/statistics/calibration.h"
 #include "tensor/io/file.h"
-#include "tensor/io/json_fields.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 
@@ -36,38 +38,33 @@ Policy restart_policy(const RestartRule& rule, const std::vector<std::string>& m
 }
 
 RestartRule read_restart_rule(const std::string& path) {
-  JsonFields fields(read_file(path), path);
+  const JsonNode json = read_json(path);
   RestartRule rule;
-  const std::string kind = fields.text("kind");
-  check_input(kind == "restart", Fault::kBadInput, path, ": kind: expected \"restart\", found \"", kind, "\"");
-  rule.judge = fields.text("judge");
-  const std::string on = fields.text("on");
-  check_input(on == "x0hat" || on == "xt", Fault::kBadInput, path, ": on: expected x0hat or xt, found \"", on, "\"");
-  rule.on = parse_score_on(on);
-  rule.steps = fields.count("steps");
-  if (fields.has("deepcache")) rule.deepcache = fields.count("deepcache");
-  rule.lambda = fields.number("lambda");
+  json.choice("kind", {"restart"});
+  rule.judge = json.text("judge");
+  rule.on = parse_score_on(json.choice("on", {"x0hat", "xt"}));
+  rule.steps = json.count("steps");
+  rule.deepcache = json.count("deepcache", rule.deepcache);
+  rule.lambda = json.number("lambda");
   check_input(rule.lambda >= 0, Fault::kBadInput, path, ": lambda: expected 0 or more, found ", rule.lambda);
-  for (JsonFields& look : fields.objects("looks")) {
-    rule.looks.push_back({int64_t(look.number("step")), look.number("offset"), look.number("slope")});
+  for (const JsonNode& look : json.objects("looks")) {
+    rule.looks.push_back({look.integer("step"), look.number("offset"), look.number("slope")});
     look.done();
     const int64_t step = rule.looks.back().step;
     check_input(step >= -1 && step < rule.steps, Fault::kBadInput, path, ": looks: expected steps -1 to ",
                 rule.steps - 1, ", found ", step);
   }
   check_input(!rule.looks.empty(), Fault::kBadInput, path, ": looks: expected at least one, found none");
-  if (fields.has("masks")) {
-    for (JsonFields& mask : fields.objects("masks")) {
-      const std::string file = mask.text("file");
-      const double price = mask.number("lambda");
-      check_input(price >= 0, Fault::kBadInput, path, ": masks: ", file, ": expected a lambda of 0 or more, found ",
-                  price);
-      check_input(rule.lambda_of_mask.emplace(file, price).second, Fault::kBadInput, path, ": masks: ", file,
-                  ": named twice");
-      mask.done();
-    }
+  for (const JsonNode& mask : json.items("masks")) {
+    const std::string file = mask.text("file");
+    const double price = mask.number("lambda");
+    check_input(price >= 0, Fault::kBadInput, mask.where, ": ", file, ": expected a lambda of 0 or more, found ",
+                price);
+    check_input(rule.lambda_of_mask.emplace(file, price).second, Fault::kBadInput, mask.where, ": ", file,
+                ": named twice");
+    mask.done();
   }
-  JsonFields fit = fields.object("fit");
+  const JsonNode& fit = json.object("fit");
   rule.fit.trajectories = fit.count("trajectories");
   rule.fit.masks = fit.count("masks");
   rule.fit.tau = fit.number("tau");
@@ -76,7 +73,7 @@ RestartRule read_restart_rule(const std::string& path) {
   rule.fit.fitted_cost = fit.number("fitted_cost");
   rule.fit.held_out_cost = fit.number("held_out_cost");
   fit.done();
-  fields.done();
+  json.done();
   return rule;
 }
 
