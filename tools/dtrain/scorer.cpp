@@ -1,11 +1,10 @@
 // dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled
-// pictures.
-// The loop is in train_scorer(), readable from top to bottom.
-#include <chrono>
+// pictures. The loop is in train_scorer(), readable from top to bottom.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "dtrain/dtrain.h"
+#include "dtrain/judge_step.h"
 #include "kernels/philox.h"
 #include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
@@ -16,9 +15,7 @@
 #include "train/checkpoint.h"
 #include "train/data/image.h"
 #include "train/draws.h"
-#include "train/optimizer.h"
 #include "train/run_dir.h"
-#include "train/run_log.h"
 
 namespace echodiff {
 namespace {
@@ -44,9 +41,7 @@ ScorerBatch draw_batch(const std::vector<ScorerExample>& examples, uint64_t seed
     images.push_back(mirror ? mirrored(example.image) : example.image);
     targets.push_back(example.good);
   }
-  std::vector<const GrayImage*> pointers;
-  for (const GrayImage& image : images) pointers.push_back(&image);
-  return {to_tensor(pointers), from_vector({count, 1}, targets)};
+  return {to_tensor(pointers_to(images)), from_vector({count, 1}, targets)};
 }
 
 std::vector<double> scores_of(const Scorer& scorer, const std::vector<ScorerExample>& examples) {
@@ -122,11 +117,6 @@ ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
   return split;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return std::round(elapsed.count() * 1000) / 1000;
-}
-
 // A network of one channel and one logit, made so where the file has more (torchvision's has three and 1000).
 ResNet18Import read_initial(const std::string& path, const Common& common) {
   ImportOptions options;
@@ -140,8 +130,8 @@ ResNet18Import read_initial(const std::string& path, const Common& common) {
   return initial;
 }
 
-int train_scorer(const Settings& settings, const Common& common) {
-  const ScorerSplit split = prepare_examples(settings, common);
+// The network on its device, begun with --init where that is given.
+Scorer make_scorer(const Settings& settings, const Common& common, int64_t image_size) {
   int64_t width = settings.width;
   ResNet18Import initial;
   if (!settings.init.empty()) {
@@ -150,58 +140,14 @@ int train_scorer(const Settings& settings, const Common& common) {
     check_input(!common.given("--width") || settings.width == width, Fault::kUsage, "--width: ", settings.init, " has ",
                 width, " channels in its first stage; leave it out");
   }
-  Scorer scorer({.image_size = split.train[0].image.width, .width = width, .architecture = settings.architecture},
-                common.seed);
+  Scorer scorer({.image_size = image_size, .width = width, .architecture = settings.architecture}, common.seed);
   if (!settings.init.empty()) scorer.network().load_state_dict(initial.weights);
-
-  const Device device = parse_device(common.device);
-  scorer.to(device);
+  scorer.to(parse_device(common.device));
   scorer.use_bf16(common.bf16);
+  return scorer;
+}
 
-  const RunDirectory run(settings.out);
-  run.write_config(common.resolved_toml);
-  RunLog log(run.file("log.jsonl"));
-  Adam adam(scorer.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
-  const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
-  const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
-  const LearningRateOptions rate{
-      .rate = settings.rate, .warmup = std::min<int64_t>(10, steps / 2), .cosine = true, .total = steps};
-  Progress progress("scorer", steps, "steps", common.quiet);
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-
-  for (int64_t step = 0; step < steps; ++step) {
-    const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
-    const Tensor loss = bce_with_logits(scorer.logits(images), targets.to(device));  // (6)
-    adam.zero_grad();
-    loss.backward();
-    const double norm = gradient_norm(scorer.network().parameters()).item(), value = loss.item();
-    const bool usable = std::isfinite(value) && std::isfinite(norm);
-    if (usable) adam.step(learning_rate(rate, step));
-    check(usable && adam.finite(), "scorer: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
-          ", learning rate ", learning_rate(rate, step), ": not finite; nothing was saved. Try a smaller --lr");
-    log.write({{"step", step + 1},
-               {"loss", value},
-               {"grad_norm", norm},
-               {"lr", learning_rate(rate, step)},
-               {"seconds", seconds_since(start)}});
-    if ((step + 1) % per_epoch == 0) {
-      scorer.network().eval();
-      log.write(
-          {{"step", step + 1}, {"val_loss", cross_entropy_of(scores_of(scorer, split.held_out), split.held_out)}});
-      scorer.network().train();
-    }
-    progress.update(step + 1, "loss " + std::to_string(value));
-    if (interrupted()) {
-      scorer.save(run.path(), step + 1);
-      return interrupt_exit_code();
-    }
-  }
-  progress.finish();
-
-  scorer.network().eval();
-  scorer.save(run.path(), steps);
-  const nlohmann::ordered_json metrics = measure_held_out(scorer, split);
-  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
+void print_measured(const nlohmann::ordered_json& metrics) {
   const nlohmann::ordered_json& counts = metrics["counts"];
   std::printf("held-out: AUROC %.4f, accuracy %.4f, Brier %.4f, calibration error %.4f\n",
               metrics["auroc"].get<double>(), metrics["accuracy"].get<double>(), metrics["brier"].get<double>(),
@@ -218,6 +164,47 @@ int train_scorer(const Settings& settings, const Common& common) {
       std::printf("score %.1f to %.1f: %lld pictures, mean score %.3f, good %.3f\n", bin["lo"].get<double>(),
                   bin["hi"].get<double>(), bin["n"].get<long long>(), bin["mean_score"].get<double>(),
                   bin["fraction_good"].get<double>());
+}
+
+int train_scorer(const Settings& settings, const Common& common) {
+  const ScorerSplit split = prepare_examples(settings, common);
+  Scorer scorer = make_scorer(settings, common, split.train[0].image.width);
+  const Device device = parse_device(common.device);
+  const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
+  const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
+
+  const RunDirectory run(settings.out);
+  run.write_config(common.resolved_toml);
+  const std::vector<NamedTensor> parameters = scorer.network().parameters();
+  JudgeTraining training{.name = "scorer",
+                         .kept = "nothing was saved",
+                         .parameters = parameters,
+                         .adam = Adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true}),
+                         .rate = warmed_cosine(settings.rate, 10, steps),
+                         .log = RunLog(run.file("log.jsonl")),
+                         .progress = Progress("scorer", steps, "steps", common.quiet)};
+
+  for (int64_t step = 0; step < steps; ++step) {
+    const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
+    guarded_step(training, step, bce_with_logits(scorer.logits(images), targets.to(device)));  // (6)
+    if ((step + 1) % per_epoch == 0) {
+      scorer.network().eval();
+      const double loss = cross_entropy_of(scores_of(scorer, split.held_out), split.held_out);
+      training.log.write({{"step", step + 1}, {"val_loss", loss}});
+      scorer.network().train();
+    }
+    if (interrupted()) {
+      scorer.save(run.path(), step + 1);
+      return interrupt_exit_code();
+    }
+  }
+  training.progress.finish();
+
+  scorer.network().eval();
+  scorer.save(run.path(), steps);
+  const nlohmann::ordered_json metrics = measure_held_out(scorer, split);
+  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
+  print_measured(metrics);
   return 0;
 }
 

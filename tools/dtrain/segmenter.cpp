@@ -1,12 +1,11 @@
 // dtrain segmenter: a U-Net from picture to masks, trained on the real pairs of a data set; the loop is in
 // train_segmenter(), readable from top to bottom.
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "dtrain/dtrain.h"
+#include "dtrain/judge_step.h"
 #include "quality/evaluate/distribution.h"
 #include "quality/judges/segmenter.h"
 #include "quality/recordings/picture_list.h"
@@ -15,10 +14,7 @@
 #include "tensor/ops.h"
 #include "train/data/image.h"
 #include "train/data/loader.h"
-#include "train/model_run.h"
-#include "train/optimizer.h"
 #include "train/run_dir.h"
-#include "train/run_log.h"
 
 namespace echodiff {
 namespace {
@@ -86,33 +82,27 @@ int train_segmenter(const Settings& settings, const Common& common) {
   check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
   const RunDirectory run(settings.out);
   run.write_config(common.resolved_toml);
-  RunLog log(run.file("log.jsonl"));
-  Adam adam(segmenter.network().parameters(), {});
-  const LearningRateOptions rate{.rate = settings.rate,
-                                 .warmup = std::min<int64_t>(20, settings.steps / 2),
-                                 .cosine = true,
-                                 .total = settings.steps};
-  Progress progress("segmenter", settings.steps, "steps", common.quiet);
+  const std::vector<NamedTensor> parameters = segmenter.network().parameters();
+  JudgeTraining training{.name = "segmenter",
+                         .kept = "nothing was saved",
+                         .parameters = parameters,
+                         .adam = Adam(parameters, {}),
+                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
+                         .clip = 1,
+                         .log = RunLog(run.file("log.jsonl")),
+                         .log_seconds = false,
+                         .progress = Progress("segmenter", settings.steps, "steps", common.quiet)};
 
   for (int64_t step = 0; step < settings.steps; ++step) {
     const Batch batch = loader.draw(step * settings.batch, settings.batch);
     const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
-    const Tensor loss = bce_with_logits(segmenter(batch.x_0), planes.to(device));
-    adam.zero_grad();
-    loss.backward();
-    const double norm = clip_grad_norm(segmenter.network().parameters(), 1).item(), value = loss.item();
-    const bool usable = std::isfinite(value) && std::isfinite(norm);
-    if (usable) adam.step(learning_rate(rate, step));
-    check(usable && adam.finite(), "segmenter: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
-          ": not finite; nothing was saved. Try a smaller --lr");
-    log.write({{"step", step + 1}, {"loss", value}, {"grad_norm", norm}, {"lr", learning_rate(rate, step)}});
-    progress.update(step + 1, "loss " + std::to_string(value));
+    guarded_step(training, step, bce_with_logits(segmenter(batch.x_0), planes.to(device)));
     if (interrupted()) {
       segmenter.save(run.path(), step + 1);
       return interrupt_exit_code();
     }
   }
-  progress.finish();
+  training.progress.finish();
 
   segmenter.network().eval();
   segmenter.save(run.path(), settings.steps);

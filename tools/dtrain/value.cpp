@@ -1,20 +1,17 @@
 // dtrain value: the value model v(x0_hat_t, t, c) on recorded trajectories, binary cross-entropy with the label of the
 // finished picture. The loop is in train_value(), readable from top to bottom.
-#include <chrono>
-#include <cmath>
 #include <limits>
 
 #include "dtrain/dtrain.h"
+#include "dtrain/init.h"
+#include "dtrain/judge_step.h"
 #include "quality/judges/value_data.h"
 #include "quality/judges/value_model.h"
 #include "quality/judges/value_report.h"
 #include "quality/recordings/value_recordings.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
-#include "train/checkpoint.h"
-#include "train/optimizer.h"
 #include "train/run_dir.h"
-#include "train/run_log.h"
 
 namespace echodiff {
 namespace {
@@ -44,12 +41,7 @@ void require_same_run(const SafetensorsFile& file, const ValueOptions& options, 
                     saved.width == options.width && saved.schedule == options.schedule && saved.T == options.T;
   check_input(same, Fault::kUsage, "--resume: ", file.path,
               " is of another network or other recordings; repeat the flags it was begun with");
-  for (const auto& [key, value] : facts) {
-    const Metadata::const_iterator found = file.metadata.find(key);
-    check_input(found != file.metadata.end() && found->second == value, Fault::kUsage, "--resume: ", file.path, " has ",
-                key, " = ", found == file.metadata.end() ? "nothing" : found->second, ", found ", value,
-                "; repeat the flags it was begun with");
-  }
+  require_same_facts(file, facts);
 }
 
 StateDict copy_of(const StateDict& state) {
@@ -58,18 +50,57 @@ StateDict copy_of(const StateDict& state) {
   return copy;
 }
 
+// The weights of the lowest validation loss so far.
+struct Best {
+  StateDict weights;
+  double loss = std::numeric_limits<double>::max();
+};
+
+// Takes over what the run's newest checkpoint holds. Returns the steps it has had, 0 for a new run.
+int64_t go_on(const Settings& settings, const Common& common, const Metadata& facts, ValueModel& model, Adam& adam,
+              Best& best) {
+  const std::optional<SafetensorsFile> saved = checkpoint_to_resume(settings.out, settings.resume);
+  if (!saved) return 0;
+  require_same_run(*saved, model.options(), facts);
+  model.load(*saved);
+  adam.load_state(*saved, "train.");
+  best = {with_prefix(saved->tensors, "train.best."), saved->at("train.best_loss").item()};
+  const int64_t steps_done = int64_t(saved->at("train.steps_done").item());
+  note(common, concat_message("going on after step ", steps_done, " of ", settings.steps));
+  return steps_done;
+}
+
+void save(const std::string& run, int64_t steps_done, const Metadata& facts, ValueModel& model, const Adam& adam,
+          const Best& best) {
+  std::vector<NamedTensor> training = add_prefix("train.", adam.state());
+  for (const NamedTensor& tensor : add_prefix("train.best.", best.weights)) training.push_back(tensor);
+  training.push_back({"train.best_loss", full({}, best.loss, DType::f64)});
+  training.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
+  model.save(run, steps_done, training, facts);
+}
+
+// Logs the loss on the trajectories set apart, and keeps the weights where none before were as good.
+void validate(const ValueData& data, const ValueSplit& split, uint64_t seed, int64_t done, ValueModel& model,
+              RunLog& log, Best& best) {
+  model.network().eval();
+  const double loss = balanced_loss(judge_frames(model, data, split.calibrate, seed));
+  model.network().train();
+  log.write({{"step", done}, {"val_loss", loss}});
+  if (loss < best.loss) best = {copy_of(model.network().state_dict()), loss};
+}
+
 int train_value(const Settings& settings, const Common& common) {
   const ValueData data = read_value_data(settings.recordings);
   const uint64_t seed = common.seed, split_seed = uint64_t(settings.split_seed.value_or(int64_t(seed)));
   const ValueSplit split = split_by_mask(data, settings.calibrate, settings.test, split_seed);
-  const ValueOptions options{.architecture = settings.architecture,
-                             .on = settings.on,
-                             .image_size = data.image_size,
-                             .planes = data.planes,
-                             .width = settings.width,
-                             .schedule = data.schedule,
-                             .T = data.T};
-  ValueModel model(options, seed);
+  ValueModel model({.architecture = settings.architecture,
+                    .on = settings.on,
+                    .image_size = data.image_size,
+                    .planes = data.planes,
+                    .width = settings.width,
+                    .schedule = data.schedule,
+                    .T = data.T},
+                   seed);
   const Device device = parse_device(common.device);
   model.to(device);
   model.use_bf16(common.bf16);
@@ -77,85 +108,41 @@ int train_value(const Settings& settings, const Common& common) {
   const Metadata facts = facts_of(settings, data, seed, split_seed);
 
   const RunDirectory run(settings.out);
-  const std::string found = latest_checkpoint(settings.out);
-  check_input(found.empty() || settings.resume, Fault::kCannotCreate, settings.out,
-              ": holds a run already; go on with --resume or choose another --out");
-  Adam adam(model.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
-  StateDict best = copy_of(model.network().state_dict());  // of the lowest validation loss so far
-  double best_loss = std::numeric_limits<double>::max();
-  int64_t first_step = 0;
-  if (!found.empty()) {
-    const SafetensorsFile file = read_checkpoint(found);
-    require_same_run(file, options, facts);
-    model.load(file);
-    adam.load_state(file, "train.");
-    best = with_prefix(file.tensors, "train.best.");
-    best_loss = file.at("train.best_loss").item();
-    first_step = int64_t(file.at("train.steps_done").item());
-    note(common, concat_message("going on after step ", first_step, " of ", settings.steps));
-  }
+  const std::vector<NamedTensor> parameters = model.network().parameters();
+  Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
+  Best best{.weights = copy_of(model.network().state_dict())};
+  const int64_t first_step = go_on(settings, common, facts, model, adam, best);
   run.write_config(common.resolved_toml);
-  RunLog log(run.file("log.jsonl"), first_step > 0 ? first_step : -1);
-  const auto save = [&](int64_t steps_done) {
-    std::vector<NamedTensor> training = add_prefix("train.", adam.state());
-    for (const NamedTensor& tensor : add_prefix("train.best.", best)) training.push_back(tensor);
-    training.push_back({"train.best_loss", full({}, best_loss, DType::f64)});
-    training.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
-    model.save(run.path(), steps_done, training, facts);
-  };
-
-  const LearningRateOptions rate{.rate = settings.rate,
-                                 .warmup = std::min<int64_t>(20, settings.steps / 2),
-                                 .cosine = true,
-                                 .total = settings.steps};
-  Progress progress("value", settings.steps, "steps", common.quiet, first_step);
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  JudgeTraining training{.name = "value",
+                         .kept = "the last checkpoint stands",
+                         .parameters = parameters,
+                         .adam = std::move(adam),
+                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
+                         .progress = Progress("value", settings.steps, "steps", common.quiet, first_step)};
   model.network().train();
   for (int64_t step = first_step; step < settings.steps; ++step) {
     const auto [images, t, condition, targets] =
         draw_value_batch(data, schedule, split.train, settings.on, seed, step * settings.batch, settings.batch);
-    const Tensor loss = bce_with_logits(model.logits(images, t, condition), targets.to(device));
-    adam.zero_grad();
-    loss.backward();
-    const double norm = gradient_norm(model.network().parameters()).item(), value = loss.item();
-    const bool usable = std::isfinite(value) && std::isfinite(norm);
-    if (usable) adam.step(learning_rate(rate, step));
-    check(usable && adam.finite(), "value: loss ", value, ", gradient norm ", norm, " at step ", step + 1,
-          ", learning rate ", learning_rate(rate, step),
-          ": not finite; the last checkpoint stands. Try a smaller --lr");
+    guarded_step(training, step, bce_with_logits(model.logits(images, t, condition), targets.to(device)));
     const int64_t done = step + 1;
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    log.write({{"step", done},
-               {"loss", value},
-               {"grad_norm", norm},
-               {"lr", learning_rate(rate, step)},
-               {"seconds", std::round(elapsed.count() * 1000) / 1000}});
-    progress.update(done, concat_message("loss ", value));
-    if (done % settings.val_every == 0 || done == settings.steps) {
-      model.network().eval();
-      const double val_loss = balanced_loss(judge_frames(model, data, split.calibrate, seed));
-      model.network().train();
-      log.write({{"step", done}, {"val_loss", val_loss}});
-      if (val_loss < best_loss) {
-        best_loss = val_loss;
-        best = copy_of(model.network().state_dict());
-      }
-      if (done < settings.steps) save(done);
-    }
-    if (interrupted()) {
-      save(done);
+    const bool last = done == settings.steps, validated = done % settings.val_every == 0 || last;
+    if (validated) validate(data, split, seed, done, model, training.log, best);
+    const bool stopping = interrupted();
+    if (stopping || (validated && !last)) save(run.path(), done, facts, model, training.adam, best);
+    if (stopping) {
       note(common,
            concat_message("interrupted: step ", done, " of ", settings.steps, " is saved; go on with --resume"));
       return interrupt_exit_code();
     }
   }
-  progress.finish();
+  training.progress.finish();
 
-  model.network().load_state_dict(best);
+  model.network().load_state_dict(best.weights);
   model.network().eval();
   const std::vector<JudgedFrame> fitted_on = judge_frames(model, data, split.calibrate, seed);
   calibrate(model, fitted_on);
-  save(settings.steps);
+  save(run.path(), settings.steps, facts, model, training.adam, best);
   const ValueReport report = value_report(model, data, split, fitted_on, seed);
   write_file_atomic(run.file("metrics.json"), report.json);
   std::printf("%s", report.text.c_str());
