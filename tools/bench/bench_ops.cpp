@@ -35,32 +35,21 @@ OpBench convolution(int64_t N, int64_t C, int64_t K, int64_t size, int64_t kerne
           double(N * K * C * out * out * kernel * kernel)};
 }
 
+constexpr std::array<int64_t, 6> kConvolutions[] = {  // N, C, K, size, kernel, stride
+    {4, 64, 64, 128, 3, 1},  {4, 32, 32, 32, 3, 1},    {4, 256, 512, 8, 3, 1},  {16, 512, 512, 7, 3, 1},
+    {1, 512, 512, 7, 3, 1},  {1, 256, 256, 14, 3, 1},  {1, 128, 128, 28, 3, 1}, {1, 64, 64, 56, 3, 1},
+    {1, 256, 512, 14, 3, 2}, {1, 128, 256, 28, 3, 2},  {1, 64, 128, 56, 3, 2},  {1, 3, 64, 224, 7, 2},
+    {16, 64, 64, 56, 3, 1},  {16, 256, 256, 14, 3, 1}, {4, 4, 64, 64, 7, 1},    {4, 3, 64, 224, 7, 2},
+    {4, 64, 384, 64, 1, 1},  {4, 128, 64, 64, 1, 1},   {4, 256, 384, 16, 1, 1}, {4, 64, 128, 56, 3, 2},
+    {4, 256, 512, 14, 3, 2}};
+
 std::vector<OpBench> benches() {
   std::vector<OpBench> list;
   for (int64_t N : {int64_t(1), int64_t(4)})
     for (int64_t C : {int64_t(64), int64_t(128), int64_t(256), int64_t(512)})
       list.push_back(convolution(N, C, C, 4096 / C, 3, 1));
-  list.push_back(convolution(4, 64, 64, 128, 3, 1));
-  list.push_back(convolution(4, 32, 32, 32, 3, 1));
-  list.push_back(convolution(4, 256, 512, 8, 3, 1));
-  list.push_back(convolution(16, 512, 512, 7, 3, 1));
-  list.push_back(convolution(1, 512, 512, 7, 3, 1));
-  list.push_back(convolution(1, 256, 256, 14, 3, 1));
-  list.push_back(convolution(1, 128, 128, 28, 3, 1));
-  list.push_back(convolution(1, 64, 64, 56, 3, 1));
-  list.push_back(convolution(1, 256, 512, 14, 3, 2));
-  list.push_back(convolution(1, 128, 256, 28, 3, 2));
-  list.push_back(convolution(1, 64, 128, 56, 3, 2));
-  list.push_back(convolution(1, 3, 64, 224, 7, 2));
-  list.push_back(convolution(16, 64, 64, 56, 3, 1));
-  list.push_back(convolution(16, 256, 256, 14, 3, 1));
-  list.push_back(convolution(4, 4, 64, 64, 7, 1));
-  list.push_back(convolution(4, 3, 64, 224, 7, 2));
-  list.push_back(convolution(4, 64, 384, 64, 1, 1));
-  list.push_back(convolution(4, 128, 64, 64, 1, 1));
-  list.push_back(convolution(4, 256, 384, 16, 1, 1));
-  list.push_back(convolution(4, 64, 128, 56, 3, 2));
-  list.push_back(convolution(4, 256, 512, 14, 3, 2));
+  for (const auto& [N, C, K, size, kernel, stride] : kConvolutions)
+    list.push_back(convolution(N, C, K, size, kernel, stride));
   const Shape map{4, 64, 64, 64}, deep{4, 256, 16, 16};
   const Shape tokens{4, 4096, 128}, keys{4, 4100, 128}, few{4, 256, 128}, few_keys{4, 260, 128};
   const double d = 32;

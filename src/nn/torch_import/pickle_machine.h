@@ -51,6 +51,8 @@ class PickleMachine {
   Value call(const KnownGlobal& global, const Items& arguments);  // nothing is called: what the pair stands for
   Value new_dict(const Items& arguments);
   Value rebuild_tensor(const KnownGlobal& global, const Items& arguments);
+  Value rewrap_tensor(const KnownGlobal& global, const Items& arguments) const;
+  Value rebuild_from_type(const KnownGlobal& global, const Items& arguments);
   Value inert(const KnownGlobal& global, const Items& arguments);
   void expect_count(const KnownGlobal& global, const Items& arguments, size_t least, size_t most) const;
   const KnownGlobal& global_of(const Value& value, const char* what) const;

@@ -102,27 +102,10 @@ PickleValue PickleMachine::call(const KnownGlobal& global, const Items& argument
     case Global::kRebuildTensorV3:
       return rebuild_tensor(global, arguments);
     case Global::kRebuildParameter:
-    case Global::kRebuildOnDevice: {
-      if (global.what == Global::kRebuildParameter) expect_count(global, arguments, 3, 4);
-      if (global.what == Global::kRebuildOnDevice) expect_count(global, arguments, 4, 4);
-      require(arguments[0].kind == Kind::kTensor, name_of(global), " of ", kind_name(arguments[0].kind),
-              ", expected a tensor; the file is damaged");
-      if (global.what == Global::kRebuildOnDevice) {
-        const KnownGlobal& dtype = global_of(arguments[1], "a dtype");
-        require(dtype.what == Global::kDType && dtype.type == pickle_.tensors[arguments[0].index].type,
-                "a tensor whose dtype is not that of its data; the file is damaged");
-      }
-      return arguments[0];
-    }
-    case Global::kRebuildFromType: {
-      expect_count(global, arguments, 4, 4);
-      const KnownGlobal& function = global_of(arguments[0], "the function of _rebuild_from_type_v2");
-      require(global_of(arguments[1], "the type of _rebuild_from_type_v2").what == Global::kTensorType &&
-                  function.what != Global::kRebuildFromType && arguments[2].kind == Kind::kTuple &&
-                  items_of(arguments[2]).size() <= kMaxArguments,
-              "_rebuild_from_type_v2 with arguments of unknown shape; the file is damaged");
-      return call(function, Items(items_of(arguments[2])));
-    }
+    case Global::kRebuildOnDevice:
+      return rewrap_tensor(global, arguments);
+    case Global::kRebuildFromType:
+      return rebuild_from_type(global, arguments);
     case Global::kInert:
       return inert(global, arguments);
     case Global::kTensorType:
@@ -155,6 +138,30 @@ PickleValue PickleMachine::new_dict(const Items& arguments) {
   }
   append_to(dict, items, Kind::kDict);
   return dict;
+}
+
+// Whatever wraps it, a tensor is its data.
+PickleValue PickleMachine::rewrap_tensor(const KnownGlobal& global, const Items& arguments) const {
+  if (global.what == Global::kRebuildParameter) expect_count(global, arguments, 3, 4);
+  if (global.what == Global::kRebuildOnDevice) expect_count(global, arguments, 4, 4);
+  require(arguments[0].kind == Kind::kTensor, name_of(global), " of ", kind_name(arguments[0].kind),
+          ", expected a tensor; the file is damaged");
+  if (global.what == Global::kRebuildOnDevice) {
+    const KnownGlobal& dtype = global_of(arguments[1], "a dtype");
+    require(dtype.what == Global::kDType && dtype.type == pickle_.tensors[arguments[0].index].type,
+            "a tensor whose dtype is not that of its data; the file is damaged");
+  }
+  return arguments[0];
+}
+
+PickleValue PickleMachine::rebuild_from_type(const KnownGlobal& global, const Items& arguments) {
+  expect_count(global, arguments, 4, 4);
+  const KnownGlobal& function = global_of(arguments[0], "the function of _rebuild_from_type_v2");
+  require(global_of(arguments[1], "the type of _rebuild_from_type_v2").what == Global::kTensorType &&
+              function.what != Global::kRebuildFromType && arguments[2].kind == Kind::kTuple &&
+              items_of(arguments[2]).size() <= kMaxArguments,
+          "_rebuild_from_type_v2 with arguments of unknown shape; the file is damaged");
+  return call(function, Items(items_of(arguments[2])));
 }
 
 PickleValue PickleMachine::rebuild_tensor(const KnownGlobal& global, const Items& arguments) {

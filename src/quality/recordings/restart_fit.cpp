@@ -122,6 +122,43 @@ RestartRule fitted(const Task& task, const std::vector<Trial>& trials, RestartRu
   return rule;
 }
 
+// What each look saw of each trajectory.
+std::vector<Trial> trials_of(const Recording& recording, size_t judge, const std::vector<int64_t>& looks,
+                             const std::vector<bool>& kept) {
+  const RecordingFacts& facts = recording.facts;
+  std::vector<Trial> trials;
+  for (size_t i = 0; i < recording.trajectories.size(); ++i) {
+    const Trajectory& trajectory = recording.trajectories[i];
+    Trial trial{trajectory.condition, kept[i], {}};
+    for (const int64_t step : looks) {
+      check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "--looks: expected steps -1 to ",
+                  facts.steps() - 2, ", found ", step);
+      const float score = trajectory.score_after(judge, step);
+      check_input(!std::isnan(score), Fault::kUsage, "--looks: step ", step, " was not scored; look every ",
+                  facts.score_every, " steps");
+      trial.scores.push_back(double(score));
+    }
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+// Costs on each fold of a rule fitted without it. A fold has whole masks, or of each mask some trajectories.
+Costs held_out_costs(const Task& task, const std::vector<Trial>& trials, const RestartRule& empty_rule, int64_t folds) {
+  Costs costs(task);
+  for (int64_t fold = 0; fold < folds; ++fold) {
+    std::vector<Trial> inside, outside;
+    for (size_t i = 0; i < trials.size(); ++i) {
+      const int64_t part = task.equal_quota ? int64_t(i / task.masks.size()) : trials[i].mask;
+      (part % folds == fold ? outside : inside).push_back(trials[i]);
+    }
+    add_costs(task, outside, fitted(task, inside, empty_rule), costs);
+  }
+  check_input(std::isfinite(costs.pooled()), Fault::kUsage,
+              "--fit: no held-out picture is accepted; record more trajectories");
+  return costs;
+}
+
 }  // namespace
 
 RestartLook fit_calibration(int64_t step, const std::vector<double>& scores, const std::vector<bool>& outcomes) {
@@ -157,27 +194,14 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   task.calls_per_step = calls_per_step(facts.guidance);
   task.equal_quota = options.equal_quota;
 
-  std::vector<Trial> trials(recording.trajectories.size());
   SamplerJob job = recorded_job(recording);
   job.score_on = rule.on;
   job.tau = options.tau;
   const Fates fates = fates_of(recording, job, options.judges);
   const SamplerTotals& totals = fates.totals;
+  const std::vector<Trial> trials = trials_of(recording, judge, task.looks, fates.kept);
   std::set<int64_t> masks;
-  for (size_t i = 0; i < trials.size(); ++i) {
-    const Trajectory& trajectory = recording.trajectories[i];
-    trials[i].mask = trajectory.condition;
-    trials[i].accepted = fates.kept[i];
-    masks.insert(trajectory.condition);
-    for (const int64_t step : task.looks) {
-      check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "--looks: expected steps -1 to ",
-                  facts.steps() - 2, ", found ", step);
-      const float score = trajectory.score_after(judge, step);
-      check_input(!std::isnan(score), Fault::kUsage, "--looks: step ", step, " was not scored; look every ",
-                  facts.score_every, " steps");
-      trials[i].scores.push_back(double(score));
-    }
-  }
+  for (const Trial& trial : trials) masks.insert(trial.mask);
   check_input(totals.kept > 0 && totals.kept < totals.trajectories, Fault::kUsage, "--fit: expected some of the ",
               totals.trajectories, " finished pictures to reach tau ", options.tau, ", found ", totals.kept,
               "; choose another tau");
@@ -189,17 +213,7 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
 
   const RestartRule empty_rule = rule;
   rule = fitted(task, trials, empty_rule);
-  Costs held_out(task);
-  for (int64_t fold = 0; fold < folds; ++fold) {
-    std::vector<Trial> inside, outside;
-    for (size_t i = 0; i < trials.size(); ++i) {
-      const int64_t part = options.equal_quota ? int64_t(i / task.masks.size()) : trials[i].mask;
-      (part % folds == fold ? outside : inside).push_back(trials[i]);
-    }
-    add_costs(task, outside, fitted(task, inside, empty_rule), held_out);
-  }
-  check_input(std::isfinite(held_out.pooled()), Fault::kUsage,
-              "--fit: no held-out picture is accepted; record more trajectories");
+  const Costs held_out = held_out_costs(task, trials, empty_rule, folds);
   rule.fit.trajectories = totals.trajectories;
   rule.fit.masks = int64_t(masks.size());
   rule.fit.tau = options.tau;

@@ -116,10 +116,116 @@ double beam_loss(const ScanSettings& settings, const Fan& fan, double angle) {
   return settings.side_loss[share < 0 ? 0 : 1] * smooth_step((std::abs(share) - 0.3) / 0.7);
 }
 
+// Rows by depth, columns by beam.
+struct Grid {
+  const Fan& fan;
+  int64_t samples, beams;
+  double step = 1.0 / double(samples), angle_step = 2 * fan.half_angle / double(beams);
+
+  double depth(int64_t i) const { return (double(i) + 0.5) * step; }
+  double angle(int64_t j) const { return (double(j) + 0.5) * angle_step - fan.half_angle; }
+};
+
 // Echoes before the point spread: independent scatterers, and interfaces that answer in phase (real part).
 struct Field {
   std::vector<float> real, imaginary;
 };
+
+// Gain in dB at a point of a beam that has lost `lost` on its way there.
+double gain_at(const ScanSettings& settings, double depth, double angle, double lost) {
+  double gained = settings.gain_slope * depth - lost;
+  if (settings.shadow_loss > 0 && depth > settings.shadow_start) {
+    const double across = (angle - settings.shadow_angle) / settings.shadow_width;
+    gained -= settings.shadow_loss * std::exp(-across * across) * smooth_step((depth - settings.shadow_start) / 0.1);
+  }
+  return gained;
+}
+
+// Turns the normal numbers in `field` into the echoes of the tissues. Returns the dB that each beam lost in the end.
+std::vector<double> scatter(const Anatomy& anatomy, const Grid& grid, const ScanSettings& settings, Random& random,
+                            Field& field) {
+  const LatticeNoise patches(random), strands(random);
+  // A wide point spread adds up more of an interface, but not of scatterers (unit energy): keep their ratio.
+  const double mirror_gain = 4 * std::sqrt(0.0036 / settings.axial * 0.007 / settings.lateral);
+  std::vector<double> loss;
+  for (int64_t j = 0; j < grid.beams; ++j) {
+    const double angle = grid.angle(j);
+    const Point beam{std::sin(angle), std::cos(angle)};
+    double lost = -beam_loss(settings, grid.fan, angle);  // dB so far
+    for (int64_t i = 0; i < grid.samples; ++i) {
+      const double depth = grid.depth(i), r = grid.fan.probe_radius + depth;
+      const Point p{r * beam.x, r * beam.y - grid.fan.probe_radius};
+      const Sample here = anatomy.at(p, depth, angle, beam);
+      const Acoustics tissue = acoustics(here.tissue);
+      const bool layered = here.tissue == Tissue::kFat || here.tissue == Tissue::kMuscle;
+      const double texture = layered ? strands(6 * angle, 110 * depth) : patches(14 * p.x, 14 * p.y);
+      const double gained = gain_at(settings, depth, angle, lost);
+      lost += tissue.loss * grid.step;
+      const double scattered = amplitude(tissue.echo + tissue.patch * texture + 9 * here.wall + gained);
+      double mirror = 0;
+      if (here.interface > 0) {  // uneven, as real surfaces are
+        mirror =
+            5 * here.interface * std::max(0.15, 0.6 + 0.5 * strands(16 * angle + 7, 20 * depth)) * amplitude(gained);
+      }
+      // Fibres across the beam mirror too.
+      if (layered) mirror += 0.3 * mirror_gain * std::max(0.0, texture - 0.5) * amplitude(gained);
+      float &real = field.real[size_t(i * grid.beams + j)], &imaginary = field.imaginary[size_t(i * grid.beams + j)];
+      // Scatterers are complex normal of mean intensity 1; the interface adds in phase.
+      real = float(real * scattered * std::sqrt(0.5) + mirror);
+      imaginary = float(imaginary * scattered * std::sqrt(0.5));
+    }
+    loss.push_back(lost);
+  }
+  return loss;
+}
+
+void add_streaks(const Anatomy& anatomy, const Grid& grid, const ScanSettings& settings,
+                 const std::vector<double>& loss, Field& field) {
+  for (const Streak& streak : anatomy.streaks()) {
+    const int64_t row = std::clamp(int64_t(streak.depth * double(grid.samples)), int64_t{0}, grid.samples - 1);
+    const double half = 0.5 * streak.length / (grid.fan.probe_radius + streak.depth);
+    for (int64_t j = 0; j < grid.beams; ++j) {
+      const double off = (grid.angle(j) - streak.angle) / half;
+      if (std::abs(off) > 2.5) continue;
+      const double gained = settings.gain_slope * streak.depth - loss[size_t(j)];
+      field.real[size_t(row * grid.beams + j)] +=
+          float(amplitude(streak.decibel + gained) * std::exp(-0.5 * off * off));
+    }
+  }
+}
+
+// The point spread: narrowest across the beam at the focus.
+void spread(const Grid& grid, const ScanSettings& settings, Field& field) {
+  std::vector<std::vector<float>> beam_profiles;
+  for (int64_t i = 0; i < grid.samples; ++i) {
+    const double depth = grid.depth(i), off_focus = (depth - settings.focus) / settings.focal_zone;
+    const double width = settings.lateral * std::sqrt(1 + off_focus * off_focus) / (grid.fan.probe_radius + depth);
+    beam_profiles.push_back(gaussian(std::max(0.7, width / grid.angle_step)));
+  }
+  for (std::vector<float>* part : {&field.real, &field.imaginary}) {
+    blur_rows(*part, grid.samples, grid.beams, beam_profiles);
+    blur_columns(*part, grid.samples, grid.beams, gaussian(std::max(0.6, settings.axial * double(grid.samples))));
+  }
+}
+
+// `noise` holds a complex normal number for each echo.
+std::vector<float> log_compressed(const Field& field, const std::vector<float>& noise, const Grid& grid,
+                                  const ScanSettings& settings) {
+  std::vector<float> grey(field.real.size());
+  const double per_decibel = 255 / settings.dynamic_range;
+  for (int64_t i = 0; i < grid.samples; ++i) {
+    const double noise_level = settings.noise + settings.noise_rise * (double(i) + 0.5) * grid.step;
+    const double floor = amplitude(noise_level) * std::sqrt(0.5);
+    for (size_t at = size_t(i * grid.beams); at < size_t((i + 1) * grid.beams); ++at) {
+      const double real = field.real[at] + floor * noise[2 * at],
+                   imaginary = field.imaginary[at] + floor * noise[2 * at + 1];
+      const double decibel = 10 * std::log10(real * real + imaginary * imaginary + 1e-9);
+      // 2.5 dB: the mean of log intensity lies below the log of the mean (Rayleigh).
+      grey[at] = float(std::max(0.0, settings.liver_grey + per_decibel * (decibel + 2.5)));
+    }
+  }
+  return grey;
+}
 
 }  // namespace
 
@@ -161,91 +267,19 @@ ScanSettings draw_settings(Random& random, const Fan& fan) {
 
 PolarImage scan(const Anatomy& anatomy, const Fan& fan, const ScanSettings& settings, int64_t samples, int64_t beams,
                 uint64_t seed, uint64_t index) {
+  const Grid grid{fan, samples, beams};
   const int64_t cells = samples * beams;
-  const double step = 1.0 / double(samples), angle_step = 2 * fan.half_angle / double(beams);
   Random random(seed, index, 2);
-  const LatticeNoise patches(random), strands(random);
   Field field{std::vector<float>(size_t(cells)), std::vector<float>(size_t(cells))};
   fill_normal(field.real.data(), cells, seed, index, 3);
   fill_normal(field.imaginary.data(), cells, seed, index, 4);
+  const std::vector<double> loss = scatter(anatomy, grid, settings, random, field);
+  add_streaks(anatomy, grid, settings, loss, field);
+  spread(grid, settings, field);
 
-  // A wide point spread adds up more of an interface, but not of scatterers (unit energy): keep their ratio.
-  const double mirror_gain = 4 * std::sqrt(0.0036 / settings.axial * 0.007 / settings.lateral);
-  std::vector<double> loss(static_cast<size_t>(beams));  // dB gathered along each beam so far
-  std::vector<Point> directions;
-  for (int64_t j = 0; j < beams; ++j) {
-    const double angle = (double(j) + 0.5) * angle_step - fan.half_angle;
-    directions.push_back({std::sin(angle), std::cos(angle)});
-    loss[size_t(j)] = -beam_loss(settings, fan, angle);
-  }
-  std::vector<std::vector<float>> beam_profiles;
-  for (int64_t i = 0; i < samples; ++i) {
-    const double depth = (double(i) + 0.5) * step;
-    const double off_focus = (depth - settings.focus) / settings.focal_zone;
-    const double width = settings.lateral * std::sqrt(1 + off_focus * off_focus) / (fan.probe_radius + depth);
-    beam_profiles.push_back(gaussian(std::max(0.7, width / angle_step)));
-    for (int64_t j = 0; j < beams; ++j) {
-      const double angle = (double(j) + 0.5) * angle_step - fan.half_angle;
-      const Point beam = directions[size_t(j)];
-      const double r = fan.probe_radius + depth;
-      const Point p{r * beam.x, r * beam.y - fan.probe_radius};
-      const Sample here = anatomy.at(p, depth, angle, beam);
-      const Acoustics tissue = acoustics(here.tissue);
-      const bool layered = here.tissue == Tissue::kFat || here.tissue == Tissue::kMuscle;
-      const double texture = layered ? strands(6 * angle, 110 * depth) : patches(14 * p.x, 14 * p.y);
-      double gained = settings.gain_slope * depth - loss[size_t(j)];
-      if (settings.shadow_loss > 0 && depth > settings.shadow_start) {
-        const double across = (angle - settings.shadow_angle) / settings.shadow_width;
-        gained -=
-            settings.shadow_loss * std::exp(-across * across) * smooth_step((depth - settings.shadow_start) / 0.1);
-      }
-      loss[size_t(j)] += tissue.loss * step;
-      const double scatter = amplitude(tissue.echo + tissue.patch * texture + 9 * here.wall + gained);
-      double mirror = 0;
-      if (here.interface > 0) {  // uneven, as real surfaces are
-        mirror =
-            5 * here.interface * std::max(0.15, 0.6 + 0.5 * strands(16 * angle + 7, 20 * depth)) * amplitude(gained);
-      }
-      // Fibres across the beam mirror too.
-      if (layered) mirror += 0.3 * mirror_gain * std::max(0.0, texture - 0.5) * amplitude(gained);
-      float &real = field.real[size_t(i * beams + j)], &imaginary = field.imaginary[size_t(i * beams + j)];
-      // Scatterers are complex normal of mean intensity 1; the interface adds in phase.
-      real = float(real * scatter * std::sqrt(0.5) + mirror);
-      imaginary = float(imaginary * scatter * std::sqrt(0.5));
-    }
-  }
-  for (const Streak& streak : anatomy.streaks()) {
-    const int64_t row = std::clamp(int64_t(streak.depth * double(samples)), int64_t{0}, samples - 1);
-    const double half = 0.5 * streak.length / (fan.probe_radius + streak.depth);
-    for (int64_t j = 0; j < beams; ++j) {
-      const double angle = (double(j) + 0.5) * angle_step - fan.half_angle;
-      const double off = (angle - streak.angle) / half;
-      if (std::abs(off) > 2.5) continue;
-      const double gained = settings.gain_slope * streak.depth - loss[size_t(j)];
-      field.real[size_t(row * beams + j)] += float(amplitude(streak.decibel + gained) * std::exp(-0.5 * off * off));
-    }
-  }
-  for (std::vector<float>* part : {&field.real, &field.imaginary}) {
-    blur_rows(*part, samples, beams, beam_profiles);
-    blur_columns(*part, samples, beams, gaussian(std::max(0.6, settings.axial * double(samples))));
-  }
-
-  PolarImage image{samples, beams, std::vector<float>(size_t(cells))};
   std::vector<float> noise(size_t(2 * cells));
   fill_normal(noise.data(), 2 * cells, seed, index, 5);
-  const double per_decibel = 255 / settings.dynamic_range;
-  for (int64_t i = 0; i < samples; ++i) {
-    const double floor = amplitude(settings.noise + settings.noise_rise * (double(i) + 0.5) * step) * std::sqrt(0.5);
-    for (int64_t j = 0; j < beams; ++j) {
-      const size_t at = size_t(i * beams + j);
-      const double real = field.real[at] + floor * noise[2 * at],
-                   imaginary = field.imaginary[at] + floor * noise[2 * at + 1];
-      const double decibel = 10 * std::log10(real * real + imaginary * imaginary + 1e-9);
-      // 2.5 dB: the mean of log intensity lies below the log of the mean (Rayleigh).
-      const double grey = settings.liver_grey + per_decibel * (decibel + 2.5);
-      image.grey[at] = float(std::max(0.0, grey));
-    }
-  }
+  PolarImage image{samples, beams, log_compressed(field, noise, grid, settings)};
   const std::vector<float> mean = local_mean(image.grey, samples, beams);
   for (size_t at = 0; at < mean.size(); ++at) {
     const float level = mean[at] + float(settings.speckle) * (image.grey[at] - mean[at]);

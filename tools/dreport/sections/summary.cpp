@@ -94,73 +94,83 @@ void write_proportion(JsonWriter& json, const std::string& key, const Proportion
   json.number("low", share.low).number("high", share.high).end_object();
 }
 
+namespace {
+
+// The table that is filled, and the same numbers under their keys.
+struct Summary {
+  Table table;
+  JsonWriter& json;
+
+  void add_share(const std::string& name, const std::string& key, const Proportion& share, const std::string& paper) {
+    if (share.n == 0) return;
+    table.rows.push_back({name, share_text(share), interval_text(share), paper});
+    write_proportion(json, key, share);
+  }
+  void add_number(const std::string& name, const std::string& key, double value, const std::string& text) {
+    table.rows.push_back({name, text, "", "not stated"});
+    json.number(key, value);
+  }
+};
+
+// The share of good pictures, and what one costs, without a judge and by each policy.
+void add_policies(const Material& material, const SamplingRun* unguided, Summary& summary) {
+  if (unguided != nullptr) {
+    summary.add_share("Good pictures without a judge", "good_without_judge", yield_of(*unguided).good,
+                      share_text(wilson(paper::kAcceptable, paper::kSampled)));
+  }
+  for (const PolicyResult& policy : material.policies) {
+    if (!policy.guided()) continue;
+    summary.add_share("Good among the kept with the judge<small>" + escape_html(policy.name) + "</small>",
+                      "good_with_" + policy.runs.front()->place.name, policy.precision, "not stated");
+  }
+  const std::string papers = count_text(std::llround(paper::kCallsPerAccepted));
+  for (const PolicyResult& policy : material.policies) {
+    const Estimate& cost = policy.calls_per_good;
+    if (std::isnan(cost.value)) continue;
+    const bool first = policy.runs.front() == unguided;
+    summary.table.rows.push_back({"U-Net calls per good kept picture<small>" + escape_html(policy.name) + "</small>",
+                                  rounded(cost.value), interval_text(cost),
+                                  first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
+    write_estimate(summary.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
+  }
+}
+
+}  // namespace
+
 void summary_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("summary", "Summary");
-  Table table;
-  table.header = {"Quantity", "This run", "95 % interval", "The paper"};
   report.json.begin_object("summary");
-
+  Summary summary{{.header = {"Quantity", "This run", "95 % interval", "The paper"}}, report.json};
   const SamplingRun* unguided = unguided_run(material.runs);
   const bool ruled = material.rule.thresholds.has_value();
-  const auto add_share = [&](const std::string& name, const std::string& key, const Proportion& share,
-                             const std::string& paper) {
-    if (share.n == 0) return;
-    table.rows.push_back({name, share_text(share), interval_text(share), paper});
-    write_proportion(report.json, key, share);
-  };
-  const auto add_number = [&](const std::string& name, const std::string& key, double value, const std::string& text,
-                              const std::string& paper) {
-    table.rows.push_back({name, text, "", paper});
-    report.json.number(key, value);
-  };
-  if (ruled && unguided != nullptr) {
-    const Yield yield = yield_of(*unguided);
-    add_share("Good pictures without a judge", "good_without_judge", yield.good,
-              share_text(wilson(paper::kAcceptable, paper::kSampled)));
-  }
-  for (const PolicyResult& policy : material.policies) {
-    if (!ruled || !policy.guided()) continue;
-    add_share("Good among the kept with the judge<small>" + escape_html(policy.name) + "</small>",
-              "good_with_" + policy.runs.front()->place.name, policy.precision, "not stated");
-  }
-  for (const PolicyResult& policy : material.policies) {
-    const Estimate& cost = policy.calls_per_good;
-    if (!ruled || std::isnan(cost.value)) continue;
-    const bool first = policy.runs.front() == unguided;
-    const std::string papers = count_text(std::llround(paper::kCallsPerAccepted));
-    table.rows.push_back({"U-Net calls per good kept picture<small>" + escape_html(policy.name) + "</small>",
-                          rounded(cost.value), interval_text(cost),
-                          first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
-    write_estimate(report.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
-  }
+  if (ruled) add_policies(material, unguided, summary);
   const PictureSet* masks = unguided != nullptr ? material.masks_of(*unguided) : nullptr;
   if (masks != nullptr && material.real) {
     if (const std::optional<Adherence> adherence = adherence_of(*unguided, *masks, *material.real)) {
-      add_share("Samples that follow their mask<small>" + escape_html(adherence->first) + " against " +
-                    escape_html(adherence->second) + "</small>",
-                "adherence", adherence->samples, "not stated");
+      summary.add_share("Samples that follow their mask<small>" + escape_html(adherence->first) + " against " +
+                            escape_html(adherence->second) + "</small>",
+                        "adherence", adherence->samples, "not stated");
     }
   }
   for (const ScorerRun& scorer : material.runs.scorers) {
-    if (scorer.measured && std::isfinite(scorer.auroc)) {
-      add_number("Scorer, held-out AUROC", "scorer_auroc", scorer.auroc, fixed(scorer.auroc, 3), "not stated");
-      break;
-    }
+    if (!scorer.measured || !std::isfinite(scorer.auroc)) continue;
+    summary.add_number("Scorer, held-out AUROC", "scorer_auroc", scorer.auroc, fixed(scorer.auroc, 3));
+    break;
   }
   for (const DiffusionRun& run : material.runs.diffusion) {
     if (run.val_loss.value.empty()) continue;
-    add_number("Validation loss, last", "validation_loss", run.val_loss.value.back(),
-               rounded(run.val_loss.value.back(), 4), "not stated");
+    const double last = run.val_loss.value.back();
+    summary.add_number("Validation loss, last", "validation_loss", last, rounded(last, 4));
     break;
   }
   report.json.end_object();
 
   if (!ruled && !material.runs.sampling.empty()) page.missing("No rule says which sample is good.", kMakeRule);
-  if (table.rows.empty() && material.runs.sampling.empty()) {
+  if (summary.table.rows.empty() && material.runs.sampling.empty()) {
     page.missing("None of the folders holds samples, a scorer's metrics or a validation loss yet.", kMakeUnguided);
   }
-  if (!table.rows.empty()) page.table(table);
+  if (!summary.table.rows.empty()) page.table(summary.table);
   if (ruled) {
     page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
                    escape_html(material.rule.origin) +
@@ -216,8 +226,7 @@ void inputs_section(const Material& material, Report& report) {
   const Thresholds& rule = *material.rule.thresholds;
   page.paragraph(concat_message(
       "Metrics: sharpness is the variance of the 4-neighbour Laplacian, contrast the standard deviation, noise the "
-      "mean "
-      "absolute difference from a Gaussian blur (σ = ",
+      "mean absolute difference from a Gaussian blur (σ = ",
       compact(rule.metric.sigma), " pixels), on grey levels from 0 to ", compact(rule.metric.scale),
       ", borders reflected (reflect-101), over the ", rule.region == "sector" ? "sector" : "whole picture",
       ". Rule: ", escape_html(rule_text(rule)), " (", escape_html(material.rule.origin), ")."));
