@@ -1,5 +1,6 @@
 // dweights import: a PyTorch file becomes a run directory that dsample, dtrain --resume and dweights verify take.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <sstream>
 
@@ -142,22 +143,16 @@ std::vector<NamedTensor> checkpoint_tensors(const DenoiserImport& import) {
   return tensors;
 }
 
+constexpr std::array<int64_t, 2> kAttentions[] = {{1, 0}, {2, 0},  {4, 0},  {8, 0},  {16, 0},
+                                                  {1, 8}, {1, 16}, {1, 32}, {1, 64}, {1, 128}};  // heads, head_dim
+
 // Weights that fit say nothing of heads and of the order of q, k and v; the answers do. Every possibility is tried.
 void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImport* import) {
   check_input(import->options.architecture == "guided", Fault::kUsage,
               "--against: only guided-diffusion's attention has to be found, found ", import->options.architecture);
   DenoiserOptions best;
   double smallest = INFINITY;
-  for (const auto& [heads, head_dim] : {std::pair<int64_t, int64_t>{1, 0},
-                                        {2, 0},
-                                        {4, 0},
-                                        {8, 0},
-                                        {16, 0},
-                                        {1, 8},
-                                        {1, 16},
-                                        {1, 32},
-                                        {1, 64},
-                                        {1, 128}})
+  for (const auto& [heads, head_dim] : kAttentions)
     for (const bool new_order : {false, true}) {
       DenoiserOptions options = import->options;
       options.heads = heads;
@@ -177,9 +172,8 @@ void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImp
       }
     }
   check_input(smallest <= 1e-3, Fault::kBadInput, io.path,
-              ": no number of heads and order of q, k, v gives its answers; the "
-              "best is off by ",
-              smallest, " relative; is it this network's?");
+              ": no number of heads and order of q, k, v gives its answers; the best is off by ", smallest,
+              " relative; is it this network's?");
   import->options = best;
   note(common, concat_message("found by parity, off by ", smallest, " relative: ",
                               best.head_dim > 0 ? concat_message("--num-head-channels ", best.head_dim)

@@ -34,28 +34,6 @@ std::optional<StoredType> find_type(std::string_view name, Name&& name_of) {
   return std::nullopt;
 }
 
-float from_half(uint16_t bits) {
-  const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
-    const float magnitude = float(fraction) * 0x1p-24F;
-    return sign ? -magnitude : magnitude;
-  }
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | fraction << 13);
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-}
-
-// Exact for every value that a half can hold; others come out as some half that differs.
-uint16_t to_half(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000, exponent = bits >> 23 & 255;
-  if (exponent == 255) return uint16_t(sign | 0x7C00 | (bits >> 13 & 1023));
-  if (exponent >= 113) return uint16_t(sign | std::min<uint32_t>(exponent - 112, 30) << 10 | (bits >> 13 & 1023));
-  if (exponent < 103) return uint16_t(sign);
-  return uint16_t(sign | (0x800000 | (bits & 0x7FFFFF)) >> (126 - exponent));
-}
-
-float from_bfloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
-uint16_t to_bfloat(float value) { return uint16_t(std::bit_cast<uint32_t>(value) >> 16); }
-
 float nearest_half(float value) {
   if (value == 0 || !std::isfinite(value)) return value;
   const float unit = std::ldexp(1.0F, std::max(std::ilogb(value), -14) - 10);  // between neighbouring halves
@@ -73,8 +51,78 @@ bool same_bits(T a, T b) {
   return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-template <class Stored, class Value, class Narrow, class Widen>
-void append_as(const Tensor& tensor, StoredType type, std::string* out, Narrow narrow, Widen widen) {
+// How an element is stored, and what it becomes in a tensor.
+template <class S, class V = int64_t>
+struct Plain {
+  using Stored = S;
+  using Value = V;
+  static V widen(S x) { return V(x); }
+  static S narrow(V x) { return S(x); }
+};
+struct Boolean : Plain<uint8_t> {
+  static int64_t widen(uint8_t x) { return x != 0; }
+};
+struct Bfloat : Plain<uint16_t, float> {
+  static float widen(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+  static uint16_t narrow(float value) { return uint16_t(std::bit_cast<uint32_t>(value) >> 16); }
+};
+struct Half : Plain<uint16_t, float> {
+  static float widen(uint16_t bits) {
+    const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
+      const float magnitude = float(fraction) * 0x1p-24F;
+      return sign ? -magnitude : magnitude;
+    }
+    if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | fraction << 13);
+    return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
+  }
+  // Exact for every value that a half can hold; others come out as some half that differs.
+  static uint16_t narrow(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000, exponent = bits >> 23 & 255;
+    if (exponent == 255) return uint16_t(sign | 0x7C00 | (bits >> 13 & 1023));
+    if (exponent >= 113) return uint16_t(sign | std::min<uint32_t>(exponent - 112, 30) << 10 | (bits >> 13 & 1023));
+    if (exponent < 103) return uint16_t(sign);
+    return uint16_t(sign | (0x800000 | (bits & 0x7FFFFF)) >> (126 - exponent));
+  }
+};
+
+// Calls fn with the element of the type.
+template <class Fn>
+void with_element(StoredType type, const Fn& fn) {
+  switch (type) {
+    case StoredType::f32:
+      return fn(Plain<float, float>());
+    case StoredType::f64:
+      return fn(Plain<double, double>());
+    case StoredType::f16:
+      return fn(Half());
+    case StoredType::bf16:
+      return fn(Bfloat());
+    case StoredType::i64:
+      return fn(Plain<int64_t>());
+    case StoredType::i32:
+      return fn(Plain<int32_t>());
+    case StoredType::i16:
+      return fn(Plain<int16_t>());
+    case StoredType::i8:
+      return fn(Plain<int8_t>());
+    case StoredType::u64:
+      return fn(Plain<uint64_t>());
+    case StoredType::u32:
+      return fn(Plain<uint32_t>());
+    case StoredType::u16:
+      return fn(Plain<uint16_t>());
+    case StoredType::u8:
+      return fn(Plain<uint8_t>());
+    case StoredType::boolean:
+      return fn(Boolean());
+  }
+}
+
+template <class Element>
+void append_as(const Tensor& tensor, StoredType type, std::string* out) {
+  using Stored = typename Element::Stored;
+  using Value = typename Element::Value;
   check(tensor.dtype() == dtype_of<Value>(), "append_stored: a tensor of ", name_of(tensor.dtype()),
         " cannot be stored as ", torch_name(type));
   const Value* data = tensor.data<Value>();
@@ -82,8 +130,8 @@ void append_as(const Tensor& tensor, StoredType type, std::string* out, Narrow n
   out->resize(start + size_t(tensor.count()) * sizeof(Stored));
   char* to = out->data() + start;
   const auto append = [&](Value value) {
-    const Stored stored = narrow(value);
-    check(same_bits(Value(widen(stored)), value), "append_stored: ", torch_name(type), " does not hold ", value,
+    const Stored stored = Element::narrow(value);
+    check(same_bits(Element::widen(stored), value), "append_stored: ", torch_name(type), " does not hold ", value,
           " exactly");
     std::memcpy(to, &stored, sizeof stored);
     to += sizeof stored;
@@ -97,12 +145,6 @@ void append_as(const Tensor& tensor, StoredType type, std::string* out, Narrow n
   for (int64_t n = 0; n < shape[0]; ++n)
     for (int64_t c = 0; c < C; ++c)
       for (int64_t pixel = 0; pixel < HW; ++pixel) append(data[(n * HW + pixel) * C + c]);
-}
-
-template <class Stored, class Value>
-void append_cast(const Tensor& tensor, StoredType type, std::string* out) {
-  append_as<Stored, Value>(
-      tensor, type, out, [](Value x) { return Stored(x); }, [](Stored x) { return Value(x); });
 }
 
 }  // namespace
@@ -196,8 +238,10 @@ ViewReader::ViewReader(StoredType type, const StoredView& view)
   in_order_ = is_in_order(view);
 }
 
-template <class Stored, class Value, class Convert>
-void ViewReader::take_as(const char* bytes, int64_t first, int64_t count, Convert convert) {
+template <class Element>
+void ViewReader::take_as(const char* bytes, int64_t first, int64_t count) {
+  using Stored = typename Element::Stored;
+  using Value = typename Element::Value;
   Value* out = tensor_.mutable_data<Value>();
   Axis& inner = axes_.back();
   const int64_t end = first + count, source_step = inner.source, target_step = inner.target;
@@ -212,7 +256,7 @@ void ViewReader::take_as(const char* bytes, int64_t first, int64_t count, Conver
       for (int64_t i = 0; i < run; ++i) {
         Stored stored;
         std::memcpy(&stored, from + i * source_step * int64_t(sizeof(Stored)), sizeof stored);
-        to[i * target_step] = convert(stored);
+        to[i * target_step] = Element::widen(stored);
       }
     }
     remaining_ -= run;
@@ -234,36 +278,7 @@ void ViewReader::take_as(const char* bytes, int64_t first, int64_t count, Conver
 void ViewReader::take(const char* bytes, int64_t first, int64_t count) {
   if (remaining_ == 0) return;
   check(source_ >= first && (in_order_ || first == 0), "ViewReader: blocks must come in order");
-  const auto same = [](auto x) { return x; };
-  const auto integer = [](auto x) { return int64_t(x); };
-  switch (type_) {
-    case StoredType::f32:
-      return take_as<float, float>(bytes, first, count, same);
-    case StoredType::f64:
-      return take_as<double, double>(bytes, first, count, same);
-    case StoredType::f16:
-      return take_as<uint16_t, float>(bytes, first, count, from_half);
-    case StoredType::bf16:
-      return take_as<uint16_t, float>(bytes, first, count, from_bfloat);
-    case StoredType::i64:
-      return take_as<int64_t, int64_t>(bytes, first, count, same);
-    case StoredType::i32:
-      return take_as<int32_t, int64_t>(bytes, first, count, integer);
-    case StoredType::i16:
-      return take_as<int16_t, int64_t>(bytes, first, count, integer);
-    case StoredType::i8:
-      return take_as<int8_t, int64_t>(bytes, first, count, integer);
-    case StoredType::u64:
-      return take_as<uint64_t, int64_t>(bytes, first, count, integer);
-    case StoredType::u32:
-      return take_as<uint32_t, int64_t>(bytes, first, count, integer);
-    case StoredType::u16:
-      return take_as<uint16_t, int64_t>(bytes, first, count, integer);
-    case StoredType::u8:
-      return take_as<uint8_t, int64_t>(bytes, first, count, integer);
-    case StoredType::boolean:
-      return take_as<uint8_t, int64_t>(bytes, first, count, [](uint8_t x) { return int64_t(x != 0); });
-  }
+  with_element(type_, [&]<class Element>(Element) { take_as<Element>(bytes, first, count); });
 }
 
 Tensor ViewReader::finish(const std::string& where) {
@@ -291,34 +306,7 @@ Tensor nearest_stored(const Tensor& tensor, StoredType type, const std::string& 
 }
 
 void append_stored(const Tensor& tensor, StoredType type, std::string* out) {
-  switch (type) {
-    case StoredType::f32:
-      return append_cast<float, float>(tensor, type, out);
-    case StoredType::f64:
-      return append_cast<double, double>(tensor, type, out);
-    case StoredType::f16:
-      return append_as<uint16_t, float>(tensor, type, out, to_half, from_half);
-    case StoredType::bf16:
-      return append_as<uint16_t, float>(tensor, type, out, to_bfloat, from_bfloat);
-    case StoredType::i64:
-      return append_cast<int64_t, int64_t>(tensor, type, out);
-    case StoredType::i32:
-      return append_cast<int32_t, int64_t>(tensor, type, out);
-    case StoredType::i16:
-      return append_cast<int16_t, int64_t>(tensor, type, out);
-    case StoredType::i8:
-      return append_cast<int8_t, int64_t>(tensor, type, out);
-    case StoredType::u64:
-      return append_cast<uint64_t, int64_t>(tensor, type, out);
-    case StoredType::u32:
-      return append_cast<uint32_t, int64_t>(tensor, type, out);
-    case StoredType::u16:
-      return append_cast<uint16_t, int64_t>(tensor, type, out);
-    case StoredType::u8:
-      return append_cast<uint8_t, int64_t>(tensor, type, out);
-    case StoredType::boolean:
-      return append_cast<uint8_t, int64_t>(tensor, type, out);
-  }
+  with_element(type, [&]<class Element>(Element) { append_as<Element>(tensor, type, out); });
 }
 
 }  // namespace echodiff
