@@ -1,7 +1,8 @@
 // The noise schedule: betas over T steps and everything derived from them, in float64.
 //
-//   q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I),  alpha_bar_t = prod_{s<=t} (1 - beta_s)     Ho et al.
-//   2020 linear   beta from 1e-4 to 0.02 at T = 1000, scaled by 1000/T          Ho et al. 2020 (arXiv:2006.11239)
+//   q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I),  alpha_bar_t = prod_{s<=t} (1 - beta_s)
+//
+//   linear   beta from 1e-4 to 0.02 at T = 1000, scaled by 1000/T          Ho et al. 2020 (arXiv:2006.11239)
 //   cosine   alpha_bar = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008        Nichol & Dhariwal 2021 (arXiv:2102.09672)
 //   sigmoid  alpha_bar from sigmoid(-3) to sigmoid(3)                      Jabri et al. 2022 (arXiv:2212.11972)
 //

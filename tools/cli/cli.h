@@ -1,25 +1,31 @@
 // The shell every program shares: flags, --config, --print-config, --version, exit codes, signals.
 //
 //   int main(int argc, char** argv) {
-//     std::string out; int64_t count = 100; double eta = 0; std::string sampler = "ddim"; std::optional<int64_t>
-//     accept; return run_program(argc, argv, {"dthing", "Makes things.", "dthing --out things --count 20"},
-//     [&](Options& options) {
+//     std::string out, sampler = "ddim";
+//     int64_t count = 100;
+//     double eta = 0;
+//     std::optional<int64_t> accept;
+//     const ProgramInfo info{"dthing", "Makes things.", "dthing --out things --count 20"};
+//     return run_program(argc, argv, info, [&](Options& options) {
 //       options.add("--out", out, "folder to write", "DIR").required();
 //       options.add("--count", count, "pictures to make", {1, 1000000}, "pictures");
 //       options.add("--eta", eta, "share of fresh noise", {0, 1}, "fraction");
 //       options.add_choice("--sampler", sampler, "reverse process", {"ddpm", "ddim"});
 //       options.add("--accept", accept, "stop after so many accepted", {1, 1000000}, "pictures", "no limit");
-//       options.rule([&] { check_input(count > 2, Fault::kUsage, "--count: ..."); });   // flags that depend on each
-//       other options.body([&](const Common& common) { return make_things(out, count, common.seed); });   // the exit
-//       code
+//       options.rule([&] { check_input(count > 2, Fault::kUsage, "--count: ..."); });  // flags that depend on others
+//       options.body([&](const Common& common) { return make_things(out, count, common.seed); });  // the exit code
 //     });
 //   }
 //
-// With subcommands each has its own options and body: `Options& scorer = options.subcommand("scorer", "Trains ...",
-// "dtrain scorer --labels ..."); scorer.add(...); scorer.body(...)`. What a flag is bound to holds its default and
-// must outlive run_program. Every program also has --help --version --config --print-config --seed --threads --device
-// --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name
-// ("image-size = 64"), at the top or in the subcommand's table.
+// With subcommands each has its own options and body:
+//
+//   Options& scorer = options.subcommand("scorer", "Trains ...", "dtrain scorer --labels ...");
+//   scorer.add(...);
+//   scorer.body(...);
+//
+// What a flag is bound to holds its default and must outlive run_program. Every program also has --help --version
+// --config --print-config --seed --threads --device --quiet, and those that run on a GPU --precision and
+// --deterministic. A config key is the flag's long name ("image-size = 64"), at the top or in the subcommand's table.
 //
 // Errors: a bad flag or key ends the program with 2, any Error with its fault's code, std::bad_alloc with 71, any other
 // exception with 70; always one line on stderr. Order: flags and rules (2), device (69), then the body.

@@ -8,13 +8,13 @@
 
 namespace echodiff {
 
-// inspect, convert, diff: files of weights as they are (dweights_files.cpp).
+// inspect, convert, diff: files of weights as they are (files.cpp).
 struct FileCommands {
   std::string file, out, other;
   void declare(Options& root);
 };
 
-// import: a PyTorch file becomes a run directory (dweights_import.cpp).
+// import: a PyTorch file becomes a run directory (import.cpp).
 struct ImportCommand {
   std::string file, out, as, attention_order = "legacy", part, planes, against;
   std::string schedule = "file", predict = "file";
@@ -22,13 +22,13 @@ struct ImportCommand {
   void declare(Options& root);
 };
 
-// export: a run's weights under PyTorch's names (dweights_export.cpp).
+// export: a run's weights under PyTorch's names (export.cpp).
 struct ExportCommand {
   std::string run, out, as, part, dtype = "f32";
   void declare(Options& root);
 };
 
-// verify: a run against inputs and outputs that PyTorch made (dweights_verify.cpp).
+// verify: a run against inputs and outputs that PyTorch made (verify.cpp).
 struct VerifyCommand {
   std::string run, against, part;
   double tolerance = 1e-4;

@@ -1,8 +1,8 @@
 // Picture quality from grey levels, equations (1)-(3) of the paper (section 5.2).
 //
-//   sharpness = Var(Laplacian * I)   (1)   4-neighbour kernel [0 1 0; 1 -4 1; 0 1 0], population variance, grey
-//   levels^2 contrast  = standard deviation of I   (2)   grey levels noise     = mean |I - G_sigma * I|    (3)   grey
-//   levels; Gaussian cut at 4 sigma and normalised
+//   sharpness = Var(Laplacian * I)         (1)   grey levels^2; kernel [0 1 0; 1 -4 1; 0 1 0], population variance
+//   contrast  = standard deviation of I    (2)   grey levels
+//   noise     = mean |I - G_sigma * I|     (3)   grey levels; Gaussian cut at 4 sigma and normalised
 //
 // The paper doesn't state intensity scale, kernel, border, sigma or region. Here: I = pixels * scale / 255, borders
 // reflected without repeating the edge (reflect-101), sigma 0.5, the whole picture or the pixels of a region.

@@ -2,9 +2,9 @@
 //
 //   best-of-n  n trajectories are finished, the best stays
 //   halving    n begin; at each rung the top 1 / eta of those left goes on (successive halving,
-//                   Jamieson & Talwalkar 2016, arXiv:1502.07943)
-//   screen          one rung before the first call: x_T and the mask are all there is to score
-//   probe           one rung after call k
+//              Jamieson & Talwalkar 2016, arXiv:1502.07943)
+//   screen     one rung before the first call: x_T and the mask are all there is to score
+//   probe      one rung after call k
 #pragma once
 
 #include <cstdint>
