@@ -16,7 +16,7 @@ Tensor silu_step_by_step(const Norm& norm, const Tensor& x, const Tensor& scale_
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps)
     : groups_(groups), eps_(eps), weight_(make_parameter({channels})), bias_(make_parameter({channels})) {
   check_input(channels % groups == 0, Fault::kUsage, "group norm: ", channels, " channels are not a multiple of ",
-              groups, " groups; choose a width (--dim) that is");
+              groups, " groups; choose a width that is");
 }
 
 Tensor GroupNorm::silu(const Tensor& x, const Tensor& scale_and_shift) const {

@@ -11,7 +11,7 @@ constexpr Conv2dLayerOptions kConv3{.kernel = 3, .padding = 1};
 Spade::Spade(int64_t channels, int64_t planes)
     : shared_(planes, kHidden, kConv3), gamma_(kHidden, channels, kConv3), beta_(kHidden, channels, kConv3) {
   check_input(channels % kGroups == 0, Fault::kUsage, "spade: ", channels, " channels are not a multiple of ", kGroups,
-              " groups; choose a width (--dim) that is");
+              " groups; choose a width that is");
 }
 
 Tensor Spade::operator()(const Tensor& x, const Tensor& masks) const {

@@ -12,7 +12,7 @@ Storage::Storage(int64_t bytes, const std::string& what) : bytes_(bytes), device
     buffer_ = cuda::allocate(size_t(bytes), what);
     data_ = buffer_.data();
   } else {
-    throw Error(Fault::kNoDevice, what + ": this build has no CUDA; use --device cpu");
+    throw Error(Fault::kNoDevice, what + ": this build has no CUDA; compute on the CPU");
   }
 }
 Storage::~Storage() {

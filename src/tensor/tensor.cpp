@@ -203,7 +203,7 @@ std::shared_ptr<const Storage> Tensor::storage() const { return impl_->storage; 
 Tensor Tensor::make(const Shape& shape, DType dtype, Device device) {
   for (int64_t size : shape.sizes()) check(size >= 0, "tensor: negative size in ", shape);
   check_input(dtype != DType::bf16 || device == Device::kCuda, Fault::kUsage, "tensor: ", shape,
-              " of bf16 on the CPU, which computes in f32; use --device cuda, or --precision f32");
+              " of bf16 on the CPU, which computes in f32; use device cuda, or precision f32");
   Tensor x;
   x.impl_ = std::allocate_shared<Impl>(PoolAllocator<Impl>());
   x.impl_->shape = shape;

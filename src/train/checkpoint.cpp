@@ -201,7 +201,7 @@ void require_finite(const std::vector<NamedTensor>& tensors, Fault fault, const 
                         (tensor.dtype() == DType::f32 ? all_finite(tensor.data<float>(), tensor.count())
                                                       : all_finite(tensor.data<double>(), tensor.count()));
     check_input(finite, fault, where, ": ", name, " holds a NaN or infinity, expected finite numbers",
-                fault == Fault::kBadInput ? "; give another file" : "; lower --lr");
+                fault == Fault::kBadInput ? "; give another file" : "; lower the learning rate");
   }
 }
 

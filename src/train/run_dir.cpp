@@ -22,7 +22,7 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     const int reason = errno;
     close(lock_);
     check_input(reason != EWOULDBLOCK, Fault::kLocked, path,
-                ": another process works in this run directory; wait for it or choose another --out");
+                ": another process works in this run directory; wait for it or choose another");
     throw Error(Fault::kIo, concat_message(lock, ": can't lock: ", std::strerror(reason)));
   }
   try {

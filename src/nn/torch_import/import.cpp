@@ -45,8 +45,7 @@ Source read_source(const std::string& path, const ImportOptions& options, std::v
   for (const std::string& warning : file.warnings) notes->push_back(warning);
   if (options.part == "ema" || parts.model.empty()) {
     check_input(!parts.ema.empty(), Fault::kBadInput, path, ": expected ",
-                options.part == "ema" ? "a part ema" : "weights",
-                ", found none; leave --part out to take what there is");
+                options.part == "ema" ? "a part ema" : "weights", ", found none; name no part to take what there is");
     parts.model = std::move(parts.ema);
     parts.ema.clear();
     parts.adam = {};
@@ -175,7 +174,7 @@ void take_adam(const SourceAdam& adam, Denoiser* network, const std::string& whe
            adam.exp_avg_sq[i].shape() == parameters[i].tensor.shape();
   check_input(fits, Fault::kBadInput, where, ": its optimiser's state of ", adam.exp_avg.size(),
               " entries is not Adam's of this network's ", parameters.size(),
-              " parameters in their order; take the weights alone with --part model");
+              " parameters in their order; take the model's weights alone");
   for (size_t i = 0; i < parameters.size(); ++i) {
     import->exp_avg.push_back({parameters[i].name, adam.exp_avg[i].to(DType::f32)});
     import->exp_avg_sq.push_back({parameters[i].name, adam.exp_avg_sq[i].to(DType::f32)});
@@ -231,9 +230,9 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
   import.ema_step = parts.ema_step.value_or(0);
   const std::optional<int64_t> channels = options.hints.image_channels;
   if (channels && *channels != import.options.image_channels) {
-    check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage,
-                "--image-channels: the network of ", where, " has pictures of ", import.options.image_channels,
-                " channels; only 3 can become 1, found ", *channels);
+    check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage, "image channels: the network of ",
+                where, " has pictures of ", import.options.image_channels, " channels; only 3 can become 1, found ",
+                *channels);
     to_one_channel(&import);
   }
   if (as == "sdm") import.notes.push_back("the table for SDM is unproven: no file of the original code was at hand");
@@ -250,7 +249,7 @@ ResNet18Import import_resnet18(const std::string& path, const ImportOptions& opt
   if (!fitted.missing.empty()) import.notes.push_back("no num_batches_tracked in the file: left at 0");
   const int64_t channels = options.hints.image_channels.value_or(import.options.in_channels);
   if (channels != import.options.in_channels) {
-    check_input(channels == 1 && import.options.in_channels == 3, Fault::kUsage, "--image-channels: the network of ",
+    check_input(channels == 1 && import.options.in_channels == 3, Fault::kUsage, "image channels: the network of ",
                 path, " takes ", import.options.in_channels, " channels; only 3 can become 1, found ", channels);
     Tensor* first = find_tensor(&import.weights, "conv1.weight");
     *first = fold_inputs(*first, 3);

@@ -41,8 +41,8 @@ int64_t blocks_per_level(const WeightShapes& weights, int64_t output_blocks) {
 
 void infer_heads(const WeightShapes& weights, const NetworkHints& hints, DenoiserOptions* options) {
   check_input(hints.num_heads || hints.num_head_channels, Fault::kUsage, weights.where(),
-              ": the number of attention heads is not in the file: give --num-heads N or --num-head-channels N (the "
-              "scripts of guided-diffusion default to 4 heads), or --against IO.safetensors to find it by parity");
+              ": the number of attention heads is not in the file: give it, or the channels of a head (the "
+              "scripts of guided-diffusion default to 4 heads), or reference outputs to find it by parity");
   options->heads = hints.num_heads.value_or(1);
   options->head_dim = hints.num_head_channels.value_or(0);
   options->new_attention_order = hints.new_attention_order;
@@ -52,8 +52,8 @@ void infer_heads(const WeightShapes& weights, const NetworkHints& hints, Denoise
 
 DenoiserOptions infer_guided(const WeightShapes& weights, const NetworkHints& hints) {
   check_input(!weights.has("label_emb.weight"), Fault::kBadInput, weights.where(),
-              ": label_emb.weight: the network is conditioned on a class, which ours isn't; give --class-label N to "
-              "keep one class for good");
+              ": label_emb.weight: the network is conditioned on a class, which ours isn't; give a class label to "
+              "keep that class for good");
   DenoiserOptions options;
   options.architecture = "guided";
   const std::string mask_norm = "middle_block.0.in_norm.mlp_shared.0.weight";

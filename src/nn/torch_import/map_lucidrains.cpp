@@ -49,7 +49,7 @@ DenoiserOptions infer_lucidrains(const WeightShapes& weights, const NetworkHints
     options.mults.push_back(width / options.dim);
   }
   check_input(levels > 0, Fault::kBadInput, weights.where(),
-              ": expected tensors downs.0.*, found none; is --as right?");
+              ": expected tensors downs.0.*, found none; is it a network of another kind?");
   return options;
 }
 

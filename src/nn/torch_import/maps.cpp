@@ -16,8 +16,9 @@ int64_t WeightShapes::dim(const std::string& name, int64_t i) const {
   if (found == shapes_.end()) {
     std::vector<std::string> names;
     for (const auto& [known, shape] : shapes_) names.push_back(known);
-    throw Error(Fault::kBadInput, concat_message(where_, ": expected a tensor ", name, ", found none; the nearest of ",
-                                                 names.size(), " is ", nearest_name(name, names), "; is --as right?"));
+    throw Error(Fault::kBadInput,
+                concat_message(where_, ": expected a tensor ", name, ", found none; the nearest of ", names.size(),
+                               " is ", nearest_name(name, names), "; is it a network of another kind?"));
   }
   check_input(found->second.rank() > i && found->second[i] > 0, Fault::kBadInput, where_, ": ", name, " is ",
               found->second, ", expected more than ", i, " sizes, all positive");
@@ -40,7 +41,8 @@ void infer_channels(const WeightShapes& weights, int64_t in, int64_t out, const 
   options->learned_variance = out == 2 * options->image_channels;
   check_input(in >= options->image_channels && (!spade || in == options->image_channels), Fault::kBadInput,
               weights.where(), ": ", in, " input channels don't hold a picture of ", options->image_channels,
-              " channels", spade ? " alone" : "", ", as ", out, " output channels say; give --image-channels");
+              " channels", spade ? " alone" : "", ", as ", out,
+              " output channels say; state the channels of a picture");
   if (!spade) options->planes = in - options->image_channels;
 }
 

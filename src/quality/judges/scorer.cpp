@@ -98,11 +98,11 @@ namespace {
 SafetensorsFile read_scorer_checkpoint(const std::string& run) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
-              ": no scorer checkpoint there; train one with dtrain scorer --out ", run);
+              ": no scorer checkpoint there; train one with dtrain scorer into ", run);
   SafetensorsFile file = read_checkpoint(path);
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
-              ": not a scorer's checkpoint; expected a run of dtrain scorer, or of dweights import --as resnet18");
+              ": not a scorer's checkpoint; expected a run of dtrain scorer, or a ResNet-18 from dweights import");
   return file;
 }
 
@@ -140,7 +140,7 @@ Scorer load_scorer_run(const std::string& run) {
   ResNet18Run loaded = resnet18_run(file);
   check_input(loaded.options.in_channels == 1 && loaded.options.classes == 1, Fault::kBadInput, run,
               ": expected a network with one channel and one logit, found ", loaded.options.in_channels, " and ",
-              loaded.options.classes, "; import it with --image-channels 1 --classes 1");
+              loaded.options.classes, "; import it with one image channel and one class");
   Scorer scorer({.image_size = loaded.image_size, .width = loaded.options.width}, 0);
   scorer.network().load_state_dict(loaded.network.state_dict());
   scorer.network().eval();

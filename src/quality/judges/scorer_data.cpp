@@ -33,7 +33,7 @@ std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>
     const GrayImage& first = examples.empty() ? image : examples[0].image;
     check_input(image.width == image.height && image.width == first.width, Fault::kBadInput, label.path, ": ",
                 image.width, "x", image.height, ", expected square pictures of one size (", first.width,
-                "); give --image-size");
+                "); choose an image size");
     examples.push_back({std::move(image), label.good, label.group, label.origin.empty() ? "sampled" : label.origin});
   }
   return examples;

@@ -18,7 +18,7 @@ UnetOptions unet_options(const SegmenterOptions& options) {
   const int64_t classes = int64_t(options.classes.size()), halvings = int64_t(options.mults.size()) - 1;
   check_input(classes > 0, Fault::kUsage, "segmenter: no classes; the data has no masks");
   check_input(halvings >= 0 && halvings < 10 && options.image_size % (int64_t(1) << halvings) == 0, Fault::kUsage,
-              "segmenter: ", options.image_size, " pixels can't be halved ", halvings, " times; give fewer --mults");
+              "segmenter: ", options.image_size, " pixels can't be halved ", halvings, " times; give fewer levels");
   UnetOptions unet;
   unet.dim = options.dim;
   unet.mults = options.mults;
@@ -80,7 +80,7 @@ std::string Segmenter::save(const std::string& run, int64_t step) {
 
 Segmenter load_segmenter_run(const std::string& run) {
   const std::string path = run_checkpoint(run);
-  check_input(!path.empty(), Fault::kMissingInput, run, ": no segmenter there; train one with dtrain segmenter --out ",
+  check_input(!path.empty(), Fault::kMissingInput, run, ": no segmenter there; train one with dtrain segmenter into ",
               run);
   const SafetensorsFile file = read_checkpoint(path);
   const MetadataReader read(file.metadata, path, "expected a run of dtrain segmenter");

@@ -50,7 +50,7 @@ ValueSplit split_by_mask(const ValueData& data, double calibrate, double test, u
     const int64_t good = good_ones(data, *part), poor = int64_t(part->size()) - good;
     check_input(
         good > 0 && poor > 0, Fault::kBadInput, "value data: one part of the split has ", good, " good and ", poor,
-        " poor trajectories, expected both kinds in each; record more trajectories, or take another --split-seed");
+        " poor trajectories, expected both kinds in each; record more trajectories, or take another seed of the split");
   }
   return split;
 }

@@ -140,7 +140,7 @@ bool is_value_run(const std::string& run) {
 ValueModel load_value_run(const std::string& run) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
-              ": no value model's checkpoint there; train one with dtrain value --out ", run);
+              ": no value model's checkpoint there; train one with dtrain value into ", run);
   const SafetensorsFile file = read_checkpoint(path);
   const ValueOptions options = value_options(file.metadata, path);
   try {

@@ -149,7 +149,7 @@ void require_same_size(const Thresholds& thresholds, int64_t width, int64_t heig
   if (thresholds.width == 0) return;
   check_input(width == thresholds.width && height == thresholds.height, Fault::kBadInput, file, ": is ", width, "x",
               height, ", the thresholds were measured on ", thresholds.width, "x", thresholds.height,
-              " and hold for that size only; give --size or calibrate again");
+              " and hold for that size only; read pictures at that size or calibrate again");
 }
 
 }  // namespace echodiff

@@ -114,7 +114,7 @@ void take_values(const GrayImage& mask, const std::optional<std::vector<Plane>>&
       known += ", " + std::to_string(plane.value) + " (" + plane.name + ")";
     }
     check_input(found, Fault::kBadInput, path, ": unknown mask value ", value, ", known are ", known,
-                "; name it in dataset.json or by --planes");
+                "; name it in dataset.json or among the planes given");
   }
 }
 
@@ -150,7 +150,7 @@ std::vector<Plane> guessed_planes(const Values& seen, const std::string& directo
   check_input(int64_t(planes.size()) <= kMostGuessedClasses, Fault::kBadInput, (fs::path(directory) / "masks").string(),
               ": ", planes.size(), " different values, expected class indices (at most ", kMostGuessedClasses,
               " without dataset.json)");
-  std::fprintf(stderr, "%s: neither dataset.json nor --planes: the masks' values become planes: %s\n",
+  std::fprintf(stderr, "%s: neither dataset.json nor planes are given: the masks' values become planes: %s\n",
                directory.c_str(), text.empty() ? "none" : text.c_str());
   return planes;
 }
@@ -174,7 +174,7 @@ void apply_index(const DatasetOptions& options, std::vector<Example>& examples) 
 }  // namespace
 
 std::vector<Plane> parse_planes(const std::string& text) {
-  const std::string where = "--planes " + text;
+  const std::string where = "planes " + text;
   std::vector<Plane> planes;
   for (const std::string& item : split(text)) {
     const size_t equals = std::min(item.find('='), item.size() - 1);

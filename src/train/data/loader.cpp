@@ -84,7 +84,7 @@ Replay::Replay(const std::string& path, int64_t T) : file_(read_safetensors(path
   const int64_t* times = file_.at("t").data<int64_t>();
   check_input(std::all_of(times, times + t.count(), [T](int64_t value) { return value >= 0 && value < T; }),
               Fault::kBadInput, path, ": t holds a time outside 0..", T - 1,
-              "; set --timesteps to what it was made for");
+              "; set the time steps to those it was made for");
   steps_ = x[0];
   batch_ = x[1];
   planes_ = c[2];
