@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "quality/judges/scorer.h"
 #include "quality/sampling/policy/es_ddpm.h"
 #include "quality/sampling/policy/none.h"
+#include "train/data/image.h"
 #include "train/data/loader.h"
 
 namespace echodiff {

@@ -147,23 +147,4 @@ Scorer load_scorer_run(const std::string& run) {
   return scorer;
 }
 
-std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images) {
-  std::vector<const GrayImage*> pointers;
-  for (const GrayImage& image : images) pointers.push_back(&image);
-  return pointers;
-}
-
-Tensor to_tensor(const std::vector<const GrayImage*>& images) {
-  check(!images.empty(), "to_tensor: no pictures");
-  const int64_t height = images[0]->height, width = images[0]->width;
-  Tensor x = empty({int64_t(images.size()), 1, height, width});
-  float* out = x.mutable_data<float>();
-  for (const GrayImage* image : images) {
-    check(image->height == height && image->width == width, "to_tensor: pictures of different sizes");
-    from_gray(*image, out);
-    out += height * width;
-  }
-  return x;
-}
-
 }  // namespace echodiff

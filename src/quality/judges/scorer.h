@@ -64,8 +64,4 @@ ResNet18Run load_resnet18_run(const std::string& run);
 // The newest checkpoint of a scorer's run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.
 Scorer load_scorer_run(const std::string& run);
 
-// 8-bit grey pictures of one size as (N, 1, H, W) in [-1, 1].
-Tensor to_tensor(const std::vector<const GrayImage*>& images);
-std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images);
-
 }  // namespace echodiff

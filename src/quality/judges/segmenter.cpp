@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "quality/judges/scorer.h"
 #include "tensor/autograd.h"
 #include "tensor/io/text.h"
 #include "tensor/ops.h"
+#include "train/data/image.h"
 #include "train/metadata.h"
 
 namespace echodiff {

@@ -6,7 +6,6 @@
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
-#include "quality/judges/scorer.h"
 #include "quality/judges/threshold_judge.h"
 #include "quality/sampling/policy/none.h"
 #include "tensor/ops.h"

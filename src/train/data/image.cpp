@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "kernels/error.h"
 
@@ -90,6 +89,25 @@ GrayImage to_gray(const float* x, int64_t height, int64_t width) {
 
 void from_gray(const GrayImage& image, float* x) {
   for (size_t i = 0; i < image.pixels.size(); ++i) x[i] = float(image.pixels[i]) / 255 * 2 - 1;
+}
+
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images) {
+  std::vector<const GrayImage*> pointers;
+  for (const GrayImage& image : images) pointers.push_back(&image);
+  return pointers;
+}
+
+Tensor to_tensor(const std::vector<const GrayImage*>& images) {
+  check(!images.empty(), "to_tensor: no pictures");
+  const int64_t height = images[0]->height, width = images[0]->width;
+  Tensor x = empty({int64_t(images.size()), 1, height, width});
+  float* out = x.mutable_data<float>();
+  for (const GrayImage* image : images) {
+    check(image->height == height && image->width == width, "to_tensor: pictures of different sizes");
+    from_gray(*image, out);
+    out += height * width;
+  }
+  return x;
 }
 
 GrayImage mirrored(const GrayImage& image) {

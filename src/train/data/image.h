@@ -1,9 +1,11 @@
-// Changing the size of grey pictures.
+// Grey pictures: their size, their values as tensors, and simple changes.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "tensor/io/png.h"
+#include "tensor/tensor.h"
 
 namespace echodiff {
 
@@ -18,6 +20,9 @@ GrayImage resize_nearest(const GrayImage& image, int64_t width, int64_t height);
 // Between 8-bit grey and the networks' [-1, 1]: round(clamp((x + 1) / 2) * 255), and back.
 GrayImage to_gray(const float* x, int64_t height, int64_t width);
 void from_gray(const GrayImage& image, float* x);
+// Pictures of one size as (N, 1, H, W).
+Tensor to_tensor(const std::vector<const GrayImage*>& images);
+std::vector<const GrayImage*> pointers_to(const std::vector<GrayImage>& images);
 
 // The picture seen in a mirror, left for right.
 GrayImage mirrored(const GrayImage& image);

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "diffusion/diffusion.h"
-#include "quality/judges/scorer.h"
 #include "tensor/ops.h"
 #include "train/data/image.h"
 

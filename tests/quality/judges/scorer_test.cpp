@@ -8,6 +8,7 @@
 
 #include "quality/judges/scorer_data.h"
 #include "tests/scratch_folder.h"
+#include "train/data/image.h"
 #include "train/phantom/phantom.h"
 
 namespace echodiff {

@@ -7,9 +7,9 @@
 
 #include "kernels/error.h"
 #include "kernels/philox.h"
-#include "quality/judges/scorer.h"
 #include "tensor/ops.h"
 #include "tests/scratch_folder.h"
+#include "train/data/image.h"
 #include "train/optimizer.h"
 
 namespace echodiff {
