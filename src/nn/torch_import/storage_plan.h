@@ -24,7 +24,6 @@ class StoragePlan {
 
   // When every storage has gone by.
   std::vector<SourceTensor> finish();
-  bool swaps() const { return swap_; }
   int64_t shared() const { return int64_t(flat_.tensors.size()) - int64_t(views_.size()); }
 
  private:

@@ -97,12 +97,6 @@ const SourceTensor* WeightsFile::find(const std::string& name) const {
   return nullptr;
 }
 
-const SourceLeaf* WeightsFile::find_leaf(const std::string& name) const {
-  for (const SourceLeaf& leaf : leaves)
-    if (leaf.name == name) return &leaf;
-  return nullptr;
-}
-
 WeightsFile read_weights_file(const std::string& path) {
   std::error_code ignored;
   const InputFile input(fs::is_directory(path, ignored) ? index_in(path) : path);

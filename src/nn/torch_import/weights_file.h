@@ -46,7 +46,6 @@ struct WeightsFile {
 
   // nullptr when there is none of that name.
   const SourceTensor* find(const std::string& name) const;
-  const SourceLeaf* find_leaf(const std::string& name) const;
 };
 
 // Reads everything. The kind is told by content, never by name. `path` may also be an index of sharded safetensors, or

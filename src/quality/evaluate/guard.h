@@ -31,8 +31,7 @@ class Guard {
   // "unlike", "copy", or "" when nothing speaks against it, for each picture.
   std::vector<std::string> flags(const Pictures& pictures) const;
 
-  double limit() const { return limit_; }            // of the distance to the known
-  double copy_limit() const { return copy_limit_; }  // of shared_detail
+  double limit() const { return limit_; }  // of the distance to the known
 
  private:
   Rows whitened(const Rows& statistics) const;
@@ -40,7 +39,7 @@ class Guard {
   TrainingSet real_;
   Rows whitening_;  // (statistics, statistics): its product with a deviation has the Mahalanobis length
   Rows known_;      // (pictures, statistics), whitened
-  double limit_ = 0, copy_limit_ = 0;
+  double limit_ = 0, copy_limit_ = 0;  // the second of shared_detail
 };
 
 }  // namespace echodiff

@@ -49,8 +49,6 @@ Labels read_label_file(const std::string& path) {
   return labels;
 }
 
-std::vector<LabelledImage> read_labels(const std::string& path) { return read_label_file(path).images; }
-
 std::string labels_text(const Labels& labels) {
   std::string text = thresholds_json(labels.thresholds, "labels") + "\n";
   for (const LabelledImage& image : labels.images) {

@@ -47,7 +47,6 @@ class Replay {
   Replay(const std::string& path, int64_t T);
 
   int64_t steps() const { return steps_; }
-  int64_t batch_size() const { return batch_; }
   int64_t planes() const { return planes_; }
   int64_t image_size() const { return size_; }
   Batch batch(int64_t step) const;

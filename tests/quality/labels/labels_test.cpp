@@ -36,7 +36,7 @@ class LabelsTest : public ::testing::Test {
   std::string complaint(const std::string& lines) const {
     write_file_atomic(at("bad.jsonl"), thresholds_json(Thresholds(), "labels") + "\n" + lines);
     try {
-      read_labels(at("bad.jsonl"));
+      read_label_file(at("bad.jsonl"));
     } catch (const Error& error) {
       EXPECT_EQ(error.fault(), Fault::kBadInput) << error.what();
       return error.what();
@@ -98,9 +98,9 @@ TEST_F(LabelsTest, ReadingIsStrictAndNamesTheLine) {
   EXPECT_NE(complaint(good + "\n" + good + "\n").find("bad.jsonl:3: a.png is already labelled in line 2"),
             std::string::npos);
   write_file_atomic(at("bad.jsonl"), good + "\n");
-  EXPECT_THROW(read_labels(at("bad.jsonl")), Error);  // no rule in the first line
+  EXPECT_THROW(read_label_file(at("bad.jsonl")), Error);  // no rule in the first line
   write_file_atomic(at("bad.jsonl"), "");
-  EXPECT_THROW(read_labels(at("bad.jsonl")), Error);
+  EXPECT_THROW(read_label_file(at("bad.jsonl")), Error);
 }
 
 TEST_F(LabelsTest, FilesAreRelativeToTheLabelsFile) {

@@ -1,5 +1,5 @@
-// Plots as inline SVG: lines over numeric axes, and horizontal bars. Colours come from the page's style sheet, so that
-// a plot follows the reader's light or dark theme.
+// Plots as inline SVG: lines over numeric axes, and histograms. Colours come from the page's style sheet, so that a
+// plot follows the reader's light or dark theme.
 #pragma once
 
 #include <cstdint>
@@ -44,17 +44,6 @@ struct LinePlot {
 
 // The legend (HTML) and the plot below it.
 std::string line_plot(const LinePlot& plot);
-
-struct Bar {
-  std::string label, note;  // the note is smaller, under the label
-  double value;
-  std::string text;          // the value as shown
-  double low = 0, high = 0;  // whisker where low < high
-  std::string css_class = "c1";
-};
-
-// Bars from zero to at least `full` (0: the largest value), with the axis label below.
-std::string bar_plot(const std::vector<Bar>& bars, const std::string& axis_label, double full = 0);
 
 // Counts over a numeric axis, those of each bin stacked by kind: the first kind at the bottom.
 struct Stack {

@@ -92,7 +92,6 @@ svg.plot .dot.c3, svg.plot .bar.c3 { fill: var(--c3); } svg.plot .dot.c4, svg.pl
 svg.plot .dot.c5, svg.plot .bar.c5 { fill: var(--c5); } svg.plot .dot.c0, svg.plot .bar.c0 { fill: var(--soft); }
 svg.plot.key { display: inline-block; width: 24px; height: 12px; margin: 0; border: 0; vertical-align: -1px; }
 svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-width: 1; }
-svg.plot .whisker { stroke: var(--ink); stroke-width: 1.4; }
 @page { margin: 14mm 12mm; }
 @page across { size: A4 landscape; margin: 10mm; }
 @media print {

@@ -1,4 +1,4 @@
-// Bars and histograms.
+// Histograms.
 #include <algorithm>
 #include <cmath>
 
@@ -8,47 +8,6 @@
 #include "kernels/error.h"
 
 namespace echodiff {
-
-std::string bar_plot(const std::vector<Bar>& bars, const std::string& axis_label, double full) {
-  constexpr double kWidth = 930, kLeft = 250, kRight = 840, kRow = 46;
-  double high = full;
-  for (const Bar& bar : bars) {
-    for (const double value : {bar.value, bar.high}) {
-      if (std::isfinite(value)) high = std::max(high, value);
-    }
-  }
-  if (high <= 0) high = 1;
-  const double bottom = 8 + kRow * double(bars.size());
-  const Scale x({"", 0, high, false}, kLeft, kRight);
-  std::string out = svg_open(kWidth, bottom + 46, axis_label);
-  for (const double value : axis_ticks(0, high, 5, false)) {
-    out +=
-        svg_line(x(value), 4, x(value), bottom, "rule") + svg_text(x(value), bottom + 17, "middle", tick_text(value));
-  }
-  double middle = 8 + kRow / 2;
-  for (const Bar& bar : bars) {
-    const bool noted = !bar.note.empty();
-    out += svg_text(kLeft - 12, middle + (noted ? -2 : 4), "end", bar.label, " class=\"label\"");
-    if (noted) out += svg_text(kLeft - 12, middle + 13, "end", bar.note, " font-size=\"11\"");
-    double end = kLeft;
-    if (std::isfinite(bar.value)) {
-      end = x(bar.value);
-      out += concat_message("<rect class=\"bar ", bar.css_class, "\" x=\"", svg_number(kLeft), "\" y=\"",
-                            svg_number(middle - 12), "\" width=\"", svg_number(std::max(0.5, end - kLeft)),
-                            "\" height=\"24\" rx=\"2\"/>");
-      if (bar.low < bar.high) {
-        out += svg_line(x(bar.low), middle, x(bar.high), middle, "whisker");
-        for (const double edge : {x(bar.low), x(bar.high)})
-          out += svg_line(edge, middle - 5, edge, middle + 5, "whisker");
-        end = std::max(end, x(bar.high));
-      }
-    }
-    out += svg_text(end + 9, middle + 4, "start", bar.text, " class=\"label\"");
-    middle += kRow;
-  }
-  out += svg_line(kLeft, 4, kLeft, bottom, "axis") + svg_text((kLeft + kRight) / 2, bottom + 40, "middle", axis_label);
-  return out + "</svg>\n";
-}
 
 std::string histogram_plot(const Histogram& histogram) {
   const size_t bins = histogram.edges.size() - 1, bars = bins + (histogram.last.empty() ? 0 : 1);
