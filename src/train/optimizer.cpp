@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -23,10 +22,6 @@ std::vector<Tensor> zeros_like(const std::vector<NamedTensor>& parameters) {
   for (const NamedTensor& parameter : parameters)
     out.push_back(zeros(parameter.tensor.shape(), DType::f32, parameter.tensor.device()));
   return out;
-}
-
-void clear_gradients(std::vector<NamedTensor>& parameters) {
-  for (NamedTensor& parameter : parameters) parameter.tensor.set_grad({});
 }
 
 void append_state(const std::string& kind, const std::vector<NamedTensor>& parameters,
@@ -54,16 +49,6 @@ int64_t load_step(const SafetensorsFile& file, const std::string& name) {
   return int64_t(step.item());
 }
 
-// Runs update(begin, end) -> "all finite" over a parameter's elements on all threads.
-template <class F>
-bool update_all(int64_t count, F&& update) {
-  std::atomic<bool> finite{true};
-  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-    if (!update(begin, end)) finite = false;
-  });
-  return finite;
-}
-
 // Of one launch over all of them.
 template <class TensorOfOp>
 PoolVector<TensorChunk> chunks_of(const PoolVector<TensorOfOp>& tensors) {
@@ -80,8 +65,6 @@ double plus_squares(double sum, const GradientTensor& tensor) {
   });
   return std::accumulate(partial.begin(), partial.end(), sum);
 }
-
-bool is_finite(float x) { return std::fabs(x) <= std::numeric_limits<float>::max(); }
 
 }  // namespace
 
@@ -123,9 +106,12 @@ void Adam::step(double learning_rate) {
   on_device_of(
       parameters_[0].tensor, "adam",
       [&] {
+        std::atomic<bool> finite{finite_};
         for (const AdamTensor& tensor : tensors)
-          finite_ &= update_all(tensor.count,
-                                [&](int64_t begin, int64_t end) { return cpu::adam_update(by, tensor, begin, end); });
+          parallel_ranges(tensor.count, kGrain, [&](int64_t begin, int64_t end) {
+            if (!cpu::adam_update(by, tensor, begin, end)) finite = false;
+          });
+        finite_ = finite;
       },
       [&](DeviceCall& gpu) {
         const PoolVector<TensorChunk> chunks = chunks_of(tensors);
@@ -144,7 +130,9 @@ bool Adam::finite() {
   return finite_;
 }
 
-void Adam::zero_grad() { clear_gradients(parameters_); }
+void Adam::zero_grad() {
+  for (NamedTensor& parameter : parameters_) parameter.tensor.set_grad({});
+}
 
 std::vector<NamedTensor> Adam::state() const {
   std::vector<NamedTensor> out;
@@ -162,56 +150,6 @@ void Adam::load_state(const SafetensorsFile& file, const std::string& prefix) {
   load_tensors(file, prefix + "max_exp_avg_sq", parameters_, &max_exp_avg_sq_);
   step_ = load_step(file, prefix + "step");
 }
-
-Sgd::Sgd(std::vector<NamedTensor> parameters, const SgdOptions& options)
-    : parameters_(std::move(parameters)), options_(options) {
-  if (options_.momentum != 0) momentum_buffer_ = zeros_like(parameters_);
-}
-
-void Sgd::step(double learning_rate) {
-  const NoGrad no_grad;
-  ++step_;
-  const float rate = float(learning_rate), l2 = float(options_.weight_decay), momentum = float(options_.momentum);
-  const bool nesterov = options_.nesterov;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor gradient = parameters_[i].tensor.grad();
-    if (!gradient) continue;
-    const float* g = gradient.data<float>();
-    float* theta = parameters_[i].tensor.mutable_data<float>();
-    // It starts at zero, so the first step gives the gradient itself, as in torch.
-    float* buffer = momentum_buffer_.empty() ? nullptr : momentum_buffer_[i].mutable_data<float>();
-    finite_ &= update_all(gradient.count(), [=](int64_t begin, int64_t end) {
-      bool all_finite = true;
-      for (int64_t k = begin; k < end; ++k) {
-        float slope = g[k] + l2 * theta[k];
-        if (buffer) {
-          buffer[k] = momentum * buffer[k] + slope;
-          slope = nesterov ? slope + momentum * buffer[k] : buffer[k];
-        }
-        theta[k] -= rate * slope;
-        all_finite &= is_finite(theta[k]);
-      }
-      return all_finite;
-    });
-  }
-}
-
-void Sgd::zero_grad() { clear_gradients(parameters_); }
-
-std::vector<NamedTensor> Sgd::state() const {
-  std::vector<NamedTensor> out;
-  append_state("momentum_buffer", parameters_, momentum_buffer_, &out);
-  out.push_back({"step", full({}, double(step_), DType::i64)});
-  return out;
-}
-
-void Sgd::load_state(const SafetensorsFile& file, const std::string& prefix) {
-  const NoGrad no_grad;
-  load_tensors(file, prefix + "momentum_buffer", parameters_, &momentum_buffer_);
-  step_ = load_step(file, prefix + "step");
-}
-
-Tensor gradient_norm(const std::vector<NamedTensor>& parameters) { return clip_grad_norm(parameters, 0); }
 
 Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm) {
   PoolVector<GradientTensor> tensors;

@@ -1,4 +1,4 @@
-// Adam, AdamW and SGD with the arithmetic of torch.optim, gradient clipping, and learning rates over time.
+// Adam and AdamW with the arithmetic of torch.optim, gradient clipping, and learning rates over time.
 #pragma once
 
 #include <cstdint>
@@ -41,35 +41,9 @@ class Adam {
   Tensor broken_;  // on cuda: one flag per piece of the parameters
 };
 
-struct SgdOptions {
-  double momentum = 0, weight_decay = 0;
-  bool nesterov = false;
-};
-
-class Sgd {
- public:
-  Sgd(std::vector<NamedTensor> parameters, const SgdOptions& options);
-
-  void step(double learning_rate);  // as Adam::step, on the CPU only
-  bool finite() const { return finite_; }
-  void zero_grad();
-  std::vector<NamedTensor> state() const;  // with momentum, momentum_buffer.NAME; step
-  void load_state(const SafetensorsFile& file, const std::string& prefix);
-
- private:
-  std::vector<NamedTensor> parameters_;
-  SgdOptions options_;
-  std::vector<Tensor> momentum_buffer_;
-  int64_t step_ = 0;
-  bool finite_ = true;
-};
-
-// The 2-norm of all gradients together, summed in double in a fixed order; 0 without any. () f64 where the gradients
-// are: whoever wants the number waits for it, in item().
-Tensor gradient_norm(const std::vector<NamedTensor>& parameters);
-
-// torch.nn.utils.clip_grad_norm_: gradients are scaled by max_norm / (norm + 1e-6) where that is below 1. Returns the
-// norm before clipping. max_norm 0 clips nothing.
+// torch.nn.utils.clip_grad_norm_: gradients are scaled by max_norm / (norm + 1e-6) where that is below 1; 0 clips
+// nothing. Returns the 2-norm of all gradients together before clipping, summed in double in a fixed order; 0 without
+// any. () f64 where the gradients are: whoever wants the number waits for it, in item().
 Tensor clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_norm);
 
 // Linear warm-up over the first `warmup` steps, then constant, or half a cosine down to `final_fraction` of the rate

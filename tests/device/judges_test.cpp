@@ -36,7 +36,7 @@ std::vector<double> numbers_of(Model& model, Device device, const Score& score, 
   for (NamedTensor& parameter : model.network().parameters()) parameter.tensor.set_grad({});
   loss.backward();
   numbers.push_back(loss.item());
-  numbers.push_back(gradient_norm(model.network().parameters()).item());
+  numbers.push_back(clip_grad_norm(model.network().parameters(), 0).item());
   return numbers;
 }
 
