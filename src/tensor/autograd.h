@@ -54,6 +54,9 @@ struct Node {
 bool needs_backward(std::span<const Tensor> inputs);
 bool needs_backward(std::initializer_list<Tensor> inputs);
 
+// Where a backward puts the gradient of `input`: memory like it, uninitialised; nothing where nobody wants it.
+inline Tensor gradient_for(const Tensor& input) { return input.requires_grad() ? empty_like(input) : Tensor(); }
+
 // The two halves of record(): tells the observer and says whether the op enters the graph; puts it there.
 bool enters_graph(const char* op, std::span<const Tensor> inputs, const Tensor& output);
 void attach(const char* op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward);

@@ -133,9 +133,7 @@ Tensor scale_shift(const Tensor& x, const Tensor& scale_and_shift) {
         cuda::scale_shift(geo, gpu.in<T>(x), gpu.in<T>(e), false, gpu.out<T>(y), gpu.stream());
       });
   return record("scale_shift", y, {x, e}, [geo, x, e](const Tensor& dy) -> Gradients {
-    Tensor dx, de;
-    if (x.requires_grad()) dx = empty_like(x);
-    if (e.requires_grad()) de = empty_like(e);
+    Tensor dx = gradient_for(x), de = gradient_for(e);
     dispatch(
         x, "scale_shift",
         [&]<class T>(T) {

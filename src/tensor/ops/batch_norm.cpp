@@ -51,10 +51,7 @@ Statistics statistics(const char* op, const Tensor& x, const Tensor& weight, con
 // dx, dweight, dbias from the gradient of the normalised output
 Gradients backward(const Statistics& s, bool training, const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const Tensor& dy) {
-  Tensor dx, dweight, dbias;
-  if (x.requires_grad()) dx = empty_like(x);
-  if (weight.requires_grad()) dweight = empty_like(weight);
-  if (bias.requires_grad()) dbias = empty_like(bias);
+  Tensor dx = gradient_for(x), dweight = gradient_for(weight), dbias = gradient_for(bias);
   dispatch(
       x, "batch_norm",
       [&]<class T>(T) {

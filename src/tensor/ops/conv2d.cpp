@@ -59,10 +59,7 @@ Tensor conv2d(const Tensor& x, const Tensor& master, const Tensor& master_bias, 
   Tensor y = empty({g.N, g.K, g.out_height, g.out_width}, x);
   forward(g, x, weight, bias, y);
   return record("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
-    Tensor dx, dweight, dbias;
-    if (x.requires_grad()) dx = empty_like(x);
-    if (weight.requires_grad()) dweight = empty_like(weight);
-    if (bias.requires_grad()) dbias = empty_like(bias);
+    Tensor dx = gradient_for(x), dweight = gradient_for(weight), dbias = gradient_for(bias);
     dispatch(
         x, "conv2d",
         [&]<class T>(T) {

@@ -47,10 +47,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& master, const Tensor& mas
         cuda::conv2d_backward_data(g, gpu.in<T>(x), gpu.in<T>(weight), gpu.in<T>(bias), gpu.out<T>(y), gpu.context());
       });
   return record("conv_transpose2d", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
-    Tensor dx, dweight, dbias;
-    if (x.requires_grad()) dx = empty_like(x);
-    if (weight.requires_grad()) dweight = empty_like(weight);
-    if (bias.requires_grad()) dbias = empty_like(bias);
+    Tensor dx = gradient_for(x), dweight = gradient_for(weight), dbias = gradient_for(bias);
     dispatch(
         x, "conv_transpose2d",
         [&]<class T>(T) {

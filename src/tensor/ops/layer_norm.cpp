@@ -27,10 +27,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
                                  gpu.out<double>(mean), gpu.out<double>(rstd), gpu.stream());
       });
   return record("layer_norm", y, {x, weight, bias}, [=](const Tensor& dy) -> Gradients {
-    Tensor dx, dweight, dbias;
-    if (x.requires_grad()) dx = empty_like(x);
-    if (weight.requires_grad()) dweight = empty_like(weight);
-    if (bias.requires_grad()) dbias = empty_like(bias);
+    Tensor dx = gradient_for(x), dweight = gradient_for(weight), dbias = gradient_for(bias);
     dispatch(
         x, "layer_norm",
         [&]<class T>(T) {

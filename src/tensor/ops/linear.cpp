@@ -34,10 +34,7 @@ Tensor linear(const Tensor& x, const Tensor& master, const Tensor& master_bias) 
       });
   return record("linear", y, {x, weight, bias},
                 [=](const Tensor& dy) -> Gradients {  // dx = dy W, dW = dy^T x, db = sum dy
-                  Tensor dx, dweight, dbias;
-                  if (x.requires_grad()) dx = empty_like(x);
-                  if (weight.requires_grad()) dweight = empty_like(weight);
-                  if (bias.requires_grad()) dbias = empty_like(bias);
+                  Tensor dx = gradient_for(x), dweight = gradient_for(weight), dbias = gradient_for(bias);
                   dispatch(
                       x, "linear",
                       [&]<class T>(T) {
