@@ -8,47 +8,54 @@
 namespace echodiff {
 namespace {
 
-const char* text_of(bool flag) { return flag ? "true" : "false"; }
+std::string text_of(bool value) { return value ? "true" : "false"; }
+std::string text_of(int64_t value) { return std::to_string(value); }
+std::string text_of(double value) { return number_text(value); }
+std::string text_of(const std::string& text) { return text; }
+std::string text_of(const std::vector<int64_t>& values) { return join(values); }
 
-// What only diffusers' U-Net has, under "network.diffusers.".
-void append_diffusers(const DenoiserOptions& net, Metadata* metadata) {
-  const DiffusersDetails& d = net.diffusers;
-  Metadata own{{"norm_num_groups", std::to_string(d.norm_num_groups)},
-               {"norm_eps", number_text(d.norm_eps)},
-               {"flip_sin_to_cos", text_of(d.flip_sin_to_cos)},
-               {"freq_shift", number_text(d.freq_shift)},
-               {"downsample_padding", std::to_string(d.downsample_padding)},
-               {"act_fn", d.act_fn},
-               {"add_attention", text_of(d.add_attention)},
-               {"attn_norm_num_groups", std::to_string(d.attn_norm_num_groups)},
-               {"mid_block_scale_factor", number_text(d.mid_block_scale_factor)},
-               {"center_input_sample", text_of(d.center_input_sample)},
-               {"time_embedding_dim", std::to_string(d.time_embedding_dim)},
-               {"downsample_resnet", text_of(d.downsample_resnet)},
-               {"upsample_resnet", text_of(d.upsample_resnet)}};
-  if (net.up_attention_resolutions) own["up_attention_resolutions"] = join(*net.up_attention_resolutions);
-  for (const auto& [key, value] : own) (*metadata)["network.diffusers." + key] = value;
+void take(const MetadataReader& read, const char* key, bool& value) { value = read.flag(key); }
+void take(const MetadataReader& read, const char* key, int64_t& value) { value = read.integer(key); }
+void take(const MetadataReader& read, const char* key, double& value) { value = read.real(key); }
+void take(const MetadataReader& read, const char* key, std::string& value) { value = read.text(key); }
+void take(const MetadataReader& read, const char* key, std::vector<int64_t>& value) { value = read.integers(key); }
+
+// What a checkpoint states of its network, one listing for writing and reading: field(key, member).
+template <class Options, class Field>
+void visit_network(Options& net, const Field& field) {
+  field("network.architecture", net.architecture);
+  field("network.image_channels", net.image_channels);
+  field("network.condition", net.condition);
+  field("network.dim", net.dim);
+  field("network.mults", net.mults);
+  field("network.blocks", net.blocks);
+  field("network.heads", net.heads);
+  field("network.head_dim", net.head_dim);
+  field("network.dropout", net.dropout);
+  field("network.learned_variance", net.learned_variance);
+  field("network.attention_resolutions", net.attention_resolutions);
+  field("network.scale_shift", net.scale_shift);
+  field("network.new_attention_order", net.new_attention_order);
+  field("network.resblock_updown", net.resblock_updown);
+  if (net.architecture != "diffusers") return;
+  auto& d = net.diffusers;
+  field("network.diffusers.norm_num_groups", d.norm_num_groups);
+  field("network.diffusers.norm_eps", d.norm_eps);
+  field("network.diffusers.flip_sin_to_cos", d.flip_sin_to_cos);
+  field("network.diffusers.freq_shift", d.freq_shift);
+  field("network.diffusers.downsample_padding", d.downsample_padding);
+  field("network.diffusers.act_fn", d.act_fn);
+  field("network.diffusers.add_attention", d.add_attention);
+  field("network.diffusers.attn_norm_num_groups", d.attn_norm_num_groups);
+  field("network.diffusers.mid_block_scale_factor", d.mid_block_scale_factor);
+  field("network.diffusers.center_input_sample", d.center_input_sample);
+  field("network.diffusers.time_embedding_dim", d.time_embedding_dim);
+  field("network.diffusers.downsample_resnet", d.downsample_resnet);
+  field("network.diffusers.upsample_resnet", d.upsample_resnet);
 }
 
-void read_diffusers(const MetadataReader& read, DenoiserOptions* net) {
-  const std::string prefix = "network.diffusers.";
-  DiffusersDetails& d = net->diffusers;
-  d.norm_num_groups = read.integer(prefix + "norm_num_groups");
-  d.norm_eps = read.real(prefix + "norm_eps");
-  d.flip_sin_to_cos = read.flag(prefix + "flip_sin_to_cos");
-  d.freq_shift = read.real(prefix + "freq_shift");
-  d.downsample_padding = read.integer(prefix + "downsample_padding");
-  d.act_fn = read.text(prefix + "act_fn");
-  d.add_attention = read.flag(prefix + "add_attention");
-  d.attn_norm_num_groups = read.integer(prefix + "attn_norm_num_groups");
-  d.mid_block_scale_factor = read.real(prefix + "mid_block_scale_factor");
-  d.center_input_sample = read.flag(prefix + "center_input_sample");
-  d.time_embedding_dim = read.integer(prefix + "time_embedding_dim");
-  d.downsample_resnet = read.flag(prefix + "downsample_resnet");
-  d.upsample_resnet = read.flag(prefix + "upsample_resnet");
-  const std::string up = prefix + "up_attention_resolutions";
-  if (read.has(up)) net->up_attention_resolutions = read.integers(up);
-}
+constexpr const char* kTimeDim = "network.time_dim";  // these two only where the network has its own
+constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
 
 }  // namespace
 
@@ -60,23 +67,11 @@ Metadata to_metadata(const DenoiserRun& run) {
                     {"timesteps", std::to_string(run.T)},
                     {"image_size", std::to_string(run.image_size)},
                     {"planes", join(run.planes)},
-                    {"variance", run.variance},
-                    {"network.architecture", net.architecture},
-                    {"network.image_channels", std::to_string(net.image_channels)},
-                    {"network.condition", net.condition},
-                    {"network.dim", std::to_string(net.dim)},
-                    {"network.mults", join(net.mults)},
-                    {"network.blocks", std::to_string(net.blocks)},
-                    {"network.heads", std::to_string(net.heads)},
-                    {"network.head_dim", std::to_string(net.head_dim)},
-                    {"network.dropout", number_text(net.dropout)},
-                    {"network.learned_variance", text_of(net.learned_variance)},
-                    {"network.attention_resolutions", join(net.attention_resolutions)},
-                    {"network.scale_shift", text_of(net.scale_shift)},
-                    {"network.new_attention_order", text_of(net.new_attention_order)},
-                    {"network.resblock_updown", text_of(net.resblock_updown)}};
-  if (net.time_dim > 0) metadata["network.time_dim"] = std::to_string(net.time_dim);
-  if (net.architecture == "diffusers") append_diffusers(net, &metadata);
+                    {"variance", run.variance}};
+  visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
+  if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
+  if (net.architecture == "diffusers" && net.up_attention_resolutions)
+    metadata[kUpAttention] = text_of(*net.up_attention_resolutions);
   return metadata;
 }
 
@@ -93,24 +88,12 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     run.planes = split(read.text("planes"));
     run.variance = read.text("variance");
     DenoiserOptions& net = run.options;
-    net.architecture = read.text("network.architecture");
-    net.image_channels = read.integer("network.image_channels");
     net.planes = int64_t(run.planes.size());
-    net.condition = read.text("network.condition");
     net.image_size = run.image_size;
-    net.dim = read.integer("network.dim");
-    net.mults = read.integers("network.mults");
-    net.blocks = read.integer("network.blocks");
-    net.heads = read.integer("network.heads");
-    net.head_dim = read.integer("network.head_dim");
-    net.dropout = read.real("network.dropout");
-    net.learned_variance = read.flag("network.learned_variance");
-    net.attention_resolutions = read.integers("network.attention_resolutions");
-    net.scale_shift = read.flag("network.scale_shift");
-    net.new_attention_order = read.flag("network.new_attention_order");
-    net.resblock_updown = read.flag("network.resblock_updown");
-    if (read.has("network.time_dim")) net.time_dim = read.integer("network.time_dim");
-    if (net.architecture == "diffusers") read_diffusers(read, &net);
+    visit_network(net, [&](const char* key, auto& value) { take(read, key, value); });
+    if (read.has(kTimeDim)) take(read, kTimeDim, net.time_dim);
+    if (net.architecture == "diffusers" && read.has(kUpAttention))
+      take(read, kUpAttention, net.up_attention_resolutions.emplace());
     return run;
   } catch (const Error& error) {
     if (error.fault() != Fault::kUsage) throw;
@@ -120,7 +103,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
 
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   check_input(std::filesystem::exists(run), Fault::kMissingInput, run,
-              ": no such run directory; give the --out of dtrain diffusion");
+              ": no such run directory; give the output of dtrain diffusion");
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": holds no checkpoint yet (no checkpoints/latest); train it first");
