@@ -1,5 +1,5 @@
 // Typed flags: text to value with ranges, value to TOML.
-#include <cmath>
+#include <type_traits>
 
 #include "cli/internal.h"
 #include "tensor/io/text.h"
@@ -10,23 +10,41 @@ namespace {
 std::string range_text(IntRange range) { return concat_message(range.low, "..", range.high); }
 std::string range_text(Range range) { return number_text(range.low) + ".." + number_text(range.high); }
 
-int64_t parse_integer(const std::string& text, IntRange range) {
-  const std::optional<int64_t> value = parse_number<int64_t>(text);
-  check_input(value && *value >= range.low && *value <= range.high, Fault::kUsage, "expected an integer in ",
-              range_text(range), ", found '", text, "'");
-  return *value;
-}
-
-double parse_real(const std::string& text, Range range) {
-  const std::optional<double> value = parse_number<double>(text);
-  check_input(value && std::isfinite(*value) && *value >= range.low && *value <= range.high, Fault::kUsage,
-              "expected a finite number in ", range_text(range), ", found '", text, "'");
+// Within the range, and finite.
+template <class T, class R>
+T parse_within(const std::string& text, R range) {
+  const std::optional<T> value = parse_number<T>(text);
+  check_input(value && *value >= range.low && *value <= range.high, Fault::kUsage, "expected ",
+              std::is_integral_v<T> ? "an integer" : "a finite number", " in ", range_text(range), ", found '", text,
+              "'");
   return *value;
 }
 
 const std::string& single(const std::vector<std::string>& raw) {
   check_input(raw.size() == 1, Fault::kUsage, "expected one value, found ", raw.size(), "; give it once");
   return raw[0];
+}
+
+std::string text_of(int64_t value) { return std::to_string(value); }
+std::string text_of(double value) { return number_text(value); }
+template <class T>
+std::string text_of(const std::optional<T>& value) {
+  return value ? text_of(*value) : std::string();
+}
+
+// A number, or an optional one.
+template <class T, class Value, class R>
+Option number_option(const std::string& flag, Value& value, const std::string& help, R range, const std::string& unit,
+                     const std::string& unset) {
+  const std::string initial = text_of(value);
+  return {.flag = flag,
+          .kind = std::is_integral_v<T> ? Option::Kind::kInteger : Option::Kind::kReal,
+          .help = help,
+          .unit = unit,
+          .range = range_text(range),
+          .initial = initial.empty() ? unset : initial,
+          .assign = [&value, range](const auto& raw) { value = parse_within<T>(single(raw), range); },
+          .toml = [&value] { return text_of(value); }};
 }
 
 }  // namespace
@@ -40,50 +58,22 @@ Option& Options::append(Option option) {
 
 Option& Options::add(const std::string& flag, int64_t& value, const std::string& help, IntRange range,
                      const std::string& unit) {
-  return append({.flag = flag,
-                 .kind = Option::Kind::kInteger,
-                 .help = help,
-                 .unit = unit,
-                 .range = range_text(range),
-                 .initial = std::to_string(value),
-                 .assign = [&value, range](const auto& raw) { value = parse_integer(single(raw), range); },
-                 .toml = [&value] { return std::to_string(value); }});
+  return append(number_option<int64_t>(flag, value, help, range, unit, ""));
 }
 
 Option& Options::add(const std::string& flag, double& value, const std::string& help, Range range,
                      const std::string& unit) {
-  return append({.flag = flag,
-                 .kind = Option::Kind::kReal,
-                 .help = help,
-                 .unit = unit,
-                 .range = range_text(range),
-                 .initial = number_text(value),
-                 .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
-                 .toml = [&value] { return number_text(value); }});
+  return append(number_option<double>(flag, value, help, range, unit, ""));
 }
 
 Option& Options::add(const std::string& flag, std::optional<int64_t>& value, const std::string& help, IntRange range,
                      const std::string& unit, const std::string& unset) {
-  return append({.flag = flag,
-                 .kind = Option::Kind::kInteger,
-                 .help = help,
-                 .unit = unit,
-                 .range = range_text(range),
-                 .initial = value ? std::to_string(*value) : unset,
-                 .assign = [&value, range](const auto& raw) { value = parse_integer(single(raw), range); },
-                 .toml = [&value] { return value ? std::to_string(*value) : std::string(); }});
+  return append(number_option<int64_t>(flag, value, help, range, unit, unset));
 }
 
 Option& Options::add(const std::string& flag, std::optional<double>& value, const std::string& help, Range range,
                      const std::string& unit, const std::string& unset) {
-  return append({.flag = flag,
-                 .kind = Option::Kind::kReal,
-                 .help = help,
-                 .unit = unit,
-                 .range = range_text(range),
-                 .initial = value ? number_text(*value) : unset,
-                 .assign = [&value, range](const auto& raw) { value = parse_real(single(raw), range); },
-                 .toml = [&value] { return value ? number_text(*value) : std::string(); }});
+  return append(number_option<double>(flag, value, help, range, unit, unset));
 }
 
 Option& Options::add(const std::string& flag, std::string& value, const std::string& help, const std::string& what,
@@ -169,7 +159,7 @@ Option& Options::add_numbers(const std::string& flag, std::vector<double>& value
                        check_input(parts.size() == values.size(), Fault::kUsage, "expected ", values.size(),
                                    " numbers joined by commas, found '", join(raw), "'");
                        std::vector<double> parsed;
-                       for (const std::string& part : parts) parsed.push_back(parse_real(part, range));
+                       for (const std::string& part : parts) parsed.push_back(parse_within<double>(part, range));
                        values = parsed;
                      },
                  .toml =
