@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -237,6 +238,39 @@ TEST_F(Dsample, ReplayLeavesWhatALiveRunLeaves) {
   EXPECT_EQ(run(simulate + " --policy posthoc --final-judge label --out " + at("labelled")), 0);
   EXPECT_EQ(sample("by_file", "--policy posthoc --count 160 --thresholds " + at("thresholds.json") + ddim), 0);
   EXPECT_EQ(pictures("labelled"), pictures("by_file"));
+}
+
+TEST_F(Dsample, SummaryAndReportGiveOneIntervalOfACost) {
+  const std::string common = "--sampler ddim --eta 1 --count 120 --batch 8 --scorer " + at("scorer") + " --policy ";
+  ASSERT_EQ(sample("scored", common + "posthoc --tau 0"), 0);
+  std::vector<double> scores;
+  std::istringstream lines(read_file(at("scored/samples.jsonl")));
+  for (std::string line; std::getline(lines, line);)
+    scores.push_back(nlohmann::json::parse(line).at("final_score").get<double>());
+  std::sort(scores.begin(), scores.end());
+  const std::string tau = " --tau " + std::to_string(scores[60]);
+  const std::vector<std::pair<std::string, std::string>> runs{
+      {"trajectory", "posthoc"}, {"group", "screen --group 3"}, {"mask", "posthoc --accept-per-mask 2"}};
+  std::string folders;
+  for (const auto& [unit, policy] : runs) {
+    ASSERT_EQ(sample("by_" + unit, common + policy + tau), 0) << policy;
+    folders += " " + at("by_" + unit);
+  }
+  ASSERT_EQ(run("dreport --runs" + folders + " --out " + at("costs.html")), 0);
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("costs.json")));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string& unit = runs[i].first;
+    const nlohmann::json summary = nlohmann::json::parse(read_file(at("by_" + unit) + "/summary.json"));
+    const nlohmann::json& cost = report["table"].at(i).at("unet_calls_per_accepted");
+    EXPECT_EQ(summary["unet_calls_per_accepted_unit"], unit);
+    EXPECT_EQ(report["table"].at(i)["unet_calls_per_accepted_unit"], unit);
+    EXPECT_EQ(report["comparison"].at(i)["unet_calls_per_accepted_unit"], unit);
+    EXPECT_EQ(summary["unet_calls_per_accepted"], cost["value"]) << unit;
+    EXPECT_EQ(summary["unet_calls_per_accepted_95"].at(0), cost["low"]) << unit;
+    EXPECT_EQ(summary["unet_calls_per_accepted_95"].at(1), cost["high"]) << unit;
+    EXPECT_LT(cost["low"].get<double>(), cost["high"].get<double>()) << unit;
+  }
+  EXPECT_NE(read_file(at("costs.html")).find("groups (screen, ddim, 6 steps"), std::string::npos);
 }
 
 TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {

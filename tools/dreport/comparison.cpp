@@ -84,15 +84,15 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
 }
 
 void sum_up(PolicyResult& result) {
-  std::vector<std::vector<RatioTerm>> per_accepted, per_kept, per_good;
+  std::vector<std::map<int64_t, RatioTerm>> per_accepted, per_kept, per_good;  // by unit
   int64_t good = 0, measured = 0, missed = 0, seen = 0;
   double calls = 0, seconds = 0;
   std::set<std::vector<uint8_t>> pictures;
   std::set<std::string> masks, reached;
   for (const SamplingRun* run : result.runs) {
-    std::vector<RatioTerm>& accepted = per_accepted.emplace_back();
-    std::vector<RatioTerm>& each = per_kept.emplace_back();
-    std::vector<RatioTerm>& fine = per_good.emplace_back();
+    std::map<int64_t, RatioTerm>& accepted = per_accepted.emplace_back();
+    std::map<int64_t, RatioTerm>& each = per_kept.emplace_back();
+    std::map<int64_t, RatioTerm>& fine = per_good.emplace_back();
     for (const Sample& sample : run->samples) {
       ++result.trajectories;
       const bool kept = sample.kept(), is_new = kept && pictures.insert(sample.image.pixels).second;
@@ -103,9 +103,10 @@ void sum_up(PolicyResult& result) {
       result.distinct += is_new;
       if (sample.good && kept) ++measured, good += looks_good;
       if (sample.good && !kept) ++seen, missed += looks_good;
-      accepted.push_back({sample.calls, is_new ? 1.0 : 0.0});
-      each.push_back({sample.calls, kept ? 1.0 : 0.0});
-      fine.push_back({sample.calls, is_new && looks_good ? 1.0 : 0.0});
+      const int64_t unit = run->unit.of(sample.index);
+      accepted[unit] += {sample.calls, is_new ? 1.0 : 0.0};
+      each[unit] += {sample.calls, kept ? 1.0 : 0.0};
+      fine[unit] += {sample.calls, is_new && looks_good ? 1.0 : 0.0};
       calls += sample.calls;
     }
     seconds += run->seconds;
@@ -140,10 +141,7 @@ const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
 std::map<std::string, RatioTerm> by_mask(const PolicyResult& result) {
   std::map<std::string, RatioTerm> masks;
   for (const SamplingRun* run : result.runs)
-    for (const Sample& sample : run->samples) {
-      masks[sample.mask].numerator += sample.calls;
-      masks[sample.mask].denominator += sample.kept() ? 1 : 0;
-    }
+    for (const Sample& sample : run->samples) masks[sample.mask] += {sample.calls, sample.kept() ? 1.0 : 0.0};
   return masks;
 }
 

@@ -25,6 +25,7 @@ struct PolicyResult {
   Proportion precision;                       // good by the rule, of the accepted pictures measured
   Proportion missed;                          // good by the rule, of the discarded pictures that were kept
   bool guided() const { return runs.front()->guided(); }
+  const char* unit() const { return name_of(runs.front()->unit.kind); }  // that costs are resampled by, seed by seed
 };
 
 // Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
+#include "quality/statistics/averages.h"
 
 namespace echodiff {
 
@@ -130,12 +131,7 @@ std::optional<double> difference(const GrayImage& image, const Example& example)
   return first.level - second.level;
 }
 
-double mean(const std::vector<double>& values) {
-  if (values.empty()) return kNotGiven;
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / double(values.size());
-}
+double mean(const std::vector<double>& values) { return values.empty() ? kNotGiven : mean_of(values).value; }
 
 Proportion share_like(const std::vector<double>& differences, double training) {
   const double sign = training < 0 ? -1 : 1;

@@ -93,8 +93,9 @@ ScorerRun read_scorer(const RunPlace& place) {
     const int64_t count = bin.count("n");
     const double fraction = bin.number("fraction_good", kNotGiven);
     const Proportion share = count > 0 ? wilson(std::llround(fraction * double(count)), count) : Proportion{};
-    run.calibration.push_back({bin.number("lo"), bin.number("hi"), bin.number("mean_score", kNotGiven), fraction, count,
-                               share.low, share.high});
+    run.calibration.push_back(
+        {{bin.number("lo"), bin.number("hi"), count, bin.number("mean_score", kNotGiven), fraction},
+         {fraction, share.low, share.high}});
   }
   if (const JsonNode* counts = json.find("counts")) {
     for (const auto& [name, node] : counts->fields) {

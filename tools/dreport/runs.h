@@ -12,6 +12,7 @@
 #include "dreport/timed_judge.h"
 #include "quality/labels/labels.h"
 #include "quality/labels/metrics.h"
+#include "quality/sampling/cost.h"
 #include "quality/statistics/intervals.h"
 #include "tensor/io/png.h"
 
@@ -43,7 +44,7 @@ struct ScorerRun {
   RunPlace place;
   bool measured = false;  // metrics.json is there
   double auroc = kNotGiven, accuracy = kNotGiven, brier = kNotGiven, ece = kNotGiven;
-  std::vector<CalibrationBin> calibration;
+  std::vector<ReliabilityShare> calibration;
   std::vector<std::pair<std::string, int64_t>> counts;  // in the file's order
   Curve train_loss, val_loss;
 };
@@ -80,6 +81,7 @@ struct SamplingRun {
   int64_t trajectories = 0, accepted = 0;
   double calls = 0, shallow_call_cost = 1;  // of the network, as in Sample
   double seconds = kNotGiven, scorer_seconds = kNotGiven, tau = kNotGiven;
+  CostUnit unit;          // what the costs' bootstrap draws anew
   bool finished = false;  // summary.json is there
   std::vector<Sample> samples;
   std::optional<Labels> labels;  // its labels.jsonl

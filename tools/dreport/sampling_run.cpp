@@ -68,6 +68,19 @@ void read_summary(const std::string& path, SamplingRun& run) {
   run.seconds = json.number("seconds", kNotGiven);
   run.scorer_seconds = json.number("scorer_seconds", kNotGiven);
   run.tau = json.number("tau", kNotGiven);
+  run.unit.masks = json.count("mask_count", 0);
+  run.unit.group = json.count("group_size", 1);
+  for (const CostUnit::Kind kind : {CostUnit::Kind::group, CostUnit::Kind::mask})
+    if (json.text("unet_calls_per_accepted_unit", "") == name_of(kind)) run.unit.kind = kind;
+}
+
+// A summary that doesn't say its unit, or none at all: a quota says when a mask ends, and masks come in turn.
+void guess_unit(SamplingRun& run) {
+  if (run.unit.masks > 0) return;
+  std::set<std::string> masks;
+  for (const Sample& sample : run.samples) masks.insert(sample.mask);
+  run.unit = {run.config.count("accept-per-mask") != 0 ? CostUnit::Kind::mask : CostUnit::Kind::trajectory,
+              int64_t(masks.size()), 1};
 }
 
 // What the lines say, for a run that was stopped before its summary.
@@ -122,6 +135,7 @@ SamplingRun read_sampling(const RunPlace& place) {
                 sample.index, " again; run dsample again");
   }
   if (!run.finished) sum_up(run);
+  guess_unit(run);
   // `finished` is a decision of policy none only.
   if (run.policy.empty()) run.policy = any_finished ? "none" : "judge";
   const std::string labels = (folder / "labels.jsonl").string();

@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "kernels/error.h"
-#include "quality/judges/judge_over_t.h"
 #include "quality/recordings/recording.h"
 #include "tensor/io/json.h"
 
@@ -14,10 +13,7 @@ namespace {
 // A time, -1 for finished pictures.
 int64_t time_in(const JsonNode& json, const std::string& key) { return json.number(key) == -1 ? -1 : json.count(key); }
 
-constexpr int64_t kTimeBins = 5;     // of the reliability of recorded scores
-constexpr uint64_t kResampling = 0;  // the seed of the intervals
-
-Estimate estimate_of(const MaskInterval& interval) { return {interval.value, interval.low, interval.high}; }
+constexpr int64_t kTimeBins = 5;  // of the reliability of recorded scores
 
 // The steps looked at, evenly among the scored ones, the last always.
 std::vector<int64_t> looks_of(const RecordingFacts& facts) {
@@ -43,19 +39,16 @@ TimeBin time_bin(const std::vector<JudgedFrame>& frames, int64_t low, int64_t hi
     }
   span.frames = int64_t(members.size());
   if (members.empty()) return span;
-  const Reliability reliability = reliability_of(members, chances, kResampling);
+  const Reliability reliability = reliability_of(members, chances);
   span.brier = reliability.brier;
   span.ece = reliability.ece;
-  for (const ReliabilityShare& bin : reliability.bins)
-    span.bins.push_back(
-        {bin.low, bin.high, bin.mean_score, bin.fraction_good, bin.count, bin.share.low, bin.share.high});
+  span.bins = reliability.bins;
   return span;
 }
 
 TimedJudge timed_judge(const std::vector<JudgedFrame>& frames, int64_t T) {
   TimedJudge judge;
-  for (const AurocAtTime& at : auroc_over_t(frames, kResampling))
-    judge.auroc.push_back({at.t, at.good, at.poor, at.masks, at.pairs, estimate_of(at.all), estimate_of(at.within)});
+  judge.auroc = auroc_over_t(frames);
   for (int64_t bin = 0; bin < kTimeBins; ++bin) {
     const TimeBin span = time_bin(frames, (bin * T + kTimeBins - 1) / kTimeBins, ((bin + 1) * T - 1) / kTimeBins);
     if (span.frames > 0) judge.calibration.push_back(span);
@@ -101,15 +94,15 @@ TimedJudge read_timed_judge(const std::string& path, const std::string& name) {
   judge.name = judge.folder = name;
   judge.on = json.text("on", "");
   for (const JsonNode& row : json.items("auroc_by_time")) {
-    AurocAt& at = judge.auroc.emplace_back();
+    AurocAtTime& at = judge.auroc.emplace_back();
     at.t = time_in(row, "t");
     at.good = row.count("good");
     at.poor = row.count("poor");
     at.masks = row.count("masks");
     at.pairs = row.count("within_pairs");
     at.all = {row.number("auroc", kNotGiven), row.number("low", kNotGiven), row.number("high", kNotGiven)};
-    at.within_masks = {row.number("within_masks", kNotGiven), row.number("within_low", kNotGiven),
-                       row.number("within_high", kNotGiven)};
+    at.within = {row.number("within_masks", kNotGiven), row.number("within_low", kNotGiven),
+                 row.number("within_high", kNotGiven)};
   }
   for (const JsonNode& row : json.items("calibration_by_time")) {
     TimeBin& span = judge.calibration.emplace_back();
@@ -119,8 +112,9 @@ TimedJudge read_timed_judge(const std::string& path, const std::string& name) {
     span.brier = row.number("brier", kNotGiven);
     span.ece = row.number("ece", kNotGiven);
     for (const JsonNode& bin : row.items("reliability"))
-      span.bins.push_back({bin.number("lo"), bin.number("hi"), bin.number("mean_score"), bin.number("fraction_good"),
-                           bin.count("n"), bin.number("low", kNotGiven), bin.number("high", kNotGiven)});
+      span.bins.push_back(
+          {{bin.number("lo"), bin.number("hi"), bin.count("n"), bin.number("mean_score"), bin.number("fraction_good")},
+           {bin.number("fraction_good"), bin.number("low", kNotGiven), bin.number("high", kNotGiven)}});
   }
   return judge;
 }

@@ -6,33 +6,21 @@
 #include <string>
 #include <vector>
 
-#include "quality/statistics/intervals.h"
+#include "quality/judges/judge_over_t.h"
 
 namespace echodiff {
-
-struct CalibrationBin {
-  double low = 0, high = 1, mean_score = 0, fraction_good = 0;
-  int64_t count = 0;
-  double share_low = kNotGiven, share_high = kNotGiven;  // of fraction_good
-};
-
-// t = -1: the finished picture; t = T: x_T, before the first call.
-struct AurocAt {
-  int64_t t = 0, good = 0, poor = 0, masks = 0, pairs = 0;  // pairs: within masks
-  Estimate all, within_masks;
-};
 
 // Frames of a span of t together; low = high = -1: the finished pictures.
 struct TimeBin {
   int64_t t_low = 0, t_high = 0, frames = 0;
   double brier = kNotGiven, ece = kNotGiven;
-  std::vector<CalibrationBin> bins;
+  std::vector<ReliabilityShare> bins;
 };
 
 struct TimedJudge {
-  std::string name, on;  // on: what it looks at (x0hat, xt, x0)
-  std::string folder;    // the run's or the recording's
-  std::vector<AurocAt> auroc;
+  std::string name, on;            // on: what it looks at (x0hat, xt, x0)
+  std::string folder;              // the run's or the recording's
+  std::vector<AurocAtTime> auroc;  // t = -1: the finished picture; t = T: x_T, before the first call
   std::vector<TimeBin> calibration;
 };
 // metrics.json of dtrain value. Throws Error(kBadInput), naming file and key.

@@ -1,5 +1,6 @@
 #include "dsample/output.h"
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -55,10 +56,7 @@ SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, co
     : directory_(directory),
       keep_discarded_(keep_discarded),
       calls_if_finished_(job.plan.count() * calls_per_step(job.guidance)),
-      ledger_(job.accept_per_mask    ? CostLedger::Unit::mask
-              : job.policy.group > 1 ? CostLedger::Unit::group
-                                     : CostLedger::Unit::trajectory,
-              int64_t(job.conditions.size()), job.policy.group) {
+      ledger_(unit_of(job)) {
   std::error_code error;
   const bool free =
       !fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error));
@@ -107,8 +105,11 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["accepted_rate"] = totals.trajectories > 0 ? Json(kept / trajectories) : Json();
   json["unet_calls"] = totals.unet_calls;
   json["unet_calls_per_accepted"] = totals.kept > 0 ? Json(double(totals.unet_calls) / kept) : Json();
-  const std::optional<CostInterval> interval = ledger_.calls_per_kept();
-  json["unet_calls_per_accepted_95"] = interval ? Json::array({interval->low, interval->high}) : Json();
+  const Estimate cost = ledger_.calls_per_kept();
+  json["unet_calls_per_accepted_95"] = std::isfinite(cost.low) ? Json::array({cost.low, cost.high}) : Json();
+  json["unet_calls_per_accepted_unit"] = name_of(ledger_.unit().kind);
+  json["mask_count"] = ledger_.unit().masks;
+  json["group_size"] = ledger_.unit().group;
   json["distinct_accepted"] = ledger_.distinct();
   json["reasons"] = Json::object();
   for (const auto& [reason, sums] : ledger_.reasons())

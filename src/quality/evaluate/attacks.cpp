@@ -9,7 +9,7 @@
 #include "quality/evaluate/distribution.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/quantile.h"
+#include "quality/statistics/averages.h"
 #include "train/data/image.h"
 
 namespace echodiff {

@@ -160,13 +160,4 @@ Neighbourhood neighbourhood(const Rows& samples, const Rows& real, int64_t k) {
   return result;
 }
 
-Measure mean_of(const std::vector<double>& values) {
-  check(!values.empty(), "mean_of: no numbers");
-  const double n = double(values.size());
-  double mean = 0, squares = 0;
-  for (double value : values) mean += value / n;
-  for (double value : values) squares += (value - mean) * (value - mean);
-  return {mean, n > 1 ? std::sqrt(squares / (n - 1) / n) : 0};
-}
-
 }  // namespace echodiff

@@ -4,13 +4,9 @@
 #include <cstdint>
 
 #include "quality/evaluate/rows.h"
+#include "quality/statistics/averages.h"
 
 namespace echodiff {
-
-// A number and its standard error; value +- 1.96 errors is the 95 % interval.
-struct Measure {
-  double value = 0, error = 0;
-};
 
 // KID: the squared maximum mean discrepancy for the kernel (x.y / d + 1)^3, all pairs but those of a row with itself
 // (Binkowski et al. 2018, arXiv:1801.01401): unbiased at any count, so 0 on average for equal distributions, and often
@@ -38,8 +34,5 @@ struct Neighbourhood {
 };
 // Throws Error(kBadInput) unless both have more than k rows.
 Neighbourhood neighbourhood(const Rows& samples, const Rows& real, int64_t k);
-
-// Mean and its standard error, of numbers that are independent; `values` isn't empty.
-Measure mean_of(const std::vector<double>& values);
 
 }  // namespace echodiff

@@ -7,7 +7,7 @@
 
 #include "kernels/error.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/quantile.h"
+#include "quality/statistics/averages.h"
 #include "train/data/image.h"
 
 namespace echodiff {
@@ -139,8 +139,8 @@ Memorisation memorisation(const std::vector<Nearest>& samples, const std::vector
   const double limit = copy_distance(held_out);
   Memorisation result;
   for (const Nearest& pair : samples) result.copies += pair.distance < limit;
-  result.median = quantile_of(distances_of(samples), 0.5);
-  result.median_held_out = quantile_of(distances_of(held_out), 0.5);
+  result.median = median_of(distances_of(samples));
+  result.median_held_out = median_of(distances_of(held_out));
   result.closer = chance_nearer(distances_of(samples), distances_of(held_out));
   return result;
 }

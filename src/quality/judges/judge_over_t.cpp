@@ -8,8 +8,6 @@
 namespace echodiff {
 namespace {
 
-constexpr int64_t kResamples = 1000;
-
 double share_of_good(const std::vector<Judged>& drawn) {
   const int64_t good = std::count_if(drawn.begin(), drawn.end(), [](const Judged& one) { return one.good; });
   return double(good) / double(drawn.size());
@@ -17,7 +15,7 @@ double share_of_good(const std::vector<Judged>& drawn) {
 
 }  // namespace
 
-std::vector<AurocAtTime> auroc_over_t(const std::vector<JudgedFrame>& frames, uint64_t seed) {
+std::vector<AurocAtTime> auroc_over_t(const std::vector<JudgedFrame>& frames) {
   std::map<int64_t, std::vector<Judged>, std::greater<>> by_time;
   for (const JudgedFrame& frame : frames) by_time[frame.t].push_back({frame.logit, frame.good, frame.mask});
   std::vector<AurocAtTime> rows;
@@ -31,14 +29,14 @@ std::vector<AurocAtTime> auroc_over_t(const std::vector<JudgedFrame>& frames, ui
     }
     row.masks = int64_t(masks.size());
     row.pairs = auroc_within_masks(judged).pairs;
-    row.all = bootstrap_over_masks(judged, auroc_of, kResamples, seed);
-    row.within = bootstrap_over_masks(
-        judged, [](const std::vector<Judged>& drawn) { return auroc_within_masks(drawn).auroc; }, kResamples, seed);
+    row.all = bootstrap_over_masks(judged, auroc_of);
+    row.within =
+        bootstrap_over_masks(judged, [](const std::vector<Judged>& drawn) { return auroc_within_masks(drawn).auroc; });
   }
   return rows;
 }
 
-Reliability reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances, uint64_t seed) {
+Reliability reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances) {
   std::vector<bool> good;
   for (const JudgedFrame& frame : frames) good.push_back(frame.good);
   const Calibration calibration = calibration_of(chances, good);
@@ -51,7 +49,7 @@ Reliability reliability_of(const std::vector<JudgedFrame>& frames, const std::ve
     for (size_t i = 0; i < frames.size(); ++i)
       if (std::min(int64_t(chances[i] * double(bins)), bins - 1) == place)
         members.push_back({chances[i], frames[i].good, frames[i].mask});
-    result.bins.push_back({bin, bootstrap_over_masks(members, share_of_good, kResamples, seed)});
+    result.bins.push_back({bin, bootstrap_over_masks(members, share_of_good)});
   }
   return result;
 }

@@ -18,19 +18,19 @@ struct JudgedFrame {
 
 struct AurocAtTime {
   int64_t t = 0, good = 0, poor = 0, masks = 0, pairs = 0;  // pairs: within masks
-  MaskInterval all, within;                                 // over all pairs; over pairs of one mask
+  Estimate all, within;                                     // over all pairs; over pairs of one mask
 };
 // One for each t that frames have, the greatest first.
-std::vector<AurocAtTime> auroc_over_t(const std::vector<JudgedFrame>& frames, uint64_t seed);
+std::vector<AurocAtTime> auroc_over_t(const std::vector<JudgedFrame>& frames);
 
 struct ReliabilityShare : ReliabilityBin {
-  MaskInterval share;  // of good ones
+  Estimate share;  // of good ones
 };
 struct Reliability {
   double brier = 0, ece = 0;
   std::vector<ReliabilityShare> bins;  // those that hold frames
 };
 // `chances[i]` in 0..1 is what the judge gives frame i.
-Reliability reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances, uint64_t seed);
+Reliability reliability_of(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances);
 
 }  // namespace echodiff

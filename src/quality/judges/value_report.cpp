@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;  // NaN becomes null
 
 constexpr int64_t kBatch = 64;
 
-std::string text_of(const MaskInterval& interval) {
+std::string text_of(const Estimate& interval) {
   if (!std::isfinite(interval.value)) return "-";
   char text[64];
   if (std::isfinite(interval.low))
@@ -27,9 +27,9 @@ std::string text_of(const MaskInterval& interval) {
 }
 
 // One row for each time that frames have.
-void auroc_rows(const std::vector<JudgedFrame>& frames, uint64_t seed, Json& rows, std::string& text) {
+void auroc_rows(const std::vector<JudgedFrame>& frames, Json& rows, std::string& text) {
   text += "     t   good  poor  masks  AUROC                 within masks (pairs)\n";
-  for (const AurocAtTime& at : auroc_over_t(frames, seed)) {
+  for (const AurocAtTime& at : auroc_over_t(frames)) {
     rows.push_back({{"t", at.t},
                     {"good", at.good},
                     {"poor", at.poor},
@@ -49,8 +49,8 @@ void auroc_rows(const std::vector<JudgedFrame>& frames, uint64_t seed, Json& row
   }
 }
 
-Json reliability_json(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances, uint64_t seed) {
-  const Reliability reliability = reliability_of(frames, chances, seed);
+Json reliability_json(const std::vector<JudgedFrame>& frames, const std::vector<double>& chances) {
+  const Reliability reliability = reliability_of(frames, chances);
   Json json{{"brier", reliability.brier}, {"ece", reliability.ece}, {"reliability", Json::array()}};
   for (const ReliabilityShare& bin : reliability.bins)
     json["reliability"].push_back({{"lo", bin.low},
@@ -65,7 +65,7 @@ Json reliability_json(const std::vector<JudgedFrame>& frames, const std::vector<
 
 // One row for each bin of t.
 void calibration_rows(ValueModel& model, const std::vector<JudgedFrame>& frames,
-                      const std::vector<JudgedFrame>& fitted_on, uint64_t seed, Json& rows, std::string& text) {
+                      const std::vector<JudgedFrame>& fitted_on, Json& rows, std::string& text) {
   text += "bin of t        frames  fitted on  slope   offset  Brier   calibration error\n";
   for (int64_t bin = 0; bin <= ValueModel::kTimeBins; ++bin) {
     const Platt platt = model.calibration()[size_t(bin)];
@@ -84,7 +84,7 @@ void calibration_rows(ValueModel& model, const std::vector<JudgedFrame>& frames,
     const int64_t low = finished ? -1 : (bin * T + bins - 1) / bins, high = finished ? -1 : ((bin + 1) * T - 1) / bins;
     Json row{{"t_low", low},        {"t_high", high},       {"frames", members.size()},
              {"fitted_on", fitted}, {"slope", platt.slope}, {"offset", platt.offset}};
-    row.update(reliability_json(members, chances, seed));
+    row.update(reliability_json(members, chances));
     rows.push_back(row);
     char line[200];
     std::snprintf(line, sizeof line, "%6lld..%-6lld %7zu %10lld  %6.3f %7.3f  %.4f  %.4f\n",
@@ -175,8 +175,8 @@ ValueReport value_report(ValueModel& model, const ValueData& data, const ValueSp
   }
   json["auroc_by_time"] = Json::array();
   json["calibration_by_time"] = Json::array();
-  auroc_rows(frames, seed, json["auroc_by_time"], report.text);
-  calibration_rows(model, frames, fitted_on, seed, json["calibration_by_time"], report.text);
+  auroc_rows(frames, json["auroc_by_time"], report.text);
+  calibration_rows(model, frames, fitted_on, json["calibration_by_time"], report.text);
   report.json = json.dump(2) + "\n";
   return report;
 }

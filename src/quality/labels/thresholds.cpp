@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "quality/statistics/quantile.h"
+#include "quality/statistics/averages.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
 

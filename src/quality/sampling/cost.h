@@ -3,49 +3,44 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "quality/sampling/sampler.h"
+#include "quality/statistics/intervals.h"
 
 namespace echodiff {
 
-struct CostInterval {
-  double low = 0, high = 0;
-};
+// What the bootstrap draws anew. Trajectories of one unit are not independent of each other: a trajectory by itself, a
+// group that is ranked together, or all of a mask where a quota says when it ends.
+struct CostUnit {
+  enum class Kind { trajectory, group, mask };
+  Kind kind = Kind::trajectory;
+  int64_t masks = 1, group = 1;  // masks taken in turn; trajectories in a group
 
-// The 95 % interval of sum(numerators) / sum(denominators): percentiles over 2,000 resamplings of the units (Efron
-// 1979), drawn from a fixed seed; beyond 5,000 units, neighbours are drawn together. Empty when there are fewer than
-// two units or a resampling in forty has no denominator.
-std::optional<CostInterval> bootstrap_ratio(const std::vector<double>& numerators,
-                                            const std::vector<double>& denominators);
+  int64_t of(int64_t index) const;  // the unit of a trajectory
+};
+const char* name_of(CostUnit::Kind kind);
+CostUnit unit_of(const SamplerJob& job);
 
 // Adds up records as they come.
 class CostLedger {
  public:
-  // Records of one unit are not independent of each other: a trajectory by itself, a group that is ranked together, or
-  // all of a mask where a quota says when it ends.
-  enum class Unit { trajectory, group, mask };
-  CostLedger(Unit unit, int64_t masks, int64_t group) : unit_(unit), masks_(masks), group_(group) {}
+  explicit CostLedger(const CostUnit& unit) : unit_(unit) {}
 
   void add(const SampleRecord& record);
 
+  const CostUnit& unit() const { return unit_; }
   int64_t distinct() const { return int64_t(pictures_.size()); }  // kept pictures that differ
-  std::optional<CostInterval> calls_per_kept() const;
+  Estimate calls_per_kept() const { return ratio_of_sums({units_}); }
   struct Reason {
     int64_t trajectories = 0, unet_calls = 0;
   };
   const std::map<std::string, Reason>& reasons() const { return reasons_; }
 
  private:
-  struct Sums {
-    double calls = 0, kept = 0;
-  };
-  Unit unit_;
-  int64_t masks_, group_;
-  std::map<int64_t, Sums> units_;
+  CostUnit unit_;
+  std::map<int64_t, RatioTerm> units_;
   std::map<std::string, Reason> reasons_;
   std::set<size_t> pictures_;  // hashes
 };

@@ -2,30 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/philox.h"
+#include "quality/statistics/averages.h"
 
 namespace echodiff {
 namespace {
 
-constexpr int64_t kDraws = 1000;
+constexpr size_t kDraws = 2000;
 constexpr uint64_t kBootstrapStream = 0x626f6f74;  // keeps these draws apart from others of the same seed
-
-void operator+=(RatioTerm& sum, const RatioTerm& term) {
-  sum.numerator += term.numerator;
-  sum.denominator += term.denominator;
-}
 
 double ratio(const RatioTerm& sum) {
   if (sum.denominator == 0) return std::numeric_limits<double>::infinity();
   return sum.numerator / sum.denominator;
-}
-
-// The middle 95 % of the draws, which are sorted; none of them is NaN.
-void set_ends(Estimate& estimate, std::vector<double>& draws) {
-  std::sort(draws.begin(), draws.end());
-  estimate.low = draws[size_t(0.025 * double(draws.size()))];
-  estimate.high = draws[size_t(0.975 * double(draws.size()))];
 }
 
 }  // namespace
@@ -33,7 +23,7 @@ void set_ends(Estimate& estimate, std::vector<double>& draws) {
 Proportion wilson(int64_t k, int64_t n) {
   Proportion result{k, n};
   if (n == 0) return result;
-  constexpr double z = 1.959963984540054, z2 = z * z;
+  constexpr double z = kNormal95, z2 = z * z;
   const double size = double(n), p = double(k) / size;
   const double centre = (p + z2 / (2 * size)) / (1 + z2 / size);
   const double reach = z / (1 + z2 / size) * std::sqrt(p * (1 - p) / size + z2 / (4 * size * size));
@@ -43,49 +33,54 @@ Proportion wilson(int64_t k, int64_t n) {
   return result;
 }
 
-Estimate ratio_of_sums(const std::vector<std::vector<RatioTerm>>& strata) {
-  RatioTerm all;
-  int64_t terms = 0;
-  for (const std::vector<RatioTerm>& stratum : strata) {
-    terms += int64_t(stratum.size());
-    for (const RatioTerm& term : stratum) all += term;
-  }
+Estimate bootstrap(const std::vector<size_t>& strata,
+                   const std::function<double(const std::vector<size_t>& drawn)>& statistic) {
+  std::vector<size_t> drawn(std::accumulate(strata.begin(), strata.end(), size_t{0}));
   Estimate estimate;
-  if (terms == 0) return estimate;
-  estimate.value = ratio(all);
-  Random random(uint64_t(terms), kBootstrapStream);
-  std::vector<double> draws;
-  for (int64_t draw = 0; draw < kDraws; ++draw) {
-    RatioTerm sum;
-    for (const std::vector<RatioTerm>& stratum : strata) {
-      for (size_t i = 0; i < stratum.size(); ++i) sum += stratum[size_t(random.below(int64_t(stratum.size())))];
+  if (drawn.empty()) return estimate;
+  std::iota(drawn.begin(), drawn.end(), size_t{0});
+  estimate.value = statistic(drawn);
+  if (std::isnan(estimate.value) || *std::max_element(strata.begin(), strata.end()) < 2) return estimate;
+  Random random(drawn.size(), kBootstrapStream);
+  std::vector<double> values;
+  for (size_t draw = 0; draw < kDraws; ++draw) {
+    size_t first = 0;
+    for (const size_t size : strata) {
+      for (size_t i = first; i < first + size; ++i) drawn[i] = first + size_t(random.below(int64_t(size)));
+      first += size;
     }
-    draws.push_back(ratio(sum));
+    if (const double value = statistic(drawn); !std::isnan(value)) values.push_back(value);
   }
-  set_ends(estimate, draws);
+  if (2 * values.size() < kDraws) return estimate;
+  estimate.low = quantile_of(values, 0.025);
+  estimate.high = quantile_of(values, 0.975);
   return estimate;
 }
 
-Estimate ratio_of_ratios(const std::vector<PairedTerm>& units) {
-  Estimate estimate;
-  if (units.size() < 2) return estimate;
-  PairedTerm all;
-  const auto add = [](PairedTerm& sum, const PairedTerm& unit) {
-    sum.one += unit.one;
-    sum.other += unit.other;
-  };
-  for (const PairedTerm& unit : units) add(all, unit);
-  estimate.value = ratio(all.one) / ratio(all.other);
-  Random random(uint64_t(units.size()), kBootstrapStream);
-  std::vector<double> draws;
-  for (int64_t draw = 0; draw < 4 * kDraws; ++draw) {
-    PairedTerm sum;
-    for (size_t i = 0; i < units.size(); ++i) add(sum, units[size_t(random.below(int64_t(units.size())))]);
-    const double drawn = ratio(sum.one) / ratio(sum.other);
-    if (!std::isnan(drawn)) draws.push_back(drawn);
+Estimate ratio_of_sums(const std::vector<std::map<int64_t, RatioTerm>>& strata) {
+  std::vector<size_t> sizes;
+  std::vector<RatioTerm> units;
+  for (const std::map<int64_t, RatioTerm>& stratum : strata) {
+    sizes.push_back(stratum.size());
+    for (const auto& [key, term] : stratum) units.push_back(term);
   }
-  if (!draws.empty()) set_ends(estimate, draws);
-  return estimate;
+  return bootstrap(sizes, [&](const std::vector<size_t>& drawn) {
+    RatioTerm sum;
+    for (const size_t i : drawn) sum += units[i];
+    return ratio(sum);
+  });
+}
+
+Estimate ratio_of_ratios(const std::vector<PairedTerm>& units) {
+  if (units.size() < 2) return {};
+  return bootstrap({units.size()}, [&](const std::vector<size_t>& drawn) {
+    PairedTerm sum;
+    for (const size_t i : drawn) {
+      sum.one += units[i].one;
+      sum.other += units[i].other;
+    }
+    return ratio(sum.one) / ratio(sum.other);
+  });
 }
 
 }  // namespace echodiff

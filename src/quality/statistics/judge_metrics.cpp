@@ -1,12 +1,8 @@
 #include "quality/statistics/judge_metrics.h"
 
-#include <cmath>
-#include <limits>
 #include <map>
 
-#include "kernels/philox.h"
 #include "quality/statistics/calibration.h"
-#include "quality/statistics/quantile.h"
 
 namespace echodiff {
 namespace {
@@ -37,33 +33,23 @@ WithinMasks auroc_within_masks(const std::vector<Judged>& judged) {
     won += double(pairs) * auroc_of(members);
     result.pairs += pairs;
   }
-  result.auroc = result.pairs > 0 ? won / double(result.pairs) : std::numeric_limits<double>::quiet_NaN();
+  result.auroc = result.pairs > 0 ? won / double(result.pairs) : kNotGiven;
   return result;
 }
 
-MaskInterval bootstrap_over_masks(const std::vector<Judged>& judged, const Statistic& statistic, int64_t resamples,
-                                  uint64_t seed) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  MaskInterval interval{judged.empty() ? kNan : statistic(judged), kNan, kNan};
+Estimate bootstrap_over_masks(const std::vector<Judged>& judged,
+                              const std::function<double(const std::vector<Judged>&)>& statistic) {
   std::vector<std::vector<Judged>> groups;
   for (auto& [mask, members] : by_mask(judged)) groups.push_back(members);
-  std::vector<double> values;
-  for (int64_t round = 0; round < resamples && !groups.empty(); ++round) {
-    Random random(seed, uint64_t(round));
+  return bootstrap({groups.size()}, [&](const std::vector<size_t>& masks) {
     std::vector<Judged> drawn;
-    for (size_t place = 0; place < groups.size(); ++place)  // a mask drawn twice is two masks
-      for (Judged one : groups[size_t(random.below(int64_t(groups.size())))]) {
+    for (size_t place = 0; place < masks.size(); ++place)  // a mask drawn twice is two masks
+      for (Judged one : groups[masks[place]]) {
         one.mask = int64_t(place);
         drawn.push_back(one);
       }
-    const double value = statistic(drawn);
-    if (std::isfinite(value)) values.push_back(value);
-  }
-  if (std::isfinite(interval.value) && 2 * int64_t(values.size()) >= resamples && !values.empty()) {
-    interval.low = quantile_of(values, 0.025);
-    interval.high = quantile_of(values, 0.975);
-  }
-  return interval;
+    return statistic(drawn);
+  });
 }
 
 }  // namespace echodiff

@@ -6,6 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "quality/statistics/intervals.h"
+
 namespace echodiff {
 
 struct Judged {
@@ -23,13 +25,8 @@ struct WithinMasks {
 WithinMasks auroc_within_masks(const std::vector<Judged>& judged);
 double auroc_of(const std::vector<Judged>& judged);  // over all pairs
 
-// A statistic with its 95 % interval from `resamples` draws of as many whole masks, with replacement (percentiles). NaN
-// where it isn't defined; no interval where less than half of the draws define it.
-struct MaskInterval {
-  double value = 0, low = 0, high = 0;
-};
-using Statistic = std::function<double(const std::vector<Judged>&)>;
-MaskInterval bootstrap_over_masks(const std::vector<Judged>& judged, const Statistic& statistic, int64_t resamples,
-                                  uint64_t seed);
+// The bootstrap of a statistic over whole masks.
+Estimate bootstrap_over_masks(const std::vector<Judged>& judged,
+                              const std::function<double(const std::vector<Judged>&)>& statistic);
 
 }  // namespace echodiff

@@ -99,7 +99,7 @@ TEST(Smc, CopiesGoOnWithTheirOwnNoise) {
   job.tau = 0.5;
   const Outcome outcome = run(job);
   int64_t copies = 0;
-  CostLedger ledger(CostLedger::Unit::group, 3, 5);
+  CostLedger ledger({CostUnit::Kind::group, 3, 5});
   for (const SampleRecord& record : outcome.records) {
     EXPECT_EQ(record.unet_calls, kT);
     copies += record.ancestor.has_value();
@@ -124,7 +124,7 @@ TEST(Smc, CopiesGoOnWithTheirOwnNoise) {
 
   job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddim, .steps = 10});
   const Outcome deterministic = run(job);
-  CostLedger twins(CostLedger::Unit::group, 3, 5);
+  CostLedger twins({CostUnit::Kind::group, 3, 5});
   for (const SampleRecord& record : deterministic.records) twins.add(record);
   EXPECT_LT(twins.distinct(), deterministic.totals.kept);  // without noise they stay the same picture
 }
@@ -220,21 +220,20 @@ TEST(Cost, BootstrapCoversTheRatio) {
   int covered = 0;
   for (uint64_t trial = 0; trial < 100; ++trial) {
     Random random(9, trial);
-    std::vector<double> calls, kept;
-    for (int i = 0; i < 200; ++i) {
+    std::map<int64_t, RatioTerm> units;
+    for (int64_t i = 0; i < 200; ++i) {
       const bool good = random.uniform() < 0.4;
-      calls.push_back(good ? 20 : random.uniform() < 0.5 ? 2 : 20);
-      kept.push_back(good ? 1 : 0);
+      units[i] = {good ? 20.0 : random.uniform() < 0.5 ? 2.0 : 20.0, good ? 1.0 : 0.0};
     }
     const double truth = (0.4 * 20 + 0.6 * 11) / 0.4;
-    const std::optional<CostInterval> interval = bootstrap_ratio(calls, kept);
-    ASSERT_TRUE(interval.has_value());
-    covered += interval->low <= truth && truth <= interval->high;
+    const Estimate interval = ratio_of_sums({units});
+    ASSERT_TRUE(std::isfinite(interval.high));
+    covered += interval.low <= truth && truth <= interval.high;
   }
   EXPECT_GE(covered, 88);
   EXPECT_LE(covered, 99);
-  EXPECT_FALSE(bootstrap_ratio({5}, {1}).has_value());
-  EXPECT_FALSE(bootstrap_ratio({5, 5, 5}, {0, 0, 1}).has_value());
+  EXPECT_TRUE(std::isnan(ratio_of_sums({{{0, {5, 1}}}}).low));
+  EXPECT_TRUE(std::isinf(ratio_of_sums({{{0, {5, 0}}, {1, {5, 0}}, {2, {5, 1}}}}).high));
 }
 
 }  // namespace

@@ -39,20 +39,20 @@ TEST(JudgeMetrics, IntervalsDrawWholeMasks) {
     two_masks.push_back({0, i < 50, i < 50 ? 0 : 1});
     many_masks.push_back({0, i < 50, i});
   }
-  const MaskInterval two = bootstrap_over_masks(two_masks, share, 1000, 1);  // all good, all poor or half
+  const Estimate two = bootstrap_over_masks(two_masks, share);  // all good, all poor or half
   EXPECT_DOUBLE_EQ(two.value, 0.5);
   EXPECT_EQ(two.low, 0);
   EXPECT_EQ(two.high, 1);
-  const MaskInterval many = bootstrap_over_masks(many_masks, share, 1000, 1);  // 0.5 +- 1.96 * 0.05
+  const Estimate many = bootstrap_over_masks(many_masks, share);  // 0.5 +- 1.96 * 0.05
   EXPECT_NEAR(many.low, 0.402, 0.02);
   EXPECT_NEAR(many.high, 0.598, 0.02);
-  EXPECT_EQ(bootstrap_over_masks(many_masks, share, 1000, 1).low, many.low);
+  EXPECT_EQ(bootstrap_over_masks(many_masks, share).low, many.low);
 }
 
 TEST(JudgeMetrics, NothingDefinedGivesNoInterval) {
-  const MaskInterval none = bootstrap_over_masks({{0.5, true, 0}}, auroc_of, 100, 1);
+  const Estimate none = bootstrap_over_masks({{0.5, true, 0}}, auroc_of);
   EXPECT_TRUE(std::isnan(none.value) && std::isnan(none.low) && std::isnan(none.high));
-  EXPECT_TRUE(std::isnan(bootstrap_over_masks({}, auroc_of, 100, 1).value));
+  EXPECT_TRUE(std::isnan(bootstrap_over_masks({}, auroc_of).value));
 }
 
 }  // namespace

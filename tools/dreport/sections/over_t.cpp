@@ -14,7 +14,7 @@ LinePlot time_plot(const RunSet& runs, const std::string& what) {
   LinePlot plot;
   int64_t last = 1;
   for (const TimedJudge& judge : runs.judges)
-    for (const AurocAt& at : judge.auroc) last = std::max(last, at.t);
+    for (const AurocAtTime& at : judge.auroc) last = std::max(last, at.t);
   for (const Ceiling& ceiling : runs.ceilings)
     for (const Ceiling::Look& look : ceiling.looks) last = std::max(last, look.t);
   plot.x = {.label = "reverse step t (0-based; sampling runs from left to right; −1: the finished picture)",
@@ -31,12 +31,12 @@ std::string name_of(const TimedJudge& judge) {
          (judge.folder == judge.name ? "" : " (" + judge.folder + ")");
 }
 
-Series judge_series(const TimedJudge& judge, size_t place, Estimate AurocAt::*member) {
+Series judge_series(const TimedJudge& judge, size_t place, Estimate AurocAtTime::*member) {
   Series series;
   series.name = name_of(judge);
   series.css_class = concat_message("c", 1 + place % 5);
   series.dots = true;
-  for (const AurocAt& at : judge.auroc) {
+  for (const AurocAtTime& at : judge.auroc) {
     series.x.push_back(double(at.t));
     series.y.push_back((at.*member).value);
     series.low.push_back((at.*member).low);
@@ -61,8 +61,8 @@ void auroc_figures(const RunSet& runs, Page& page) {
   LinePlot all = time_plot(runs, "AUROC of the finished picture’s label"),
            within = time_plot(runs, "AUROC within masks");
   for (size_t i = 0; i < runs.judges.size(); ++i) {
-    all.series.push_back(judge_series(runs.judges[i], i, &AurocAt::all));
-    within.series.push_back(judge_series(runs.judges[i], i, &AurocAt::within_masks));
+    all.series.push_back(judge_series(runs.judges[i], i, &AurocAtTime::all));
+    within.series.push_back(judge_series(runs.judges[i], i, &AurocAtTime::within));
   }
   for (const Ceiling& ceiling : runs.ceilings) {
     all.series.push_back(ceiling_series(ceiling, &Ceiling::Look::lower, "lower bound"));
@@ -103,10 +103,10 @@ void write(const RunSet& runs, JsonWriter& json) {
   json.begin_array("auroc_over_t");
   for (const TimedJudge& judge : runs.judges) {
     json.begin_object().text("judge", judge.name).text("folder", judge.folder).begin_array("rows");
-    for (const AurocAt& at : judge.auroc) {
+    for (const AurocAtTime& at : judge.auroc) {
       json.begin_object().count("t", at.t).count("good", at.good).count("poor", at.poor).count("masks", at.masks);
       write_estimate(json, "all", at.all);
-      write_estimate(json, "within_masks", at.within_masks);
+      write_estimate(json, "within_masks", at.within);
       json.end_object();
     }
     json.end_array().begin_array("calibration");

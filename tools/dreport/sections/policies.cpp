@@ -71,8 +71,8 @@ void cost_quality_figure(const std::vector<PolicyResult>& policies, Page& page) 
   plot.series.insert(plot.series.begin(), frontier);
   page.figure(
       "", line_plot(plot),
-      "Cost against quality. To the left is cheaper, up is better; whiskers are 95 % intervals (cost: bootstrap "
-      "over trajectories; quality: Wilson). The dashed line joins the policies that no other beats in both.");
+      "Cost against quality. To the left is cheaper, up is better; whiskers are 95 % intervals (cost: bootstrap over " +
+          units_text(policies) + "; quality: Wilson). The dashed line joins the policies that no other beats in both.");
 }
 
 void tables(const Material& material, Page& page) {
@@ -106,7 +106,8 @@ void tables(const Material& material, Page& page) {
   page.table(cost,
              "Every U-Net call and second counts, those of discarded trajectories too. “Accepted” by the judge, or "
              "finished where there is none; pictures equal in every pixel count once. Below each number its 95 % "
-             "interval: of shares Wilson’s, of costs by the bootstrap over trajectories, seed by seed.");
+             "interval: of shares Wilson’s, of costs by the bootstrap over " +
+                 units_text(material.policies) + ", seed by seed.");
   page.heading("Acceptance precision by the metric rule");
   if (!material.rule.thresholds) {
     page.missing("No rule says which picture is good.", kMakeRule);
@@ -157,6 +158,7 @@ void write_comparison(const Material& material, Report& report) {
     report.json.count("distinct", policy.distinct);
     write_proportion(report.json, "acceptance", policy.acceptance);
     write_estimate(report.json, "unet_calls_per_accepted", policy.calls_per_accepted);
+    report.json.text("unet_calls_per_accepted_unit", policy.unit());
     write_estimate(report.json, "unet_calls_per_good", policy.calls_per_good);
     write_estimate(report.json, "seconds_per_accepted", policy.seconds_per_accepted);
     write_proportion(report.json, "good_among_accepted", policy.precision);

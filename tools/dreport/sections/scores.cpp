@@ -5,7 +5,7 @@
 #include "dreport/page/plot.h"
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
-#include "quality/statistics/quantile.h"
+#include "quality/statistics/averages.h"
 
 namespace echodiff {
 namespace {
@@ -44,7 +44,7 @@ Series median_line(const Group& group) {
   for (auto& [t, scores] : by_t) {
     if (scores.size() < kFewestForMedian) continue;
     median.x.push_back(t);
-    median.y.push_back(quantile_of(scores, 0.5));
+    median.y.push_back(median_of(scores));
   }
   median.name = group.name + " (" + count_text(int64_t(group.samples.size())) + "), median";
   median.css_class = group.css_class;

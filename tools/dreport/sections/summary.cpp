@@ -84,6 +84,18 @@ std::string share_cell(const Proportion& share) {
   return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
 }
 
+std::string units_text(const std::vector<PolicyResult>& policies) {
+  std::map<std::string, std::string> names;  // of the policies, by unit
+  for (const PolicyResult& policy : policies)
+    names[policy.unit()] += (names[policy.unit()].empty() ? "" : "; ") + policy.name;
+  std::string text;
+  for (const auto& [unit, policies_of] : names) {
+    text += (text.empty() ? "" : ", ") + (unit == "trajectory" ? std::string("trajectories") : unit + "s");
+    if (names.size() > 1) text += " (" + escape_html(policies_of) + ")";
+  }
+  return text;
+}
+
 void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
   json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
   json.number("high", estimate.high).end_object();
@@ -174,7 +186,8 @@ void summary_section(const Material& material, Report& report) {
   if (ruled) {
     page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
                    escape_html(material.rule.origin) +
-                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over trajectories.");
+                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over " +
+                   units_text(material.policies) + ".");
   }
 }
 

@@ -176,6 +176,7 @@ void write_measured(const Row& row, JsonWriter& json) {
   };
   if (const PolicyResult* policy = row.policy) {
     number("unet_calls_per_accepted", policy->calls_per_kept);
+    json.text("unet_calls_per_accepted_unit", policy->unit());
     number("times_baseline", policy->times_baseline);
     number("unet_calls_per_distinct", policy->calls_per_accepted);
     number("seconds_per_accepted", policy->seconds_per_kept);
@@ -238,9 +239,10 @@ void table_section(const Material& material, Report& report) {
   page.table(
       table_of(rows),
       "Costs count every call and second, those of discarded trajectories too; distinct: pictures equal in every "
-      "pixel count once. Below each number its 95 % interval: of shares Wilson’s, of costs by the bootstrap "
-      "over trajectories, of KID and FID the jackknife over both sets. The baseline is the cheapest live posthoc of "
-      "whole calls only; the interval of the times of it draws whole masks. A dash: not measured." +
+      "pixel count once. Below each number its 95 % interval: of shares Wilson’s, of costs by the bootstrap over " +
+          units_text(material.policies) +
+          ", of KID and FID the jackknife over both sets. The baseline is the cheapest live posthoc of "
+          "whole calls only; the interval of the times of it draws whole masks. A dash: not measured." +
           (measured.empty()
                ? ""
                : " " + measured +

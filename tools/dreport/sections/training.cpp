@@ -219,7 +219,7 @@ void show_scorer(const ScorerRun& run, Report& report) {
 
 }  // namespace
 
-std::string calibration_plot(const std::vector<CalibrationBin>& calibration, int64_t side) {
+std::string calibration_plot(const std::vector<ReliabilityShare>& calibration, int64_t side) {
   LinePlot plot;
   plot.x = {.label = side > 400 ? "mean score of the bin" : "mean score", .low = 0, .high = 1};
   plot.y = {.label = "fraction good", .low = 0, .high = 1};
@@ -227,14 +227,14 @@ std::string calibration_plot(const std::vector<CalibrationBin>& calibration, int
   plot.height = side - 30;
   plot.diagonal = true;
   int64_t largest = 1;
-  for (const CalibrationBin& bin : calibration) largest = std::max(largest, bin.count);
+  for (const ReliabilityShare& bin : calibration) largest = std::max(largest, bin.count);
   Series bins;
-  for (const CalibrationBin& bin : calibration) {
+  for (const ReliabilityShare& bin : calibration) {
     if (bin.count == 0) continue;
     bins.x.push_back(bin.mean_score);
     bins.y.push_back(bin.fraction_good);
-    bins.low.push_back(bin.share_low);
-    bins.high.push_back(bin.share_high);
+    bins.low.push_back(bin.share.low);
+    bins.high.push_back(bin.share.high);
     bins.size.push_back((3 + 6 * std::sqrt(double(bin.count) / double(largest))) * double(side) / 430);
   }
   bins.dots = true;
