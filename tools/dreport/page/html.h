@@ -59,9 +59,9 @@ std::string grid_html(const std::vector<std::string>& cells, int64_t columns);
 // A table: the first column is text, the others are numbers, aligned to the right. Cells hold finished HTML.
 struct Table {
   std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-  std::vector<size_t> quiet_rows;  // shown as reference values of somebody else
-  bool wide = false;               // many columns: smaller, and on a page across where it is printed
+  std::vector<std::vector<std::string>> rows = {};
+  std::vector<size_t> quiet_rows = {};  // shown as reference values of somebody else
+  bool wide = false;                    // many columns: smaller, and on a page across where it is printed
 };
 std::string table_html(const Table& table);
 
