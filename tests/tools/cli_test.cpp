@@ -227,6 +227,42 @@ TEST_F(CliTest, FaultsBecomeExitCodes) {
   expect_refused({"make", "--out", "x"}, 70, "odd");
 }
 
+TEST_F(CliTest, ABareProgramWithSubcommandsKeepsTheirFlagsApart) {
+  const auto exit_code = [](std::vector<std::string> arguments) {
+    std::string out, more = "m";
+    int64_t count = 1;
+    arguments.insert(arguments.begin(), "dthing");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    return run_program(int(argv.size()), argv.data(), {"dthing", "Makes.", "dthing"}, [&](Options& root) {
+      root.add("--out", out, "folder", "DIR").required();
+      root.add("--count", count, "how many", {1, 100}, "things");
+      root.ignore_key("gone");
+      root.body([&](const Common& common) {
+        EXPECT_EQ(common.resolved_toml.find("[again]"), std::string::npos);
+        return int(count) + 10;
+      });
+      Options& again = root.subcommand("again", "Again.", "dthing again a");
+      again.add_positional("from", out, "folder").required();
+      again.add("--more", more, "more", "TEXT");
+      again.body([&](const Common& common) { return common.program == "dthing again" && out == "a" ? 20 : 1; });
+    });
+  };
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(exit_code({"--out", "x", "--count", "3"}), 13);
+  EXPECT_EQ(exit_code({}), 2);
+  EXPECT_EQ(exit_code({"again", "a", "--more", "b"}), 20);
+  EXPECT_EQ(exit_code({"--out", "again", "--count", "2"}), 12);
+  EXPECT_EQ(exit_code({"again", "a", "--count", "3"}), 2);
+  EXPECT_EQ(exit_code({"--count", "3", "again", "a"}), 2);
+  EXPECT_EQ(exit_code({"--more", "b", "--out", "x"}), 2);
+  const std::string path = config("count = 4\nmore = \"c\"\ngone = 1\n");
+  EXPECT_EQ(exit_code({"--out", "x", "--config", path}), 14);
+  EXPECT_EQ(exit_code({"again", "a", "--config", path}), 20);
+  EXPECT_EQ(exit_code({"again", "a", "--config", config("cuont = 4\n")}), 2);
+  ::testing::internal::GetCapturedStderr();
+}
+
 int run_and_raise() {
   char name[] = "dthing";
   char* argv[] = {name};

@@ -114,7 +114,7 @@ std::string resolved_toml(const Options& root, const Options& common, const Opti
                           const std::string& program) {
   std::string text = cli::toml_lines(common) + cli::toml_lines(chosen);
   // Without a chosen subcommand: what each would be told.
-  if (&chosen == &root)
+  if (&chosen == &root && !root.has_body())
     for (const std::unique_ptr<Options>& sub : root.subcommands())
       text += "\n[" + sub->info().name + "]\n" + cli::toml_lines(*sub);
   return text + "\n[made_by]\nprogram = " + cli::toml_string(program) +

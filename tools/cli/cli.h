@@ -23,9 +23,11 @@
 //   scorer.add(...);
 //   scorer.body(...);
 //
-// What a flag is bound to holds its default and must outlive run_program. Every program also has --help --version
-// --config --print-config --seed --threads --device --quiet, and those that run on a GPU --precision and
-// --deterministic. A config key is the flag's long name ("image-size = 64"), at the top or in the subcommand's table.
+// A program whose root has a body too runs that where no subcommand is named. What a flag is bound to holds its default
+// and must outlive run_program. Every program also has --help --version --config --print-config --seed --threads
+// --device --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name
+// ("image-size = 64"), at the top or in the subcommand's table; where the root has a body, keys of any subcommand may
+// stand at the top: each takes its own.
 //
 // Errors: a bad flag or key ends the program with 2, any Error with its fault's code, std::bad_alloc with 71, any other
 // exception with 70; always one line on stderr. Order: flags and rules (2), device (69), then the body.
@@ -36,6 +38,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -127,12 +130,16 @@ class Options {
   // Runs after all flags are read and before the device is looked at: throws Error(kUsage).
   void rule(std::function<void()> check) { rules_.push_back(std::move(check)); }
   void body(std::function<int(const Common&)> body) { body_ = std::move(body); }
+  // A key of an older version's config files.
+  void ignore_key(const std::string& key) { ignored_keys_.insert(key); }
+  bool ignores_key(const std::string& key) const { return ignored_keys_.count(key) != 0; }
   Options& subcommand(const std::string& name, const std::string& summary, const std::string& example);
 
   const ProgramInfo& info() const { return info_; }
   const std::vector<std::unique_ptr<Option>>& options() const { return options_; }
   const std::vector<std::unique_ptr<Options>>& subcommands() const { return subcommands_; }
   const std::vector<std::function<void()>>& rules() const { return rules_; }
+  bool has_body() const { return bool(body_); }
   int run_body(const Common& common) const { return body_(common); }
 
  private:
@@ -143,6 +150,7 @@ class Options {
   std::vector<std::unique_ptr<Options>> subcommands_;
   std::vector<std::function<void()>> rules_;
   std::function<int(const Common&)> body_;
+  std::set<std::string> ignored_keys_;
   bool runs_on_cuda_ = false;
 };
 

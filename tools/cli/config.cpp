@@ -1,9 +1,9 @@
 // --config and --print-config: TOML in and out. toml++ refuses malformed text and duplicate keys with line and column;
 // unknown keys, wrong types and values out of range are refused here.
+#include <toml++/toml.h>
+
 #include <filesystem>
 #include <sstream>
-
-#include <toml++/toml.h>
 
 #include "cli/internal.h"
 #include "tensor/io/text.h"
@@ -57,6 +57,8 @@ std::optional<std::vector<std::string>> raw_value(const toml::node& node, Option
       break;
     case Option::Kind::kText:
       if (node.is_string()) return {{node.as_string()->get()}};
+      if (const toml::array* array = node.as_array(); array && array->size() == 1 && array->get(0)->is_string())
+        return {{array->get(0)->as_string()->get()}};
       break;
     case Option::Kind::kFlag:
       if (node.is_boolean()) return {{node.as_boolean()->get() ? "true" : "false"}};
@@ -85,6 +87,14 @@ Option* find_option(const std::string& key, const Options& common, const Options
       if (option->key() == key) return option.get();
   }
   return nullptr;
+}
+
+// May a key at the top stand there for the root or a subcommand that was not chosen, or for an older version?
+bool is_for_another(const std::string& key, const Options& root) {
+  if (!root.has_body()) return false;
+  bool known = root.ignores_key(key) || find_option(key, root, nullptr);
+  for (const std::unique_ptr<Options>& sub : root.subcommands()) known = known || find_option(key, *sub, nullptr);
+  return known;
 }
 
 std::vector<std::string> known_keys(const Options& common, const Options* chosen) {
@@ -130,7 +140,8 @@ void apply_config(const std::string& path, const Options& root, const Options& c
   // Keys at the top first: those in the subcommand's own table win.
   for (const auto& [name, node] : file) {
     const std::string key(name.str());
-    if (!node.is_table()) apply_value(path, key, node, common, chosen, true);
+    if (node.is_table() || (!find_option(key, common, chosen) && is_for_another(key, root))) continue;
+    apply_value(path, key, node, common, chosen, true);
   }
   for (const auto& [name, node] : file) {
     const std::string key(name.str());

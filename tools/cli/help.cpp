@@ -56,7 +56,7 @@ std::string help_text(const Options& root, const Options& common, const Options*
   std::string name = root.info().name;
   if (in_subcommand) name += " " + chosen->info().name;
   std::string usage = name;
-  if (!shown.subcommands().empty()) usage += " SUBCOMMAND";
+  if (!shown.subcommands().empty()) usage += shown.has_body() ? " [SUBCOMMAND]" : " SUBCOMMAND";
   for (const std::unique_ptr<Option>& option : shown.options()) {
     if (option->positional()) {
       usage += " " + option->flag;

@@ -36,7 +36,7 @@ std::vector<std::string> known_words(const Options& root, const Options& common,
   std::vector<std::string> words = {"--help", "--version", "--config", "--print-config"};
   for (const std::unique_ptr<Option>& option : common.options()) words.push_back(option->flag);
   for (const std::unique_ptr<Option>& option : (chosen ? *chosen : root).options()) words.push_back(option->flag);
-  if (!chosen)
+  if (!chosen || chosen == &root)
     for (const std::unique_ptr<Options>& sub : root.subcommands()) words.push_back(sub->info().name);
   return words;
 }
@@ -92,10 +92,15 @@ CommandLine parse_command_line(int argc, char** argv, const Options& root, const
   } catch (const CLI::ParseError& error) {
     throw Error(Fault::kUsage, on_one_line(error.what()) + " (see --help)");
   }
-  if (subcommands.empty()) line.chosen = &root;
+  if (subcommands.empty() || root.has_body()) line.chosen = &root;
   for (const auto& [options, parser] : subcommands)
     if (parser->parsed()) line.chosen = options;
-  const std::vector<std::string> extras = app.remaining(true);
+  for (const auto& [option, parsed] : registered)
+    if (parsed->count() > 0) line.raw_values[option] = parsed->results();
+  std::vector<std::string> extras = app.remaining(true);
+  if (line.chosen && line.chosen != &root)  // what it doesn't know falls through to the root
+    for (const std::unique_ptr<Option>& option : root.options())
+      if (line.raw_values.count(option.get()) != 0) extras.push_back(option->flag);
   if (!extras.empty()) {
     const std::string word = extras[0].substr(0, extras[0].find('='));
     throw Error(Fault::kUsage, "unknown argument '" + extras[0] + "'" +
@@ -103,10 +108,6 @@ CommandLine parse_command_line(int argc, char** argv, const Options& root, const
   }
   if (config->count() > 0) line.config = config->results().back();
   check_input(config->count() == 0 || !line.config.empty(), Fault::kUsage, "--config: expected a file name");
-  for (const auto& [option, parsed] : registered) {
-    if (parsed->count() == 0) continue;
-    line.raw_values[option] = parsed->results();
-  }
   return line;
 }
 
