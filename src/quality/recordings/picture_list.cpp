@@ -75,7 +75,7 @@ std::vector<ListedPicture> list_pictures(const std::string& directory, const std
 
 GrayImage read_sector(const ListedPicture& picture, int64_t width, int64_t height) {
   check_input(!picture.sector_path.empty(), Fault::kMissingInput, picture.path,
-              ": has no sector picture; use --region image, or --masks for samples of a model");
+              ": has no sector picture; measure the whole image, or name the masks of a model's samples");
   return resize_nearest(read_png(picture.sector_path), width, height);
 }
 

@@ -160,8 +160,7 @@ int64_t record_trajectories(const std::string& directory, const RecorderJob& job
   const RecordingFacts& facts = job.facts;
   check(job.judges.size() == facts.judges.size() && job.sampling.conditions.size() == facts.masks.size(),
         "recorder: judges or masks don't fit the facts");
-  if (facts.thresholds)
-    require_same_size(*facts.thresholds, facts.size, facts.size, "--thresholds: the model's picture");
+  if (facts.thresholds) require_same_size(*facts.thresholds, facts.size, facts.size, "thresholds: the model's picture");
   open_recording(directory, facts, job.sampling.conditions);
   const int64_t count = job.sampling.count, total = count * facts.steps();
   int64_t held = 0;

@@ -86,7 +86,7 @@ RecordingFacts from_json(const JsonNode& json) {
 
 Tensor packed(const std::vector<Tensor>& conditions) {  // (1, P, H, W) each -> (M, H, W), bit p is plane p
   const int64_t planes = conditions[0].dim(1), height = conditions[0].dim(2), width = conditions[0].dim(3);
-  check_input(planes <= 8, Fault::kUsage, "--record: expected at most 8 planes, found ", planes);
+  check_input(planes <= 8, Fault::kUsage, "recording: expected at most 8 planes, found ", planes);
   Tensor out = zeros({int64_t(conditions.size()), height, width}, DType::i64);
   int64_t* to = out.mutable_data<int64_t>();
   for (const Tensor& condition : conditions)
@@ -104,7 +104,7 @@ size_t RecordingFacts::judge(const std::string& name) const {
     if (judges[i].name == name) return i;
     names += (i ? ", " : "") + judges[i].name;
   }
-  throw Error(Fault::kUsage, "--judge: expected a recorded judge (" + names + "), found '" + name + "'");
+  throw Error(Fault::kUsage, "judge: expected a recorded judge (" + names + "), found '" + name + "'");
 }
 
 RecordingFacts read_recording_facts(const std::string& directory) { return from_json(read_json(path_of(directory))); }

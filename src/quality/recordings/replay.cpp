@@ -26,12 +26,12 @@ class RecordedTrajectories : public Trajectories {
     const std::string& final = options.final_judge.empty() ? options.judge : options.final_judge;
     by_label_ = final == kLabel;
     check_input(!by_label_ || recording.facts.thresholds.has_value(), Fault::kUsage,
-                "--final-judge label: this recording has no labels, record it with --thresholds FILE");
+                "final judge label: this recording has no labels, record it with a threshold file");
     if (!by_label_ && !final.empty()) final_judge_ = recording.facts.judge(final);
-    check_input(by_label_ || final_judge_ || !job.policy.needs_scorer, Fault::kUsage, "--judge: policy ",
-                job.policy.name, " needs one of the recording's judges");
+    check_input(by_label_ || final_judge_ || !job.policy.needs_scorer, Fault::kUsage, "judge: policy ", job.policy.name,
+                " needs one of the recording's judges");
     const bool other = judge_ && recording.facts.judges[*judge_].on != job.score_on && job.policy.reads_scores;
-    check_input(!other, Fault::kUsage, "--score-on: judge ", options.judge, " scored the other of x0hat and xt");
+    check_input(!other, Fault::kUsage, "judge ", options.judge, " scored the other of x0hat and xt");
   }
 
   void begin(Slot&) override {}
@@ -53,7 +53,7 @@ class RecordedTrajectories : public Trajectories {
 
   std::vector<double> score(const std::vector<Slot*>& slots, const std::vector<int64_t>&,
                             SamplerTotals& totals) override {
-    check_input(judge_.has_value(), Fault::kUsage, "--judge: policy ", job_.policy.name,
+    check_input(judge_.has_value(), Fault::kUsage, "judge: policy ", job_.policy.name,
                 " scores on the way, name one of the recording's judges");
     std::vector<double> scores;
     for (Slot* slot : slots) {
@@ -72,7 +72,7 @@ class RecordedTrajectories : public Trajectories {
     for (Slot* slot : slots) {
       const Trajectory& trajectory = trajectory_of(*slot);
       check_input(slot->at_end(), Fault::kUsage, "trajectory ", trajectory.index,
-                  ": accepted on its way; a recording has no score of what would be kept, use --keep finish");
+                  ": accepted on its way; a recording has no score of what would be kept, keep the finished one");
       slot->record.image = trajectory.final;
       if (by_label_)
         slot->record.final_score = *trajectory.good ? 1 : 0;
@@ -88,7 +88,7 @@ class RecordedTrajectories : public Trajectories {
 
   void finish_early(Slot& slot) override {
     check_input(!job_.tail, Fault::kUsage, "trajectory ", slot.record.index,
-                ": accepted on its way; a recording holds no other tail, use --tail-steps 0");
+                ": accepted on its way; a recording holds no other tail, let its own steps finish it");
   }
 
   void take_over(Slot& slot, const Slot&) override {
@@ -144,7 +144,7 @@ Fates fates_of(const Recording& recording, SamplerJob job, const ReplayOptions& 
 
 SamplerTotals replay(const Recording& recording, const SamplerJob& job, const ReplayOptions& options,
                      const SamplerHooks& hooks) {
-  check_input(job.count <= int64_t(recording.trajectories.size()), Fault::kUsage, "--count: expected at most the ",
+  check_input(job.count <= int64_t(recording.trajectories.size()), Fault::kUsage, "count: expected at most the ",
               recording.trajectories.size(), " recorded trajectories, found ", job.count);
   RecordedTrajectories trajectories(recording, job, options);
   return Loop(job, trajectories, hooks).run();

@@ -131,10 +131,10 @@ std::vector<Trial> trials_of(const Recording& recording, size_t judge, const std
     const Trajectory& trajectory = recording.trajectories[i];
     Trial trial{trajectory.condition, kept[i], {}};
     for (const int64_t step : looks) {
-      check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "--looks: expected steps -1 to ",
+      check_input(step >= -1 && step < facts.steps() - 1, Fault::kUsage, "looks: expected steps -1 to ",
                   facts.steps() - 2, ", found ", step);
       const float score = trajectory.score_after(judge, step);
-      check_input(!std::isnan(score), Fault::kUsage, "--looks: step ", step, " was not scored; look every ",
+      check_input(!std::isnan(score), Fault::kUsage, "looks: step ", step, " was not scored; look every ",
                   facts.score_every, " steps");
       trial.scores.push_back(double(score));
     }
@@ -155,7 +155,7 @@ Costs held_out_costs(const Task& task, const std::vector<Trial>& trials, const R
     add_costs(task, outside, fitted(task, inside, empty_rule), costs);
   }
   check_input(std::isfinite(costs.pooled()), Fault::kUsage,
-              "--fit: no held-out picture is accepted; record more trajectories");
+              "rule: no held-out picture is accepted; record more trajectories");
   return costs;
 }
 
@@ -202,13 +202,13 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   const std::vector<Trial> trials = trials_of(recording, judge, task.looks, fates.kept);
   std::set<int64_t> masks;
   for (const Trial& trial : trials) masks.insert(trial.mask);
-  check_input(totals.kept > 0 && totals.kept < totals.trajectories, Fault::kUsage, "--fit: expected some of the ",
+  check_input(totals.kept > 0 && totals.kept < totals.trajectories, Fault::kUsage, "rule: expected some of the ",
               totals.trajectories, " finished pictures to reach tau ", options.tau, ", found ", totals.kept,
               "; choose another tau");
   const int64_t wanted =
       options.equal_quota ? int64_t(trials.size() / std::max<size_t>(1, task.masks.size())) : int64_t(masks.size());
   const int64_t folds = std::min(options.folds, wanted);
-  check_input(folds >= 2, Fault::kUsage, "--fit: expected at least 2 ",
+  check_input(folds >= 2, Fault::kUsage, "rule: expected at least 2 ",
               options.equal_quota ? "trajectories of each mask" : "masks", ", found ", wanted);
 
   const RestartRule empty_rule = rule;

@@ -14,7 +14,7 @@ void require_alike(const RecordingFacts& facts, const RecordingFacts& first, con
                 "recordings of one model, size and threshold file");
   };
   check_input(facts.thresholds.has_value(), Fault::kBadInput, path,
-              ": its trajectories have no labels; record again with --thresholds FILE");
+              ": its trajectories have no labels; record again with a threshold file");
   same(facts.size == first.size, "size");
   same(facts.planes == first.planes, "planes");
   same(facts.schedule == first.schedule && facts.T == first.T, "schedule");

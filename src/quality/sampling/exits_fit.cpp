@@ -44,7 +44,7 @@ ExitHead fitted(const std::vector<Observation>& seen) {
 
 ExitRule fit_exits(SamplerJob job, const SamplerHooks& hooks) {
   const int64_t steps = job.plan.count();
-  check_input(steps >= 2, Fault::kUsage, "--fit-adadiff: expected a sampler of at least 2 steps, found ", steps);
+  check_input(steps >= 2, Fault::kUsage, "exits: expected a sampler of at least 2 steps, found ", steps);
   struct Call {
     Tensor x, deep;  // its input, and the features it left
   };

@@ -20,7 +20,7 @@ Loop::Loop(const SamplerJob& job, Trajectories& trajectories, const SamplerHooks
       handed_of_mask_(job.conditions.size()) {
   check(masks_ > 0 && job.batch >= 1 && job.shards >= 1 && job.shard >= 0 && job.shard < job.shards && job.noise.fill,
         "sampler: bad job");
-  check_input(job.policy.group == 1 || job.shards == 1, Fault::kUsage, "--shard: policy ", job.policy.name,
+  check_input(job.policy.group == 1 || job.shards == 1, Fault::kUsage, "shards: policy ", job.policy.name,
               " ranks trajectories of one mask, which shards would part; leave it out");
   mine_ = std::max<int64_t>(0, (job.count - next_ + job.shards - 1) / job.shards);
 }

@@ -8,7 +8,7 @@
 namespace echodiff {
 
 Policy oracle_policy(std::vector<bool> passes, double at) {
-  check_input(at >= 0 && at <= 1, Fault::kUsage, "--discard-at: expected 0 to 1, found ", at);
+  check_input(at >= 0 && at <= 1, Fault::kUsage, "oracle: discard at: expected 0 to 1, found ", at);
   Policy policy;
   policy.name = "oracle";
   policy.reads_scores = false;

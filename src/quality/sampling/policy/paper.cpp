@@ -17,10 +17,10 @@ double best(const std::vector<Score>& scores, size_t begin, size_t end) {
 }  // namespace
 
 Policy paper_policy(const PaperOptions& options) {
-  check_input(options.window >= 1, Fault::kUsage, "--window: expected at least 1 score, found ", options.window);
-  check_input(options.every >= 1, Fault::kUsage, "--every: expected at least 1 step, found ", options.every);
+  check_input(options.window >= 1, Fault::kUsage, "paper: window: expected at least 1 score, found ", options.window);
+  check_input(options.every >= 1, Fault::kUsage, "paper: every: expected at least 1 step, found ", options.every);
   check_input(options.warm_up >= 0 && options.warm_up <= 1, Fault::kUsage,
-              "--warm-up: expected a share of the steps, 0 to 1, found ", options.warm_up);
+              "paper: warm-up: expected a share of the steps, 0 to 1, found ", options.warm_up);
   Policy policy;
   policy.name = "paper";
   policy.monitors = [options](int64_t step, int64_t steps) {

@@ -8,9 +8,10 @@
 namespace echodiff {
 
 Policy random_policy(const RandomOptions& options) {
-  check_input(options.rate >= 0 && options.rate <= 1, Fault::kUsage, "--discard-rate: expected 0 to 1, found ",
+  check_input(options.rate >= 0 && options.rate <= 1, Fault::kUsage, "random: discard rate: expected 0 to 1, found ",
               options.rate);
-  check_input(options.at >= 0 && options.at <= 1, Fault::kUsage, "--discard-at: expected 0 to 1, found ", options.at);
+  check_input(options.at >= 0 && options.at <= 1, Fault::kUsage, "random: discard at: expected 0 to 1, found ",
+              options.at);
   Policy policy;
   policy.name = "random";
   policy.reads_scores = false;

@@ -9,8 +9,8 @@
 namespace echodiff {
 namespace {
 
-void check_share(const char* flag, double share) {
-  check_input(share > 0 && share <= 1, Fault::kUsage, flag, ": expected a share above 0, up to 1, found ", share);
+void check_share(const char* what, double share) {
+  check_input(share > 0 && share <= 1, Fault::kUsage, what, ": expected a share above 0, up to 1, found ", share);
 }
 
 // The `kept` best by their last score go on, the lower index first among equals.
@@ -27,8 +27,8 @@ std::vector<Ruling> keep_best(const std::vector<Moment>& moments, size_t kept, c
 size_t share_of(size_t count, double share) { return size_t(std::ceil(share * double(count) - 1e-9)); }
 
 Policy ranking_policy(const char* name, int64_t group, double keep, std::function<bool(int64_t, int64_t)> monitors) {
-  check_input(group >= 2, Fault::kUsage, "--group: expected at least 2 trajectories, found ", group);
-  check_share("--keep-share", keep);
+  check_input(group >= 2, Fault::kUsage, name, ": group: expected at least 2 trajectories, found ", group);
+  check_share("share kept", keep);
   Policy policy;
   policy.name = name;
   policy.group = group;
@@ -50,8 +50,8 @@ Policy best_of_policy(int64_t group) {
 }
 
 Policy halving_policy(const HalvingOptions& options) {
-  check_input(!options.rungs.empty(), Fault::kUsage, "--rungs: expected at least one, found none");
-  for (const double rung : options.rungs) check_share("--rungs", rung);
+  check_input(!options.rungs.empty(), Fault::kUsage, "halving: rungs: expected at least one, found none");
+  for (const double rung : options.rungs) check_share("halving: rungs", rung);
   return ranking_policy("halving", options.group, options.keep, [rungs = options.rungs](int64_t step, int64_t steps) {
     return std::any_of(rungs.begin(), rungs.end(), [&](double rung) {
       return step == std::max<int64_t>(1, std::llround(rung * double(steps))) - 1;
@@ -64,7 +64,7 @@ Policy screen_policy(int64_t group, double keep) {
 }
 
 Policy probe_policy(int64_t group, double keep, int64_t call) {
-  check_input(call >= 1, Fault::kUsage, "--probe-call: expected at least 1, found ", call);
+  check_input(call >= 1, Fault::kUsage, "probe: call: expected at least 1, found ", call);
   return ranking_policy("probe", group, keep, [call](int64_t step, int64_t) { return step == call - 1; });
 }
 

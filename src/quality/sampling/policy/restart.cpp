@@ -14,7 +14,7 @@ double calibrated(const RestartLook& look, double score) {
 }
 
 Policy restart_policy(const RestartRule& rule, const std::vector<std::string>& masks) {
-  check_input(!rule.looks.empty(), Fault::kUsage, "--rule: expected at least one look, found none");
+  check_input(!rule.looks.empty(), Fault::kUsage, "restart rule: expected at least one look, found none");
   const auto find = [looks = rule.looks](int64_t step) -> const RestartLook* {
     for (const RestartLook& look : looks)
       if (look.step == step) return &look;

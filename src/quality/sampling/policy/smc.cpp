@@ -32,8 +32,8 @@ std::vector<size_t> systematic_resampling(const std::vector<double>& weights, do
 }
 
 Policy smc_policy(const SmcOptions& options) {
-  check_input(options.group >= 2, Fault::kUsage, "--group: expected at least 2 trajectories, found ", options.group);
-  check_input(options.every >= 1, Fault::kUsage, "--every: expected at least 1 step, found ", options.every);
+  check_input(options.group >= 2, Fault::kUsage, "smc: group: expected at least 2 trajectories, found ", options.group);
+  check_input(options.every >= 1, Fault::kUsage, "smc: every: expected at least 1 step, found ", options.every);
   Policy policy;
   policy.name = "smc";
   policy.group = options.group;
