@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "diffusion/samplers/samplers.h"
 #include "nn/denoiser.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
@@ -23,15 +24,14 @@ struct Case {
 };
 
 std::vector<Case> golden_cases() {
-  const SamplerKind ddpm = SamplerKind::ddpm, ddim = SamplerKind::ddim, dpmpp = SamplerKind::dpmpp;
   return {
-      {"ddpm_linear", ScheduleKind::linear, {.kind = ddpm}, 5e-6},
-      {"ddpm_cosine", ScheduleKind::cosine, {.kind = ddpm}, 3e-5},
-      {"ddpm_sigmoid_v", ScheduleKind::sigmoid, {.kind = ddpm, .prediction = Prediction::v}, 5e-6},
-      {"ddpm_linear_noclip", ScheduleKind::linear, {.kind = ddpm, .clip = false}, 5e-6},
-      {"ddim10_eta0", ScheduleKind::linear, {.kind = ddim, .steps = 10}, 5e-6},
-      {"ddim49_cosine_eta1", ScheduleKind::cosine, {.kind = ddim, .steps = 49, .eta = 1}, 6e-5},
-      {"dpmpp2m_20", ScheduleKind::linear, {.kind = dpmpp, .steps = 20, .clip = false}, 5e-6},
+      {"ddpm_linear", ScheduleKind::linear, {.sampler = "ddpm"}, 5e-6},
+      {"ddpm_cosine", ScheduleKind::cosine, {.sampler = "ddpm"}, 3e-5},
+      {"ddpm_sigmoid_v", ScheduleKind::sigmoid, {.sampler = "ddpm", .prediction = Prediction::v}, 5e-6},
+      {"ddpm_linear_noclip", ScheduleKind::linear, {.sampler = "ddpm", .clip = false}, 5e-6},
+      {"ddim10_eta0", ScheduleKind::linear, {.sampler = "ddim", .steps = 10}, 5e-6},
+      {"ddim49_cosine_eta1", ScheduleKind::cosine, {.sampler = "ddim", .steps = 49, .eta = 1}, 6e-5},
+      {"dpmpp2m_20", ScheduleKind::linear, {.sampler = "dpmpp", .steps = 20, .clip = false}, 5e-6},
   };
 }
 
@@ -131,10 +131,11 @@ TEST_F(Trajectory, OurNetworkWalksThemToo) {
 TEST(Samplers, AnOracleLeadsToX0) {
   const Schedule s = make_schedule(ScheduleKind::cosine, 100);
   const std::vector<float> x_0{-0.9f, -0.2f, 0.1f, 0.8f};
-  for (const SamplerKind kind : {SamplerKind::ddpm, SamplerKind::ddim, SamplerKind::dpmpp})
+  for (const Sampler& sampler : samplers())
     for (const Prediction prediction : {Prediction::eps, Prediction::v, Prediction::x0})
       for (const int64_t steps : {1, 7, 40}) {
-        const SamplingPlan plan = make_plan(s, {.kind = kind, .steps = steps, .eta = 0.5, .prediction = prediction});
+        const SamplingPlan plan =
+            make_plan(s, {.sampler = sampler.name, .steps = steps, .eta = 0.5, .prediction = prediction});
         SampleState state;
         state.x = normal_rows({1, 1, 2, 2}, 1, {2}, {0});
         for (int64_t i = 0; i < plan.count(); ++i) {
@@ -153,15 +154,23 @@ TEST(Samplers, AnOracleLeadsToX0) {
         }
         for (size_t j = 0; j < 4; ++j)
           EXPECT_NEAR(state.x.data<float>()[j], x_0[j], 2e-3)
-              << int(kind) << " " << name_of(prediction) << " " << steps;
+              << sampler.name << " " << name_of(prediction) << " " << steps;
       }
+}
+
+TEST(Samplers, AreRowsOfATable) {
+  for (const Sampler& sampler : samplers()) EXPECT_EQ(&sampler_of(sampler.name), &sampler);
+  EXPECT_EQ(sampler_of("ddpm").default_steps(2000), 2000);
+  EXPECT_EQ(sampler_of("ddim").default_steps(40), 40);
+  EXPECT_EQ(sampler_of("dpmpp").default_steps(20), 19);
+  EXPECT_THROW(sampler_of("euler"), Error);
 }
 
 TEST(Samplers, VarianceChoices) {
   const Schedule s = make_schedule(ScheduleKind::linear, 100);
-  const SamplingPlan small = make_plan(s, {.kind = SamplerKind::ddpm}),
-                     large = make_plan(s, {.kind = SamplerKind::ddpm, .variance = Variance::beta}),
-                     learned = make_plan(s, {.kind = SamplerKind::ddpm, .variance = Variance::learned});
+  const SamplingPlan small = make_plan(s, {.sampler = "ddpm"}),
+                     large = make_plan(s, {.sampler = "ddpm", .variance = Variance::beta}),
+                     learned = make_plan(s, {.sampler = "ddpm", .variance = Variance::learned});
   EXPECT_NEAR(small.steps[40].noise_scale, std::sqrt(s.posterior_variance[59]), 1e-6);
   EXPECT_NEAR(large.steps[40].noise_scale, std::sqrt(s.betas[59]), 1e-6);
   // The learned one at -1 is the posterior's, at 1 is beta.
@@ -179,9 +188,8 @@ TEST(Samplers, VarianceChoices) {
 // Samples at different steps of different tables, one of them without noise, step together as they would alone.
 TEST(Samplers, SamplesStepTogetherAsAlone) {
   const Schedule s = make_schedule(ScheduleKind::cosine, 100);
-  const SamplingPlan noisy = make_plan(s, {.kind = SamplerKind::ddpm}),
-                     quiet = make_plan(s, {.kind = SamplerKind::ddim}),
-                     two_step = make_plan(s, {.kind = SamplerKind::dpmpp});
+  const SamplingPlan noisy = make_plan(s, {.sampler = "ddpm"}), quiet = make_plan(s, {.sampler = "ddim"}),
+                     two_step = make_plan(s, {.sampler = "dpmpp"});
   const std::vector<const SamplingPlan*> plans{&quiet, &noisy, &two_step, &noisy};
   const Shape one{1, 1, 3, 2};
   std::vector<SampleState> together(4);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "diffusion/samplers/samplers.h"
 #include "quality/judges/judge.h"
 #include "quality/judges/scorer.h"
 #include "quality/sampling/network.h"
@@ -29,11 +30,10 @@ void apply_overrides(const SampleSettings& settings, DenoiserRun& run) {
 
 SamplerOptions sampler_options(const SampleSettings& settings, const DenoiserRun& run) {
   SamplerOptions options;
-  options.kind = parse_sampler(settings.sampler);
-  options.steps = settings.sample_steps.value_or(default_steps(options.kind, run.T));
+  options.sampler = settings.sampler;
+  options.steps = settings.sample_steps.value_or(0);
   options.eta = settings.eta;
-  // diffusers' DPM-Solver++ doesn't clamp; the other two do as denoising-diffusion-pytorch.
-  options.clip = settings.clip == "auto" ? options.kind != SamplerKind::dpmpp : settings.clip == "on";
+  options.clip = settings.clip == "auto" ? sampler_of(settings.sampler).clips : settings.clip == "on";
   options.prediction = run.prediction;
   options.variance = parse_variance(run.variance);
   check_input(options.variance != Variance::learned || run.options.learned_variance, Fault::kUsage,

@@ -7,8 +7,8 @@
 
 namespace echodiff {
 
-std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, double eta) {
-  const std::vector<int64_t> times = ddim_times(last, K);
+std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options) {
+  const std::vector<int64_t> times = ddim_times(last, last + 1 < schedule.T ? std::min(K, last + 1) : K);
   std::vector<PlanStep> steps;
   for (size_t i = 0; i + 1 < times.size(); ++i) {
     PlanStep row = plan_step(schedule, times[i], times[i + 1]);
@@ -17,7 +17,7 @@ std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t
     } else {
       const double a = double(float(schedule.alphas_cumprod[size_t(row.t)]));
       const double a_next = double(float(schedule.alphas_cumprod[size_t(row.next_t)]));
-      const double sigma = eta * std::sqrt((1 - a / a_next) * (1 - a_next) / (1 - a));
+      const double sigma = options.eta * std::sqrt((1 - a / a_next) * (1 - a_next) / (1 - a));
       row.from_x_start = float(std::sqrt(a_next));
       row.from_eps = float(std::sqrt(std::max(0.0, 1 - a_next - sigma * sigma)));
       row.noise_scale = float(sigma);

@@ -8,7 +8,7 @@
 
 namespace echodiff {
 
-// K steps from x_t at t = last (T - 1 for a whole trajectory) to x_0.
-std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, double eta);
+// K steps from x_t at t = last (T - 1 for a whole trajectory) to x_0; as many as fit where it begins lower.
+std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);
 
 }  // namespace echodiff

@@ -7,6 +7,7 @@
 
 namespace echodiff {
 
-std::vector<PlanStep> ddpm_steps(const Schedule& schedule, int64_t K, Variance variance);
+// Those of K steps of a whole trajectory that are not above t = last; all of them for T - 1.
+std::vector<PlanStep> ddpm_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);
 
 }  // namespace echodiff

@@ -6,7 +6,7 @@
 
 namespace echodiff {
 
-std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t K) {
+std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t, int64_t K, const SamplerOptions&) {
   const std::vector<int64_t> times = dpmpp_times(schedule.T, K);
   struct Level {
     double alpha, sigma, lambda;

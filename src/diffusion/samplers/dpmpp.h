@@ -9,6 +9,7 @@
 
 namespace echodiff {
 
-std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t K);
+// From T - 1 alone.
+std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);
 
 }  // namespace echodiff

@@ -1,35 +1,21 @@
 #include "diffusion/samplers/plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "diffusion/samplers/ddim.h"
-#include "diffusion/samplers/ddpm.h"
-#include "diffusion/samplers/dpmpp.h"
+#include "diffusion/samplers/samplers.h"
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
 #include "tensor/dispatch.h"
 
 namespace echodiff {
-SamplerKind parse_sampler(const std::string& name) {
-  if (name == "ddpm") return SamplerKind::ddpm;
-  if (name == "ddim") return SamplerKind::ddim;
-  check_input(name == "dpmpp", Fault::kUsage, "sampler: expected ddpm, ddim or dpmpp, found '", name, "'");
-  return SamplerKind::dpmpp;
-}
 
 Variance parse_variance(const std::string& name) {
   if (name == "posterior") return Variance::posterior;
   if (name == "beta") return Variance::beta;
   check_input(name == "learned", Fault::kUsage, "variance: expected posterior, beta or learned, found '", name, "'");
   return Variance::learned;
-}
-
-int64_t default_steps(SamplerKind kind, int64_t T) {
-  if (kind == SamplerKind::ddpm) return T;
-  if (kind == SamplerKind::ddim) return std::min<int64_t>(50, T);
-  return std::clamp<int64_t>(T - 1, 1, 20);
 }
 
 PlanStep plan_step(const Schedule& schedule, int64_t t, int64_t next_t) {
@@ -44,15 +30,14 @@ PlanStep plan_step(const Schedule& schedule, int64_t t, int64_t next_t) {
 }
 
 SamplingPlan make_plan(const Schedule& schedule, const SamplerOptions& options) {
-  const int64_t K = options.steps > 0 ? options.steps : default_steps(options.kind, schedule.T);
+  const Sampler& sampler = sampler_of(options.sampler);
+  const int64_t K = options.steps > 0 ? options.steps : sampler.default_steps(schedule.T);
   SamplingPlan plan;
   plan.prediction = options.prediction;
   plan.clip = options.clip;
-  plan.rederive_eps = options.kind == SamplerKind::ddim && options.clip;
-  plan.learned_variance = options.kind == SamplerKind::ddpm && options.variance == Variance::learned;
-  if (options.kind == SamplerKind::ddpm) plan.steps = ddpm_steps(schedule, K, options.variance);
-  if (options.kind == SamplerKind::ddim) plan.steps = ddim_steps(schedule, schedule.T - 1, K, options.eta);
-  if (options.kind == SamplerKind::dpmpp) plan.steps = dpmpp_steps(schedule, K);
+  plan.rederive_eps = sampler.rederives_eps && options.clip;
+  plan.learned_variance = sampler.takes_variance && options.variance == Variance::learned;
+  plan.steps = sampler.rows(schedule, schedule.T - 1, K, options);
   return plan;
 }
 
@@ -60,7 +45,7 @@ SamplingPlan make_tail(const Schedule& schedule, const SamplerOptions& options, 
   SamplingPlan plan;
   plan.prediction = options.prediction;
   plan.clip = plan.rederive_eps = options.clip;
-  plan.steps = ddim_steps(schedule, t, std::min(K, t + 1), 0);
+  plan.steps = ddim_steps(schedule, t, std::min(K, t + 1), {});
   return plan;
 }
 

@@ -2,7 +2,7 @@
 //
 // All samplers here are linear in what they know, so one function walks any of them:
 //   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before + noise_scale z
-// ddpm.h, ddim.h and dpmpp.h fill the rows. A sample carries its own position in the table, so samples at different
+// samplers.h lists who fills the rows. A sample carries its own position in the table, so samples at different
 // steps, or of different tables, share one call of the network.
 #pragma once
 
@@ -17,16 +17,14 @@
 
 namespace echodiff {
 
-enum class SamplerKind { ddpm, ddim, dpmpp };
 enum class Variance { posterior, beta, learned };  // sigma_t^2 of ddpm; learned: the network's second half, Nichol 2021
-SamplerKind parse_sampler(const std::string& name);  // "ddpm", "ddim", "dpmpp"; throws Error(kUsage)
-Variance parse_variance(const std::string& name);    // "posterior", "beta", "learned"; throws Error(kUsage)
+Variance parse_variance(const std::string& name);  // "posterior", "beta", "learned"; throws Error(kUsage)
 
 struct SamplerOptions {
-  SamplerKind kind = SamplerKind::ddpm;
-  int64_t steps = 0;  // 0: the sampler's own number (default_steps)
-  double eta = 0;     // ddim: 0 deterministic, 1 as noisy as ddpm
-  bool clip = true;   // clamp x0_hat to [-1, 1] in every step
+  std::string sampler = "ddpm";  // of samplers.h
+  int64_t steps = 0;             // 0: the sampler's own number
+  double eta = 0;                // ddim: 0 deterministic, 1 as noisy as ddpm
+  bool clip = true;              // clamp x0_hat to [-1, 1] in every step
   Prediction prediction = Prediction::eps;
   Variance variance = Variance::posterior;  // ddpm only
 };
@@ -40,10 +38,7 @@ struct SamplingPlan {
   int64_t count() const { return int64_t(steps.size()); }
 };
 
-// T for ddpm, 50 for ddim, 20 for dpmpp, never more than T allows.
-int64_t default_steps(SamplerKind kind, int64_t T);
-
-// Throws Error(kUsage) when the number of steps doesn't fit T.
+// Throws Error(kUsage) for an unknown sampler, or when the number of steps doesn't fit T.
 SamplingPlan make_plan(const Schedule& schedule, const SamplerOptions& options);
 
 // A deterministic DDIM run of at most K steps from x_t at time t to x_0, to finish what another plan began.

@@ -15,7 +15,7 @@ Tensor sample_grid(const Denoiser& network, const Schedule& schedule, Prediction
   const NoGrad no_grad;
   const int64_t N = condition.dim(0), H = condition.dim(2), W = condition.dim(3);
   const SamplingPlan plan =
-      make_plan(schedule, {.kind = SamplerKind::ddim, .steps = std::min(steps, schedule.T), .prediction = prediction});
+      make_plan(schedule, {.sampler = "ddim", .steps = std::min(steps, schedule.T), .prediction = prediction});
   const Tensor start = draw_noise(seed, Draw::grid_noise, 0, {N, 1, H, W}, condition.device());
   std::vector<SampleState> states(static_cast<size_t>(N));
   std::vector<Walk> walks;

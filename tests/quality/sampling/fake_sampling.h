@@ -41,7 +41,7 @@ inline std::vector<double> fake_judge(const Tensor& images, const Tensor&, const
 
 inline SamplerJob fake_job(const Policy& policy) {
   SamplerJob job;
-  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddpm});
+  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.sampler = "ddpm"});
   job.policy = policy;
   job.conditions = {full({1, 2, kSize, kSize}, 0), full({1, 2, kSize, kSize}, 1), full({1, 2, kSize, kSize}, 0.5)};
   job.noise = default_noise(7);

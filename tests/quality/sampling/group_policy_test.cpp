@@ -80,7 +80,7 @@ TEST(Smc, SystematicResamplingCopiesByWeight) {
 
 TEST(Smc, CopiesGoOnWithTheirAncestorsDeepFeatures) {
   SamplerJob job = fake_job(smc_policy({.group = 5, .lambda = 40, .warm_up = 0.2, .every = 4, .seed = 3}));
-  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddim, .steps = kT});
+  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.sampler = "ddim", .steps = kT});
   job.whole_every = 1000;
   job.caching = fake_caching_network;
   const Outcome outcome = run(job);
@@ -122,7 +122,7 @@ TEST(Smc, CopiesGoOnWithTheirOwnNoise) {
   for (size_t i = 0; i < outcome.records.size(); ++i)
     EXPECT_EQ(again.records[i].image.pixels, outcome.records[i].image.pixels);
 
-  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.kind = SamplerKind::ddim, .steps = 10});
+  job.plan = make_plan(make_schedule(ScheduleKind::linear, kT), {.sampler = "ddim", .steps = 10});
   const Outcome deterministic = run(job);
   CostLedger twins({CostUnit::Kind::group, 3, 5});
   for (const SampleRecord& record : deterministic.records) twins.add(record);
@@ -131,13 +131,13 @@ TEST(Smc, CopiesGoOnWithTheirOwnNoise) {
 
 TEST(EsDdpm, BeginsAtTheNoisedPicture) {
   const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
-  const SamplerOptions ddim{.kind = SamplerKind::ddim, .steps = 5};
+  const SamplerOptions ddim{.sampler = "ddim", .steps = 5};
   const SamplingPlan plan = es_ddpm_plan(schedule, ddim, 9);
   EXPECT_EQ(plan.count(), 5);
   EXPECT_EQ(plan.steps[0].t, 9);
   EXPECT_EQ(plan.steps.back().next_t, -1);
-  EXPECT_EQ(es_ddpm_plan(schedule, {.kind = SamplerKind::ddpm}, 9).count(), 10);
-  EXPECT_THROW(es_ddpm_plan(schedule, {.kind = SamplerKind::dpmpp, .steps = 5}, 9), Error);
+  EXPECT_EQ(es_ddpm_plan(schedule, {.sampler = "ddpm"}, 9).count(), 10);
+  EXPECT_THROW(es_ddpm_plan(schedule, {.sampler = "dpmpp", .steps = 5}, 9), Error);
   const std::vector<Tensor> pictures{full({1, 1, kSize, kSize}, 0.5), full({1, 1, kSize, kSize}, -0.5)};
   const NoiseSource source = es_ddpm_start(schedule, 9, pictures, default_noise(7));
   std::vector<float> x(kPixels), noise(kPixels);

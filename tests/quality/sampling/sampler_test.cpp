@@ -138,7 +138,7 @@ TEST(Sampler, DeepCacheBeginsATailWithAWholeCall) {
   job.whole_every = 1000;
   const Outcome plain = run(job);
   const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
-  job.tail = [&](int64_t t) { return make_tail(schedule, {.kind = SamplerKind::ddpm}, t, 3); };
+  job.tail = [&](int64_t t) { return make_tail(schedule, {.sampler = "ddpm"}, t, 3); };
   const Outcome tailed = run(job);
   int64_t tails = 0;
   for (size_t i = 0; i < plain.records.size(); ++i) {

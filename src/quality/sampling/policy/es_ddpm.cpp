@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "diffusion/samplers/ddim.h"
+#include "diffusion/samplers/samplers.h"
 #include "kernels/error.h"
 #include "quality/sampling/policy/posthoc.h"
 
@@ -16,14 +16,12 @@ Policy es_ddpm_policy() {
 }
 
 SamplingPlan es_ddpm_plan(const Schedule& schedule, const SamplerOptions& options, int64_t last) {
-  check_input(options.kind != SamplerKind::dpmpp, Fault::kUsage,
-              "--policy es-ddpm: begins in the middle, which --sampler dpmpp does not; use ddim or ddpm");
+  const Sampler& sampler = sampler_of(options.sampler);
+  check_input(sampler.begins_anywhere, Fault::kUsage, "es-ddpm: begins in the middle, which the sampler ", sampler.name,
+              " does not; use another");
   SamplingPlan plan = make_plan(schedule, options);
-  if (options.kind == SamplerKind::ddim)
-    plan.steps = ddim_steps(schedule, last, std::min(plan.count(), last + 1), options.eta);
-  else
-    std::erase_if(plan.steps, [last](const PlanStep& row) { return row.t > last; });
-  check_input(!plan.steps.empty(), Fault::kUsage, "--start: no step of the sampler is left below t = ", last,
+  plan.steps = sampler.rows(schedule, last, plan.count(), options);
+  check_input(!plan.steps.empty(), Fault::kUsage, "es-ddpm: no step of the sampler is left below t = ", last,
               "; start higher");
   return plan;
 }
