@@ -89,9 +89,9 @@ TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
 
 TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
   const std::string ddim = " --sampler ddim", rule = at("exits.json"),
-                    fit = "dsample --model " + at("model") + " --masks " + at("data") +
+                    fit = "dsample fit-exits --model " + at("model") + " --masks " + at("data") +
                           " --sample-steps 6 --seed 4 --count 10 --batch 4";
-  ASSERT_EQ(run(fit + ddim + " --fit-adadiff " + rule), 0);
+  ASSERT_EQ(run(fit + ddim + " --out " + rule), 0);
   EXPECT_EQ(read_exit_rule(rule).steps, 6);
   EXPECT_EQ(read_exit_rule(rule).trajectories, 10);
   const std::string common = "--policy none --count 5" + ddim + " --adadiff " + rule;
@@ -102,7 +102,7 @@ TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
   const nlohmann::json summary = nlohmann::json::parse(read_file(at("exits_always/summary.json")));
   EXPECT_EQ(summary["shallow_calls"], 25);
   EXPECT_EQ(summary["adadiff_error"], 100);
-  EXPECT_EQ(run(fit + " --sampler ddpm --guidance 2 --fit-adadiff " + rule), 2);
+  EXPECT_EQ(run(fit + " --sampler ddpm --guidance 2 --out " + rule), 2);
   EXPECT_EQ(sample("x", common + " --deepcache 2"), 2);
   std::string damaged = read_file(rule);
   damaged.replace(damaged.find("\"step\": 2"), 9, "\"step\": 3");
@@ -113,9 +113,9 @@ TEST_F(Dsample, AdaDiffFitsItsHeadsAndTakesThem) {
 TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {
   const std::string ddim = " --sampler ddim --batch 5 ", cached = ddim + "--deepcache 2 ", rec = at("rec_cached"),
                     rule = at("cached_rule.json");
-  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") +
+  const std::string record = "dsample record --model " + at("model") + " --masks " + at("data") +
                              " --seed 3 --sample-steps 6 --count 80 --thresholds " + at("thresholds.json") +
-                             " --judge clean=" + at("scorer") + " --record " + rec;
+                             " --judge clean=" + at("scorer") + " --out " + rec;
   ASSERT_EQ(run(record + cached), 0);
   EXPECT_EQ(run(record + ddim), 73);  // another experiment
   std::vector<float> scores;
@@ -123,13 +123,13 @@ TEST_F(Dsample, DeepCacheIsRecordedAndReplayed) {
     scores.push_back(trajectory.scores[0].back());
   std::sort(scores.begin(), scores.end());
   const std::string tau = " --tau " + std::to_string(scores[40]);
-  const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
-  ASSERT_EQ(run(simulate + " --looks 0,2 --fit " + rule), 0);
+  const std::string judged = rec + " --judge clean" + tau, replay = "dsample replay " + judged + " --batch 5";
+  ASSERT_EQ(run("dsample fit " + judged + " --looks 0,2 --out " + rule), 0);
   const std::string live = "--scorer " + at("scorer") + " --count 80" + tau;
   for (const std::string& policy : {std::string("posthoc"), "restart --rule " + rule}) {
     const std::string name = "_cached_" + policy.substr(0, 5);
     ASSERT_EQ(sample("live" + name, live + cached + "--policy " + policy), 0) << policy;
-    ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
+    ASSERT_EQ(run(replay + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
     EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl"))
         << policy;
     EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
@@ -180,10 +180,10 @@ TEST_F(Dsample, SamplesJoinASegmentersTrainingPictures) {
 }
 
 TEST_F(Dsample, RecordsAndGoesOn) {
-  const std::string record = "dsample --model " + at("model") + " --masks " + at("data") +
+  const std::string record = "dsample record --model " + at("model") + " --masks " + at("data") +
                              " --seed 3 --sampler ddim --sample-steps 6" +
                              " --per-shard 4 --judge clean=" + at("scorer") + " --judge noisy=" + at("scorer") +
-                             ":xt --thresholds " + at("thresholds.json") + " --record " + at("rec");
+                             ":xt --thresholds " + at("thresholds.json") + " --out " + at("rec");
   ASSERT_EQ(run(record + " --count 4"), 0);
   ASSERT_EQ(run(record + " --count 10"), 0);
   const Recording recording = read_recording(at("rec"), true);
@@ -199,16 +199,17 @@ TEST_F(Dsample, RecordsAndGoesOn) {
 
 TEST_F(Dsample, ReplayLeavesWhatALiveRunLeaves) {
   const std::string ddim = " --sampler ddim --eta 1 --batch 5 ", rec = at("rec2");
-  ASSERT_EQ(run("dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 6 --count 160" +
-                ddim + "--thresholds " + at("thresholds.json") + " --judge clean=" + at("scorer") + " --record " + rec),
+  ASSERT_EQ(run("dsample record --model " + at("model") + " --masks " + at("data") +
+                " --seed 3 --sample-steps 6 --count 160" + ddim + "--thresholds " + at("thresholds.json") +
+                " --judge clean=" + at("scorer") + " --out " + rec),
             0);
   const Recording recording = read_recording(rec, false);
   std::vector<float> scores;
   for (const Trajectory& trajectory : recording.trajectories) scores.push_back(trajectory.scores[0].back());
   std::sort(scores.begin(), scores.end());
   const std::string tau = " --tau " + std::to_string(scores[80]);
-  const std::string simulate = "dsample --seed 3 --batch 5 --simulate " + rec + " --judge clean" + tau;
-  ASSERT_EQ(run(simulate + " --looks 0,2 --fit " + at("rule.json")), 0);
+  const std::string judged = rec + " --judge clean" + tau, replay = "dsample replay " + judged + " --batch 5";
+  ASSERT_EQ(run("dsample fit " + judged + " --looks 0,2 --out " + at("rule.json")), 0);
   for (const std::string& policy :
        std::vector<std::string>{"posthoc", "restart --rule " + at("rule.json"), "screen --group 2 --accept 9",
                                 "halving --group 4 --rungs 0.3,0.6 --accept-per-mask 1", "random",
@@ -217,7 +218,7 @@ TEST_F(Dsample, ReplayLeavesWhatALiveRunLeaves) {
     ASSERT_EQ(sample("live" + name, "--scorer " + at("scorer") + " --count 160" + ddim + tau + " --policy " + policy),
               0)
         << policy;
-    ASSERT_EQ(run(simulate + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
+    ASSERT_EQ(run(replay + " --out " + at("sim" + name) + " --policy " + policy), 0) << policy;
     EXPECT_EQ(read_file(at("live" + name) + "/samples.jsonl"), read_file(at("sim" + name) + "/samples.jsonl"))
         << policy;
     EXPECT_EQ(pictures("live" + name), pictures("sim" + name)) << policy;
@@ -232,10 +233,10 @@ TEST_F(Dsample, ReplayLeavesWhatALiveRunLeaves) {
     };
     EXPECT_EQ(facts(at("live" + name) + "/summary.json"), facts(at("sim" + name) + "/summary.json")) << policy;
   }
-  EXPECT_EQ(run(simulate + " --policy smc --out " + at("x")), 2);
-  EXPECT_EQ(run(simulate + " --policy paper --out " + at("x")), 2);  // its tail is not recorded
-  EXPECT_EQ(run(simulate + " --policy oracle --discard-at 0.34 --out " + at("oracle")), 0);
-  EXPECT_EQ(run(simulate + " --policy posthoc --final-judge label --out " + at("labelled")), 0);
+  EXPECT_EQ(run(replay + " --policy smc --out " + at("x")), 2);
+  EXPECT_EQ(run(replay + " --policy paper --out " + at("x")), 2);  // its tail is not recorded
+  EXPECT_EQ(run(replay + " --policy oracle --discard-at 0.34 --out " + at("oracle")), 0);
+  EXPECT_EQ(run(replay + " --policy posthoc --final-judge label --out " + at("labelled")), 0);
   EXPECT_EQ(sample("by_file", "--policy posthoc --count 160 --thresholds " + at("thresholds.json") + ddim), 0);
   EXPECT_EQ(pictures("labelled"), pictures("by_file"));
 }
@@ -274,10 +275,10 @@ TEST_F(Dsample, SummaryAndReportGiveOneIntervalOfACost) {
 }
 
 TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {
-  const std::string ceiling = "dsample --model " + at("model") + " --masks " + at("data") +
+  const std::string ceiling = "dsample ceiling --model " + at("model") + " --masks " + at("data") +
                               " --seed 3 --sampler ddim --sample-steps 4" + " --count 3 --branches 4 --thresholds " +
                               at("thresholds.json");
-  ASSERT_EQ(run(ceiling + " --branch-after 0,2 --ceiling " + at("ceiling.json")), 0);
+  ASSERT_EQ(run(ceiling + " --branch-after 0,2 --out " + at("ceiling.json")), 0);
   const nlohmann::json json = nlohmann::json::parse(read_file(at("ceiling.json")));
   ASSERT_EQ(json.at("rows").size(), 2u);
   for (const nlohmann::json& row : json.at("rows")) {
@@ -286,8 +287,8 @@ TEST_F(Dsample, TheCeilingOfADeterministicSamplerIsKnownFromTheStart) {
   }
   EXPECT_EQ(json.at("rows")[0].at("t"), 49);
   EXPECT_EQ(json.at("rows")[0].at("good"), json.at("rows")[1].at("good"));
-  EXPECT_EQ(run(ceiling + " --branch-after 4 --ceiling " + at("ceiling.json")), 2);
-  EXPECT_EQ(run(ceiling + " --branch-after 1 --policy posthoc --ceiling " + at("ceiling.json")), 2);
+  EXPECT_EQ(run(ceiling + " --branch-after 4 --out " + at("ceiling.json")), 2);
+  EXPECT_EQ(run(ceiling + " --branch-after 1 --policy posthoc --out " + at("ceiling.json")), 2);
 }
 
 TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
@@ -301,6 +302,38 @@ TEST_F(Dsample, EsDdpmBeginsWithPicturesAndSmcRuns) {
   EXPECT_EQ(sample("x", "--policy es-ddpm --sampler dpmpp --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy screen --shard 0/2 --count 4 --scorer " + at("scorer")), 2);
   EXPECT_EQ(sample("x", "--policy restart --count 4 --scorer " + at("scorer")), 2);
+}
+
+// One version long: what the version before took for these.
+TEST_F(Dsample, TheOldFlagsAreTheSubcommands) {
+  const std::string model = " --model " + at("model") + " --masks " + at("data") + " --seed 3 --sample-steps 4",
+                    labelled = " --sampler ddim --thresholds " + at("thresholds.json"),
+                    recorded = model + " --count 80 --judge clean=" + at("scorer") + labelled,
+                    judged = " --judge clean --final-judge label --tau 0.5";
+  const auto same = [](const std::string& name, const std::string& old_form, const std::string& arguments,
+                       const std::string& file = "") {
+    EXPECT_EQ(run("dsample " + old_form + " " + at("old_" + name)), 0) << old_form;
+    EXPECT_EQ(run("dsample " + name + " " + arguments + " --out " + at("new_" + name)), 0) << name;
+    EXPECT_EQ(read_file(at("old_" + name + file)), read_file(at("new_" + name + file))) << name;
+  };
+  same("record", recorded + " --record", recorded, "/chains-0000.safetensors");
+  const std::string rec = at("new_record"), exits = model + " --sampler ddim --count 4",
+                    ceiling = model + labelled + " --count 3 --branches 2";
+  same("replay", "--simulate " + rec + judged + " --policy posthoc --out", rec + judged + " --policy posthoc",
+       "/samples.jsonl");
+  same("fit", "--simulate=" + rec + judged + " --looks 0,2 --fit", rec + judged + " --looks 0,2");
+  same("fit-exits", exits + " --fit-adadiff", exits);
+  same("ceiling", ceiling + " --ceiling", ceiling);
+  // A config file of a replay, as that version left it.
+  write_file_atomic(at("old.toml"), "simulate = \"" + rec +
+                                        "\"\njudge = [\"clean\"]\nfinal-judge = \"label\"\ntau = 0.5\n"
+                                        "policy = \"posthoc\"\nsampler = \"ddpm\"\nout = \"elsewhere\"\n");
+  EXPECT_EQ(run("dsample --config " + at("old.toml") + " --out " + at("from_config")), 0);
+  EXPECT_EQ(read_file(at("from_config/samples.jsonl")), read_file(at("new_replay/samples.jsonl")));
+  // What a run leaves makes it again.
+  EXPECT_EQ(run("dsample replay --config " + at("from_config/config.toml") + " --out " + at("again")), 0);
+  EXPECT_EQ(read_file(at("again/samples.jsonl")), read_file(at("new_replay/samples.jsonl")));
+  EXPECT_EQ(run("dsample replay " + rec + judged + " --model " + at("model") + " --out " + at("x")), 2);
 }
 
 TEST_F(Dsample, RefusesWithTheDocumentedExitCodes) {

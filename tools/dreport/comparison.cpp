@@ -37,6 +37,13 @@ const std::set<std::string> kNotThePolicy = {"seed",
                                              "made_by.version",
                                              "made_by.revision"};
 
+// The setting that names the replayed recording ("simulate" in the version before); nothing for a live run.
+std::string recording_key(const SamplingRun& run) {
+  for (const char* key : {"recording", "simulate"})
+    if (run.config.count(key) != 0) return key;
+  return "";
+}
+
 std::map<std::string, std::string> settings_of(const SamplingRun& run) {
   std::map<std::string, std::string> settings;
   for (const auto& [key, value] : run.config)
@@ -78,7 +85,7 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
       return theirs != other.config.end() && theirs->second == value;
     });
   };
-  if (settings.count("simulate") != 0) tell_setting("simulate", settings.at("simulate"));
+  if (const std::string key = recording_key(run); !key.empty()) tell_setting(key, settings.at(key));
   for (const auto& [key, value] : settings) tell_setting(key, value);
   return name;
 }
@@ -126,7 +133,7 @@ void sum_up(PolicyResult& result) {
   result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
 }
 
-bool is_live(const PolicyResult& result) { return result.runs.front()->config.count("simulate") == 0; }
+bool is_live(const PolicyResult& result) { return recording_key(*result.runs.front()).empty(); }
 
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
   const PolicyResult* cheapest = nullptr;

@@ -148,7 +148,7 @@ int main(int argc, char** argv) {
         options.add("--thresholds", values.thresholds, "which pictures are good (dlabel calibrate)", "FILE",
                     "a run's labels.jsonl, else from --data");
         options.add("--planes", values.planes, "planes of the data set's masks", "NAME=VALUE,...", "its dataset.json");
-        options.add_list("--ceiling", values.ceilings, "what no judge can exceed (dsample --ceiling)", "FILE");
+        options.add_list("--ceiling", values.ceilings, "what no judge can exceed (dsample ceiling)", "FILE");
         options.add("--title", values.title, "heading of the page", "TEXT");
         options.rule([&] {
           check_input(fs::path(values.out).extension() != ".json", Fault::kUsage,

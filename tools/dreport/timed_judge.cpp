@@ -121,7 +121,7 @@ TimedJudge read_timed_judge(const std::string& path, const std::string& name) {
 
 Ceiling read_ceiling(const std::string& path) {
   check_input(std::filesystem::exists(path), Fault::kMissingInput, path,
-              ": expected a file of dsample --ceiling, found nothing there");
+              ": expected a file of dsample ceiling, found nothing there");
   const JsonNode json = read_json(path);
   Ceiling ceiling;
   ceiling.name = std::filesystem::path(path).stem().string();

@@ -32,7 +32,7 @@ TimedJudge read_timed_judge(const std::string& path, const std::string& name);
 constexpr int64_t kMostLooks = 24;
 std::vector<TimedJudge> recorded_judges(const std::string& directory, const std::string& name);
 
-// The file of dsample --ceiling. Throws Error: kMissingInput, kBadInput.
+// The file of dsample ceiling. Throws Error: kMissingInput, kBadInput.
 struct Ceiling {
   struct Look {
     int64_t calls = 0, t = 0;

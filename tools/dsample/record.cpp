@@ -1,50 +1,62 @@
-#include "dsample/record.h"
-
+// dsample record: whole trajectories, every judge's score of every step, as a recording (quality/recordings).
+#include <algorithm>
 #include <limits>
 
+#include "dsample/dsample.h"
 #include "dsample/setup.h"
-#include "kernels/error.h"
-#include "kernels/thread_pool.h"
 #include "quality/recordings/recorder.h"
 
 namespace echodiff {
+namespace {
 
-int record(const SampleSettings& settings, const Common& common) {
-  set_thread_count(int(common.threads));
-  check_present(settings.model, "a diffusion run");
-  check_present(settings.masks, "a data-set folder");
-  check_present(settings.thresholds, "a threshold file");
-  const SampledModel model = load_model(settings, common);
-  // All masks, so that a larger count adds to the recording: trajectory i takes number i mod their count either way.
-  const Conditions conditions = read_masks(settings, common, model.run, std::numeric_limits<int64_t>::max());
+struct Settings {
+  ModelSettings model;
+  MaskSettings masks;
+  std::string out, thresholds;
+  std::vector<std::string> judges;
+  int64_t thumbnails = 4, per_shard = 64, score_every = 1;
+};
 
-  RecorderJob job;
-  SamplerJob& sampling = job.sampling;
-  sampling.plan = make_plan(model.schedule, model.options);
-  sampling.device = model.device;
-  sampling.conditions = conditions.masks;
-  sampling.noise = default_noise(common.seed);
-  sampling.count = *settings.count;
-  sampling.batch = settings.batch;
-  sampling.guidance = settings.guidance;
-  apply_early_exits(settings, model, sampling);
+struct JudgeFlag {
+  std::string name, run;
+  ScoreOn on = ScoreOn::x0hat;
+};
 
-  RecordingFacts& facts = job.facts;
-  facts.model_hash = file_hash(run_checkpoint(settings.model));
-  facts.sampler = settings.sampler;
+JudgeFlag parse_judge(const std::string& text) {
+  JudgeFlag judge;
+  const size_t equals = text.find('=');
+  judge.name = text.substr(0, equals);
+  if (equals != std::string::npos) judge.run = text.substr(equals + 1);
+  if (judge.run.ends_with(":xt")) {
+    judge.on = ScoreOn::xt;
+    judge.run.resize(judge.run.size() - 3);
+  }
+  const bool plain = std::all_of(judge.name.begin(), judge.name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  check_input(plain && !judge.name.empty() && !judge.run.empty(), Fault::kUsage,
+              "--judge: expected NAME=RUN or NAME=RUN:xt, NAME of letters, digits, - and _, found '", text, "'");
+  return judge;
+}
+
+RecordingFacts facts_of(const Settings& settings, const SampledModel& model, const SamplerJob& job,
+                        const Conditions& conditions, uint64_t seed) {
+  RecordingFacts facts;
+  facts.model_hash = file_hash(run_checkpoint(settings.model.model));
+  facts.sampler = settings.model.sampler;
   facts.schedule = name_of(model.run.schedule);
   facts.prediction = name_of(model.run.prediction);
   facts.T = model.run.T;
   facts.size = model.run.image_size;
-  facts.eta = settings.eta;
-  facts.guidance = settings.guidance;
-  facts.deepcache = settings.deepcache;
+  facts.eta = settings.model.eta;
+  facts.guidance = job.guidance;
+  facts.deepcache = job.whole_every;
   facts.clip = model.options.clip;
-  facts.ema = settings.ema == "on";
-  facts.seed = common.seed;
+  facts.ema = settings.model.ema == "on";
+  facts.seed = seed;
   facts.per_shard = settings.per_shard;
   facts.score_every = settings.score_every;
-  for (const PlanStep& row : sampling.plan.steps) {
+  for (const PlanStep& row : job.plan.steps) {
     facts.times.push_back(row.t);
     facts.next_times.push_back(row.next_t);
   }
@@ -52,20 +64,60 @@ int record(const SampleSettings& settings, const Common& common) {
   if (!settings.thresholds.empty()) facts.thresholds = read_thresholds(settings.thresholds);
   facts.planes = conditions.planes;
   facts.masks = conditions.files;
+  return facts;
+}
+
+int record(const Settings& settings, const Common& common) {
+  check_present(settings.thresholds, "a threshold file");
+  const SampledModel model = load_model(settings.model, settings.masks, common);
+  // All masks, so that a larger count adds to the recording: trajectory i takes number i mod their count either way.
+  const Conditions conditions = read_masks(settings.masks, common, model.run, std::numeric_limits<int64_t>::max());
+
+  RecorderJob job;
+  job.sampling = sampler_job(model, settings.model, settings.masks, common);
+  job.sampling.conditions = conditions.masks;
+  job.facts = facts_of(settings, model, job.sampling, conditions, common.seed);
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);
-    job.judges.push_back(load_judge(judge.run, facts.size, facts.size, model.device));
-    facts.judges.push_back({judge.name, judge.on, file_hash(run_checkpoint(judge.run))});
+    job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device));
+    job.facts.judges.push_back({judge.name, judge.on, file_hash(run_checkpoint(judge.run))});
   }
 
-  Progress progress("recording", job.sampling.count * facts.steps(), "steps", common.quiet);
+  const int64_t steps = job.facts.steps();
+  Progress progress("recording", job.sampling.count * steps, "steps", common.quiet);
   RecorderHooks hooks;
   hooks.stop = interrupted;
   hooks.on_progress = [&](int64_t done, int64_t) { progress.update(done, ""); };
-  const int64_t held = record_trajectories(settings.record, job, model.network(), hooks);
+  const int64_t held = record_trajectories(settings.out, job, model.network(), hooks);
   progress.finish();
-  note(common, concat_message(settings.record, ": ", held, " trajectories of ", facts.steps(), " steps"));
+  note(common, concat_message(settings.out, ": ", held, " trajectories of ", steps, " steps"));
   return interrupted() ? interrupt_exit_code() : 0;
+}
+
+}  // namespace
+
+void add_record(Options& program) {
+  static Settings settings;
+  Options& options = program.subcommand(
+      "record", "Records whole trajectories and their scores, to replay policies on and to train judges with.",
+      "dsample record --model run --masks phantom --count 200 --sampler ddim --judge clean=scorer --out recording");
+  options
+      .add("--out", settings.out, "recording to make (recording.json, chains-*.safetensors), or to go on with", "REC")
+      .required();
+  declare_model(options, settings.model);
+  declare_guidance(options, settings.model);
+  declare_deepcache(options, settings.model);
+  declare_masks(options, settings.masks);
+  options.add_list("--judge", settings.judges, "what scores every step, x0_hat or (with :xt) x_t", "NAME=RUN[:xt]");
+  options.add("--thresholds", settings.thresholds, "labels the finished pictures", "FILE");
+  options.add("--thumbnails", settings.thumbnails, "steps whose predicted picture is kept", {0, 1000}, "steps");
+  options.add("--score-every", settings.score_every, "steps from one scored step to the next", {1, 1000000}, "steps");
+  options.add("--per-shard", settings.per_shard, "trajectories a file", {1, 100000}, "trajectories");
+  options.rule([] {
+    for (const std::string& judge : settings.judges) parse_judge(judge);
+  });
+  options.runs_on_cuda();
+  options.body([](const Common& common) { return record(settings, common); });
 }
 
 }  // namespace echodiff

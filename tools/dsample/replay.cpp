@@ -1,72 +1,66 @@
-#include "dsample/replay.h"
-
-#include "dsample/output.h"
-#include "dsample/setup.h"
-#include "kernels/error.h"
+// dsample replay: a policy on a recording, with the folder that a live run would leave.
 #include "quality/recordings/replay.h"
-#include "quality/recordings/restart_fit.h"
-#include "quality/sampling/policy/oracle.h"
-#include "quality/sampling/policy/restart.h"
-#include "tensor/io/text.h"
+
+#include "dsample/dsample.h"
+#include "dsample/output.h"
+#include "dsample/policies.h"
 
 namespace echodiff {
 namespace {
 
-ReplayOptions judges_of(const SampleSettings& settings) {
-  return {settings.judges.empty() ? "" : settings.judges[0], settings.final_judge};
-}
+struct Settings {
+  std::string recording, out, judge, final_judge;
+  std::optional<int64_t> count;
+  int64_t batch = 8;
+  PolicySettings policy;
+};
 
-}  // namespace
-
-int replay_policy(const SampleSettings& settings, const Common& common) {
-  check_present(settings.simulate, "a recording");
-  check_present(settings.rule, "a rule that --fit wrote");
-  const Recording recording = read_recording(settings.simulate, true);
-  const RecordingFacts& facts = recording.facts;
-  SamplerJob job = recorded_job(recording);
-  const ReplayOptions options = judges_of(settings);
-  if (!options.judge.empty()) job.score_on = facts.judges[facts.judge(options.judge)].on;
-  if (settings.count) job.count = *settings.count;
-  job.batch = settings.batch;
-  job.accept = settings.accept;
-  job.accept_per_mask = settings.accept_per_mask;
-  job.tau = settings.tau;
-  job.keep = parse_keep(settings.keep);
-  // Only its being there counts: a recording holds no tail.
-  if (settings.tail_steps > 0) job.tail = [](int64_t) { return SamplingPlan(); };
-  if (settings.policy == "oracle")
-    job.policy = oracle_policy(fates_of(recording, job, options).kept, settings.discard_at);
-  else
-    job.policy = make_policy(settings, facts.seed, facts.masks);
-  require_rule_fits(settings, job);
-
-  SampleFolder folder(settings.out, settings.keep_discarded, job);
-  folder.write_config(common.resolved_toml);
-  SamplerHooks hooks;
-  hooks.on_record = [&](const SampleRecord& record) {
-    folder.write(record, facts.masks[size_t(record.condition)], facts.seed);
-  };
-  const SamplerTotals totals = replay(recording, job, options, hooks);
+SummaryFacts facts_of(const Settings& settings, const RecordingFacts& facts, const SamplerJob& job) {
   SummaryFacts summary;
-  summary.policy = settings.policy;
-  summary.judge = options.judge;
-  summary.final_judge = options.final_judge.empty() ? options.judge : options.final_judge;
+  summary.policy = settings.policy.policy;
+  summary.judge = settings.judge;
+  summary.final_judge = settings.final_judge.empty() ? settings.judge : settings.final_judge;
   summary.replayed = true;
   summary.sampler = facts.sampler;
   summary.score_on = name_of(job.score_on);
-  summary.keep = settings.keep;
+  summary.keep = settings.policy.keep;
   summary.schedule = facts.schedule;
   summary.prediction = facts.prediction;
   summary.sample_steps = facts.steps();
   summary.T = facts.T;
   summary.size = facts.size;
-  summary.batch = settings.batch;
+  summary.batch = job.batch;
   summary.seed = facts.seed;
   summary.eta = facts.eta;
   summary.guidance = facts.guidance;
   summary.deepcache = facts.deepcache;
-  summary.tau = settings.tau;
+  summary.tau = job.tau;
   summary.clip = facts.clip;
+  return summary;
+}
+
+int replay_policy(const Settings& settings, const Common& common) {
+  check_present(settings.recording, "a recording");
+  check_present(settings.policy.rule, "a rule that dsample fit wrote");
+  const Recording recording = read_recording(settings.recording, true);
+  const RecordingFacts& facts = recording.facts;
+  SamplerJob job = recorded_job(recording);
+  const ReplayOptions judges{settings.judge, settings.final_judge};
+  if (!judges.judge.empty()) job.score_on = facts.judges[facts.judge(judges.judge)].on;
+  if (settings.count) job.count = *settings.count;
+  job.batch = settings.batch;
+  // Only its being there counts: a recording holds no tail.
+  if (settings.policy.tail_steps > 0) job.tail = [](int64_t) { return SamplingPlan(); };
+  apply_policy(settings.policy, facts.seed, facts.masks, job, [&] { return fates_of(recording, job, judges).kept; });
+
+  SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
+  folder.write_config(common.resolved_toml);
+  SamplerHooks hooks;
+  hooks.on_record = [&](const SampleRecord& record) {
+    folder.write(record, facts.masks[size_t(record.condition)], facts.seed);
+  };
+  const SamplerTotals totals = replay(recording, job, judges, hooks);
+  SummaryFacts summary = facts_of(settings, facts, job);
   summary.seconds = totals.unet_seconds + totals.scorer_seconds;
   folder.write_summary(summary, totals);
   note(common, concat_message(settings.out, ": ", totals.kept, " kept of ", totals.trajectories, " trajectories, ",
@@ -74,21 +68,26 @@ int replay_policy(const SampleSettings& settings, const Common& common) {
   return 0;
 }
 
-int fit_rule(const SampleSettings& settings, const Common& common) {
-  check_present(settings.simulate, "a recording");
-  const Recording recording = read_recording(settings.simulate, false);
-  RestartFitOptions options;
-  options.judges = judges_of(settings);
-  options.tau = settings.tau;
-  options.equal_quota = settings.accept_per_mask.has_value();
-  for (const double look : parse_numbers(settings.looks, "--looks")) options.looks.push_back(int64_t(look));
-  const RestartRule rule = fit_restart(recording, options);
-  write_restart_rule(settings.fit, rule);
-  note(common, concat_message(settings.fit, ": lambda ", rule.lambda,
-                              "; network calls per accepted picture: ", rule.fit.posthoc_cost, " without, ",
-                              rule.fit.fitted_cost, " with it, ", rule.fit.held_out_cost, " on held-out ",
-                              options.equal_quota ? "trajectories, the mean over masks" : "masks"));
-  return 0;
+}  // namespace
+
+void add_replay(Options& program) {
+  static Settings settings;
+  Options& options = program.subcommand("replay", "Replays a policy on a recording, without the network.",
+                                        "dsample replay recording --judge clean --policy posthoc --out replayed");
+  options.add_positional("recording", settings.recording, "recording of dsample record").required();
+  options.add("--out", settings.out, "folder to make, as a live run's", "DIR").required();
+  options.add("--judge", settings.judge, "the recorded judge on the way", "NAME");
+  options.add("--final-judge", settings.final_judge,
+              "the recorded judge of finished pictures; label: by the recording's thresholds", "NAME", "as --judge");
+  options.add("--count", settings.count, "trajectories", {1, 1000000000}, "trajectories", "all recorded");
+  options.add("--batch", settings.batch, "trajectories under way at once; changes no picture", {1, 100000},
+              "trajectories");
+  declare_policies(options, settings.policy, true);
+  options.rule([] {
+    check_flags(policy_row(settings.policy).is(kUnjudged) || !settings.judge.empty() || !settings.final_judge.empty(),
+                "--judge: this --policy needs a judge, add --judge NAME");
+  });
+  options.body([](const Common& common) { return replay_policy(settings, common); });
 }
 
 }  // namespace echodiff

@@ -5,13 +5,9 @@
 
 #include "diffusion/samplers/samplers.h"
 #include "quality/judges/judge.h"
-#include "quality/judges/scorer.h"
 #include "quality/sampling/network.h"
-#include "quality/sampling/policy/es_ddpm.h"
-#include "quality/sampling/policy/restart.h"
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
-#include "train/data/image.h"
 #include "train/data/loader.h"
 
 namespace echodiff {
@@ -20,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // What the run says, unless a flag says otherwise.
-void apply_overrides(const SampleSettings& settings, DenoiserRun& run) {
+void apply_overrides(const ModelSettings& settings, DenoiserRun& run) {
   if (settings.schedule != "run") run.schedule = parse_schedule(settings.schedule);
   if (settings.predict != "run") run.prediction = parse_prediction(settings.predict);
   if (settings.variance != "run") run.variance = settings.variance;
@@ -28,7 +24,7 @@ void apply_overrides(const SampleSettings& settings, DenoiserRun& run) {
   if (settings.image_size) run.image_size = *settings.image_size;
 }
 
-SamplerOptions sampler_options(const SampleSettings& settings, const DenoiserRun& run) {
+SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun& run) {
   SamplerOptions options;
   options.sampler = settings.sampler;
   options.steps = settings.sample_steps.value_or(0);
@@ -41,7 +37,72 @@ SamplerOptions sampler_options(const SampleSettings& settings, const DenoiserRun
   return options;
 }
 
+void declare_sampler(Options& options, ModelSettings& settings) {
+  std::vector<std::string> names, steps, with_eta, unclipped;
+  std::string summaries;
+  for (const Sampler& sampler : samplers()) {
+    names.push_back(sampler.name);
+    summaries += concat_message(!summaries.empty() ? " | " : "", sampler.name, ": ", sampler.summary);
+    steps.push_back(names.back() + (sampler.usual_steps == 0 ? ": all" : concat_message(": ", sampler.usual_steps)));
+    if (sampler.takes_eta) with_eta.push_back(sampler.name);
+    if (!sampler.clips) unclipped.push_back(sampler.name);
+  }
+  options.add_choice("--sampler", settings.sampler, "reverse process, " + summaries, names);
+  options.add("--sample-steps", settings.sample_steps, "reverse steps, evenly spaced in the time steps of training",
+              {1, 1000000}, "steps", join(steps, ", "));
+  options.add("--eta", settings.eta, join(with_eta, ", ") + ": share of fresh noise", {0, 1}, "fraction");
+  options.add_choice("--clip", settings.clip,
+                     "clamp the predicted picture in every step; auto: off for " + join(unclipped, ", ") + " only",
+                     {"auto", "on", "off"});
+  options.rule([&settings, names = join(with_eta, ", ")] {
+    check_input(settings.eta == 0 || sampler_of(settings.sampler).takes_eta, Fault::kUsage, "--eta: only --sampler ",
+                names, " takes it, leave it out");
+  });
+}
+
 }  // namespace
+
+void declare_model(Options& options, ModelSettings& settings) {
+  options.add("--model", settings.model, "run directory of dtrain diffusion or dweights import", "RUN").required();
+  options.add("--image-size", settings.image_size, "width and height", {8, 1024}, "pixels", "as the model says");
+  options.add_choice("--ema", settings.ema, "averaged weights, where the run has them", {"on", "off"});
+  declare_sampler(options, settings);
+  options.add_choice("--variance", settings.variance, "ddpm: variance of a step; run: as the model says",
+                     {"run", "posterior", "beta", "learned"});
+  options.add_choice("--schedule", settings.schedule, "noise schedule; run: as the model says",
+                     {"run", "linear", "cosine", "sigmoid"});
+  options.add_choice("--predict", settings.predict, "what the network answers; run: as the model says",
+                     {"run", "eps", "v", "x0"});
+  options.add("--timesteps", settings.timesteps, "time steps of training", {1, 1000000}, "steps", "as the model says");
+}
+
+void declare_guidance(Options& options, ModelSettings& settings) {
+  options.add("--guidance", settings.guidance,
+              "classifier-free guidance over the organ masks; other than 1: two calls a step", {0, 100}, "factor");
+}
+
+void declare_deepcache(Options& options, ModelSettings& settings) {
+  options.add("--deepcache", settings.deepcache,
+              "compute the network whole in every so many-th step only; between them its outermost level alone, with "
+              "what the deeper ones said last; 1: off",
+              {1, 1000000}, "steps");
+  options.rule([&settings] {
+    check_flags(settings.deepcache == 1 || settings.guidance == 1,
+                "--deepcache: goes without --guidance, leave it out");
+  });
+}
+
+void declare_masks(Options& options, MaskSettings& settings, const std::string& instead) {
+  Option& masks = options.add("--masks", settings.masks,
+                              "data-set folder; its masks are taken in name order, over and over", "DIR");
+  Option& count = options.add("--count", settings.count, "trajectories", {1, 1000000000}, "trajectories", instead);
+  masks.is_required = count.is_required = instead.empty();
+  options.add("--planes", settings.planes, "planes of the masks, in place of dataset.json", "NAME=VALUE,...");
+  options.add("--batch", settings.batch, "trajectories under way at once; changes no picture", {1, 100000},
+              "trajectories");
+}
+
+void check_flags(bool holds, const char* message) { check_input(holds, Fault::kUsage, message); }
 
 void check_present(const std::string& path, const char* what) {
   std::error_code error;
@@ -51,7 +112,9 @@ void check_present(const std::string& path, const char* what) {
 
 Network SampledModel::network() const { return network_of(run, device); }
 
-SampledModel load_model(const SampleSettings& settings, const Common& common) {
+SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common) {
+  check_present(settings.model, "a diffusion run");
+  check_present(masks.masks, "a data-set folder");
   const Device device = parse_device(common.device);
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
   check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model,
@@ -65,7 +128,7 @@ SampledModel load_model(const SampleSettings& settings, const Common& common) {
   return {std::move(run), options, std::move(schedule), device};
 }
 
-Conditions read_masks(const SampleSettings& settings, const Common& common, const DenoiserRun& run, int64_t count) {
+Conditions read_masks(const MaskSettings& settings, const Common& common, const DenoiserRun& run, int64_t count) {
   DatasetOptions options;
   options.directory = settings.masks;
   options.image_size = run.image_size;
@@ -91,50 +154,25 @@ Conditions read_masks(const SampleSettings& settings, const Common& common, cons
   return conditions;
 }
 
-Keep parse_keep(const std::string& name) {
-  return name == "xt" ? Keep::xt : name == "x0hat" ? Keep::x0hat : Keep::finish;
-}
-
-void apply_early_exits(const SampleSettings& settings, const SampledModel& model, SamplerJob& job) {
-  if (settings.deepcache == 1 && settings.adadiff.empty() && settings.fit_adadiff.empty()) return;
-  check_input(model.device == Device::kCpu, Fault::kUsage, settings.deepcache > 1 ? "--deepcache" : "--adadiff",
-              ": computes on the CPU, add --device cpu");
-  job.whole_every = settings.deepcache;
-  job.caching = caching_network_of(model.run);
-  if (settings.adadiff.empty()) return;
-  check_present(settings.adadiff, "a rule that --fit-adadiff wrote");
-  job.exits = read_exit_rule(settings.adadiff);
-  job.exit_error = settings.adadiff_error;
-  check_input(job.exits->steps == job.plan.count(), Fault::kUsage, settings.adadiff, ": was fitted on ",
-              job.exits->steps, " steps, found a sampler of ", job.plan.count(), "; fit it on this sampler");
-}
-
-void require_rule_fits(const SampleSettings& settings, const SamplerJob& job) {
-  if (settings.policy != "restart") return;
-  const RestartRule rule = read_restart_rule(settings.rule);
-  check_input(rule.steps == job.plan.count(), Fault::kUsage, settings.rule, ": was fitted on ", rule.steps,
-              " steps, found a sampler of ", job.plan.count(), "; fit it on a recording of this sampler");
-  check_input(rule.deepcache == job.whole_every, Fault::kUsage, settings.rule, ": was fitted for --deepcache ",
-              rule.deepcache, ", found ", job.whole_every, "; fit it on a recording made with --deepcache ",
-              job.whole_every);
-  check_input(!job.exits, Fault::kUsage, settings.rule, ": was fitted without --adadiff, leave it out");
-  check_input(rule.on == job.score_on, Fault::kUsage, settings.rule,
-              ": was fitted on scores of the other of x0hat and xt; change --score-on");
-}
-
-void start_from_pictures(const SampleSettings& settings, const SampledModel& model, const Conditions& conditions,
-                         SamplerJob& job) {
-  const std::string& folder = settings.start_images.empty() ? settings.masks : settings.start_images;
-  check_present(folder, "a data-set folder");
-  const int64_t size = model.run.image_size;
-  std::vector<Tensor> pictures;
-  for (const std::string& file : conditions.files) {
-    const GrayImage image = resize_area(read_png(folder + "/images/" + file), size, size);
-    pictures.push_back(to_tensor({&image}));
+SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings, const MaskSettings& masks,
+                       const Common& common) {
+  SamplerJob job;
+  job.plan = make_plan(model.schedule, model.options);
+  job.device = model.device;
+  job.noise = default_noise(common.seed);
+  job.count = masks.count.value_or(0);
+  job.batch = masks.batch;
+  job.guidance = settings.guidance;
+  if (settings.deepcache > 1) {
+    share_deep_levels(model, "--deepcache", job);
+    job.whole_every = settings.deepcache;
   }
-  const int64_t last = std::max<int64_t>(1, int64_t(settings.start * double(model.run.T))) - 1;
-  job.plan = es_ddpm_plan(model.schedule, model.options, last);
-  job.noise = es_ddpm_start(model.schedule, job.plan.steps[0].t, std::move(pictures), job.noise);
+  return job;
+}
+
+void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& job) {
+  check_input(model.device == Device::kCpu, Fault::kUsage, flag, ": computes on the CPU, add --device cpu");
+  job.caching = caching_network_of(model.run);
 }
 
 Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device) {

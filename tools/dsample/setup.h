@@ -1,16 +1,38 @@
-// From flags to what the sampler needs: the model, its plan, the masks, the judges.
+// What the subcommands share: the network with its sampler, the masks, and the job made of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/cli.h"
 #include "diffusion/samplers/plan.h"
-#include "dsample/settings.h"
 #include "quality/sampling/sampler.h"
 #include "train/model_run.h"
 
 namespace echodiff {
 
+// Which network, and the sampler that calls it.
+struct ModelSettings {
+  std::string model, ema = "on", sampler = "ddpm", clip = "auto";
+  std::string schedule = "run", predict = "run", variance = "run";
+  std::optional<int64_t> sample_steps, timesteps, image_size;
+  double eta = 0, guidance = 1;
+  int64_t deepcache = 1;
+};
+void declare_model(Options& options, ModelSettings& settings);
+void declare_guidance(Options& options, ModelSettings& settings);
+void declare_deepcache(Options& options, ModelSettings& settings);  // after the guidance, which it goes without
+
+struct MaskSettings {
+  std::string masks, planes;
+  std::optional<int64_t> count;
+  int64_t batch = 8;
+};
+// `instead`: what can stand in the place of masks and count; nothing: both are required.
+void declare_masks(Options& options, MaskSettings& settings, const std::string& instead = "");
+
+void check_flags(bool holds, const char* message);  // Error(kUsage)
 // Throws Error(kMissingInput) unless something is there; an empty path is nothing asked for.
 void check_present(const std::string& path, const char* what);
 
@@ -23,7 +45,8 @@ struct SampledModel {
   // Looks at `run`, which must outlive it.
   Network network() const;
 };
-SampledModel load_model(const SampleSettings& settings, const Common& common);
+// Both must be there before either is read.
+SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common);
 
 struct Conditions {
   std::vector<Tensor> masks;       // (1, P, H, W) each
@@ -31,22 +54,13 @@ struct Conditions {
   std::vector<std::string> planes;
 };
 // The first `count` masks of the data-set folder in name order.
-Conditions read_masks(const SampleSettings& settings, const Common& common, const DenoiserRun& run, int64_t count);
+Conditions read_masks(const MaskSettings& settings, const Common& common, const DenoiserRun& run, int64_t count);
 
-Keep parse_keep(const std::string& name);
-
-// --deepcache, --adadiff and --fit-adadiff, once the job's device and plan are set. Looks at `model`, which must
-// outlive it. Throws Error: kUsage on a GPU and for a rule of another number of steps; kMissingInput, kBadInput.
-void apply_early_exits(const SampleSettings& settings, const SampledModel& model, SamplerJob& job);
-
-// A restart rule holds for the sampler it was fitted on: Error(kUsage) for another number of steps, kind of score or
-// --deepcache, and with --adadiff.
-void require_rule_fits(const SampleSettings& settings, const SamplerJob& job);
-
-// es-ddpm: the plan from T' on, and the noise that begins with the pictures of the masks. Throws Error(kMissingInput)
-// for a mask without a picture.
-void start_from_pictures(const SampleSettings& settings, const SampledModel& model, const Conditions& conditions,
-                         SamplerJob& job);
+// Without policy, conditions and judges.
+SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings, const MaskSettings& masks,
+                       const Common& common);
+// Shallow calls, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.
+void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& job);
 
 // A run of dtrain scorer or dtrain value as a judge of pictures of this size, computing on `device`. Throws Error:
 // kMissingInput, kBadInput.

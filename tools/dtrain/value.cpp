@@ -156,8 +156,7 @@ void add_value(Options& program) {
   Options& options =
       program.subcommand("value", "Trains the value model: will the finished picture be good, told on the way?",
                          "dtrain value --recordings recording --out runs/value");
-  options.add_list("--recordings", settings.recordings, "recordings of dsample --record, with labels", "DIR")
-      .required();
+  options.add_list("--recordings", settings.recordings, "recordings of dsample record, with labels", "DIR").required();
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   options.add_flag("--resume", settings.resume, "go on from the run's last checkpoint");
   options.add_choice("--on", settings.on,

@@ -59,7 +59,7 @@ stage() {
 sampled() {
   [ ! -e "$1/summary.json" ] || return 0
   rm -rf "$1"
-  "$bin/dsample" "${common[@]}" --out "$@"
+  "$bin/dsample" "${@:2}" "${common[@]}" --out "$1"
 }
 field() { sed -n 's/^ *"'"$2"'": \([^,]*\),*$/\1/p' "$1"; }  # of a summary.json
 
@@ -145,20 +145,20 @@ sampler_of() {  # a line of the sweep -> dsample's flags
 few=() # flags of the cheapest sampler without fresh noise, which the policies run on
 honest=() # and of the cheapest of all, for posthoc
 record_chains() {  # MASKS SEED THUMBNAILS dsample's arguments
-  "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
+  "$bin/dsample" record "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
     --thumbnails "$3" "${@:4}"
 }
 value() {  # on other masks than those the policies are compared on
-  record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --record "$out/recording-train"
+  record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --out "$out/recording-train"
   "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
 }
 variant= # of recording, rule, settings and simulations: '' or -deepcache
 fit() {
-  "$bin/dsample" --simulate "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
-    --fit "$out/rule$variant.json"
+  "$bin/dsample" fit "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
+    --out "$out/rule$variant.json"
 }
 simulated() {  # FOLDER POLICY its flags
-  sampled "$1" --simulate "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
+  sampled "$1" replay "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
 }
 # The flags each policy is tried with, a line each.
 choices_of() {
@@ -193,8 +193,8 @@ simulate() {
   done
 }
 fit_exits() {
-  "$bin/dsample" "${common[@]}" --model "$out/diffusion" --masks "$out/masks-train" --seed $((seed + 60)) --batch "$batch" --count 48 "${few[@]}" \
-    --fit-adadiff "$out/exits.json"
+  "$bin/dsample" fit-exits "${common[@]}" --model "$out/diffusion" --masks "$out/masks-train" --seed $((seed + 60)) --batch "$batch" --count 48 "${few[@]}" \
+    --out "$out/exits.json"
 }
 live() {  # an equal quota of every mask
   local policy plain settings live_seed sampler
@@ -279,14 +279,14 @@ fi
 watched=()
 for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
 [ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$chains_count" --score-every 20 \
-  --judge "${watched[@]}" --record "$out/chains"
+  --judge "${watched[@]}" --out "$out/chains"
 variants=('')
 case "$live_policies " in *-deepcache\ *) variants+=(-deepcache) ;; esac
 for variant in "${variants[@]}"; do
   sampler=("${few[@]}")
   [ -z "$variant" ] || sampler+=(--deepcache "$deepcache")
   stage "record$variant" record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${sampler[@]}" --count "$record_count" --judge "${watched[@]}" \
-    --record "$out/recording$variant"
+    --out "$out/recording$variant"
   stage "fit$variant" fit
   stage "tune$variant" tune
   stage "simulate$variant" simulate

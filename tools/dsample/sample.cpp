@@ -1,0 +1,220 @@
+// dsample: pictures of a network, with a judge in the loop if wanted.
+#include <chrono>
+#include <optional>
+#include <sstream>
+
+#include "dsample/dsample.h"
+#include "dsample/noise.h"
+#include "dsample/output.h"
+#include "dsample/policies.h"
+#include "quality/judges/threshold_judge.h"
+
+namespace echodiff {
+namespace {
+
+struct Settings {
+  ModelSettings model;
+  MaskSettings masks;
+  PolicySettings policy;
+  std::string out, shard = "0/1", noise, trace;
+  std::string scorer, value, thresholds, score_on = "x0hat", adadiff;
+  double adadiff_error = 0.02;
+};
+
+struct Shard {
+  int64_t index = 0, of = 1;
+};
+
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  char slash = 0, rest = 0;
+  std::istringstream in(text);
+  const bool fits = (in >> shard.index >> slash >> shard.of) && slash == '/' && !(in >> rest) && shard.index >= 0 &&
+                    shard.of >= 1 && shard.index < shard.of;
+  check_input(fits, Fault::kUsage, "--shard: expected i/n with 0 <= i < n, found '", text, "'");
+  return shard;
+}
+
+void check_settings(const Settings& settings) {
+  const PolicyRow& policy = policy_row(settings.policy);
+  const bool whole = parse_shard(settings.shard).of == 1, given = !settings.noise.empty();
+  check_flags(settings.masks.masks.empty() == given, "--masks: expected either --masks DIR or --noise FILE, give one");
+  check_flags(settings.masks.count || given, "--count: expected a number of trajectories, found none, add --count N");
+  check_flags(!settings.masks.count || !given, "--count: comes from the --noise file, leave it out");
+  check_flags(!policy.begin || !given, "--noise: this --policy begins with pictures, give --masks");
+  check_flags(!policy.is(kRanks) || whole,
+              "--shard: this --policy ranks trajectories that shards would part, leave it out");
+  check_flags(
+      policy.is(kUnjudged) || !settings.scorer.empty() || !settings.thresholds.empty() || !settings.value.empty(),
+      "--scorer: this --policy needs a judge, add --scorer RUN");
+  check_flags(settings.trace.empty() || policy.is(kLetsAllEnd),
+              "--trace: expected whole trajectories, use --policy none or posthoc");
+  check_flags(settings.trace.empty() || (!settings.policy.accept && !settings.policy.accept_per_mask && whole),
+              "--trace: expected all trajectories, leave out --accept and --shard");
+  check_flags(settings.adadiff.empty() || (settings.model.guidance == 1 && settings.model.deepcache == 1),
+              "--adadiff: goes without --guidance and --deepcache, leave it out");
+}
+
+void declare(Options& options, Settings& settings) {
+  options.add("--out", settings.out, "folder to make: images/, samples.jsonl, summary.json", "DIR").required();
+  declare_model(options, settings.model);
+  declare_guidance(options, settings.model);
+  declare_deepcache(options, settings.model);
+  options.add(
+      "--adadiff", settings.adadiff,
+      "shallow calls as --deepcache's where this rule expects less error than --adadiff-error; dsample fit-exits "
+      "wrote it",
+      "FILE");
+  options.add("--adadiff-error", settings.adadiff_error, "error of the network's answer that --adadiff allows",
+              {0, 100}, "root mean square");
+  declare_masks(options, settings.masks, "from --noise");
+  options.add("--noise", settings.noise, "x_T, noise, cond to sample with, in place of --masks, --count and the seed",
+              "FILE");
+  options.add("--trace", settings.trace, "write x, eps and x_start of every step", "FILE");
+  options.add("--shard", settings.shard, "only trajectories of index mod n = i", "i/n");
+  options.add("--scorer", settings.scorer, "run directory of dtrain scorer: judges the finished picture", "RUN");
+  options.add("--value", settings.value, "run of the judge on the way, where it is another", "RUN", "as --scorer");
+  options.add("--thresholds", settings.thresholds, "judges finished pictures in place of --scorer (a score of 1 or 0)",
+              "FILE");
+  options.add_choice("--score-on", settings.score_on,
+                     "what is scored on the way, the predicted clean picture or x_t itself (the paper's words)",
+                     {"x0hat", "xt"});
+  declare_policies(options, settings.policy, false);
+  options.rule([&settings] { check_settings(settings); });
+}
+
+void apply_adadiff(const Settings& settings, const SampledModel& model, SamplerJob& job) {
+  if (settings.adadiff.empty()) return;
+  share_deep_levels(model, "--adadiff", job);
+  check_present(settings.adadiff, "a rule that dsample fit-exits wrote");
+  job.exits = read_exit_rule(settings.adadiff);
+  job.exit_error = settings.adadiff_error;
+  check_input(job.exits->steps == job.plan.count(), Fault::kUsage, settings.adadiff, ": was fitted on ",
+              job.exits->steps, " steps, found a sampler of ", job.plan.count(), "; fit it on this sampler");
+}
+
+// Noise and masks from --noise, else the seed's and the folder's.
+Conditions read_conditions(const Settings& settings, const Common& common, const DenoiserRun& run, SamplerJob& job) {
+  if (settings.noise.empty()) return read_masks(settings.masks, common, run, job.count);
+  const GivenNoise given = read_given_noise(settings.noise, job.plan.count());
+  const int64_t planes = given.conditions[0].dim(1);
+  check_input(planes == run.options.planes || run.options.planes == 0, Fault::kBadInput, settings.noise,
+              ": cond: expected ", run.options.planes, " planes as the model has, found ", planes);
+  job.count = given.count();
+  job.noise = given.source();
+  return {given.conditions, {}, {}};
+}
+
+// The judge on the way; the job takes the one of finished pictures, where that is another.
+Judge load_judges(const Settings& settings, Device device, SamplerJob& job) {
+  const int64_t height = job.conditions[0].dim(2), width = job.conditions[0].dim(3);
+  Judge judge;
+  if (!settings.scorer.empty()) judge = load_judge(settings.scorer, height, width, device);
+  if (!settings.value.empty()) {
+    job.final_judge = judge;
+    judge = load_judge(settings.value, height, width, device);
+  }
+  if (!settings.thresholds.empty()) job.final_judge = threshold_judge(read_thresholds(settings.thresholds));
+  return judge;
+}
+
+SummaryFacts facts_of(const Settings& settings, const SampledModel& model, const SamplerJob& job, uint64_t seed) {
+  SummaryFacts facts;
+  facts.policy = settings.policy.policy;
+  facts.sampler = settings.model.sampler;
+  facts.judge = settings.value.empty() ? settings.scorer : settings.value;
+  facts.final_judge = settings.thresholds.empty() ? settings.scorer : settings.thresholds;
+  facts.score_on = settings.score_on;
+  facts.keep = settings.policy.keep;
+  facts.schedule = name_of(model.run.schedule);
+  facts.prediction = name_of(model.run.prediction);
+  facts.sample_steps = job.plan.count();
+  facts.T = model.run.T;
+  facts.size = job.conditions[0].dim(3);
+  facts.batch = job.batch;
+  facts.seed = seed;
+  facts.eta = settings.model.eta;
+  facts.guidance = job.guidance;
+  facts.deepcache = settings.model.deepcache;
+  if (job.exits) facts.adadiff_error = settings.adadiff_error;
+  facts.tau = job.tau;
+  facts.clip = model.options.clip;
+  return facts;
+}
+
+// The sampler's run, each record into the folder, each step into the trace.
+SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, const SamplerJob& job,
+                       const SampledModel& model, const Judge& judge, const std::vector<std::string>& masks,
+                       const Common& common) {
+  Progress progress("sampling", job.count * job.plan.count(), "steps", common.quiet);
+  int64_t kept = 0, decided = 0;
+  SamplerHooks hooks;
+  hooks.stop = interrupted;
+  hooks.on_record = [&](const SampleRecord& record) {
+    kept += record.kept() ? 1 : 0;
+    ++decided;
+    folder.write(record, masks.empty() ? "" : masks[size_t(record.condition)], common.seed);
+  };
+  hooks.on_progress = [&](int64_t done, int64_t) {
+    progress.update(done, std::to_string(kept) + " kept of " + std::to_string(decided));
+  };
+  if (trace)
+    hooks.on_step = [&](const std::vector<Stepped>& steps) {
+      for (const Stepped& one : steps) trace->keep(one.index, one.step, *one.state);
+    };
+  const SamplerTotals totals = run_sampler(job, model.network(), judge, hooks);
+  progress.finish();
+  return totals;
+}
+
+int sample(const Settings& settings, const Common& common) {
+  check_present(settings.noise, "a safetensors file");
+  check_present(settings.scorer, "a scorer run");
+  check_present(settings.value, "a scorer run");
+  check_present(settings.thresholds, "a threshold file");
+  check_present(settings.policy.rule, "a rule that dsample fit wrote");
+
+  const SampledModel model = load_model(settings.model, settings.masks, common);
+  SamplerJob job = sampler_job(model, settings.model, settings.masks, common);
+  const Shard shard = parse_shard(settings.shard);
+  job.shard = shard.index;
+  job.shards = shard.of;
+  job.score_on = parse_score_on(settings.score_on);
+  apply_adadiff(settings, model, job);
+  if (const int64_t steps = settings.policy.tail_steps; steps > 0)
+    job.tail = [&model, steps](int64_t t) { return make_tail(model.schedule, model.options, t, steps); };
+  const Conditions conditions = read_conditions(settings, common, model.run, job);
+  job.conditions = conditions.masks;
+  apply_policy(settings.policy, common.seed, conditions.files, job);
+  if (const PolicyRow& policy = policy_row(settings.policy); policy.begin)
+    policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
+  const Judge judge = load_judges(settings, model.device, job);
+
+  SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
+  folder.write_config(common.resolved_toml);
+  std::optional<Trace> trace;
+  if (!settings.trace.empty())
+    trace.emplace(job.plan, job.count, job.conditions[0].dim(2), job.conditions[0].dim(3), job.noise);
+  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  const SamplerTotals totals = run_into(folder, trace, job, model, judge, conditions.files, common);
+  if (trace && !totals.interrupted) trace->write(settings.trace);
+  SummaryFacts facts = facts_of(settings, model, job, common.seed);
+  facts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  folder.write_summary(facts, totals);
+  const std::string shallow =
+      totals.shallow_calls > 0 ? concat_message(", ", totals.shallow_calls, " of them shallow") : "";
+  note(common, concat_message(settings.out, ": ", totals.kept, " kept of ", totals.trajectories, " trajectories, ",
+                              totals.unet_calls, " network calls", shallow));
+  return totals.interrupted ? interrupt_exit_code() : 0;
+}
+
+}  // namespace
+
+void add_sample(Options& program) {
+  static Settings settings;
+  declare(program, settings);
+  program.runs_on_cuda();
+  program.body([](const Common& common) { return sample(settings, common); });
+}
+
+}  // namespace echodiff
