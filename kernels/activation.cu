@@ -87,9 +87,9 @@ void activation_backward(Activation kind, double slope, int64_t n, const T* x, c
   launch_elements(activation_backward_kernel<T>, n, stream, kind, float(slope), x, dy, dx);
 }
 
-template void activation_forward(Activation, double, int64_t, const float*, float*, Stream);
-template void activation_forward(Activation, double, int64_t, const Bfloat16*, Bfloat16*, Stream);
-template void activation_backward(Activation, double, int64_t, const float*, const float*, float*, Stream);
-template void activation_backward(Activation, double, int64_t, const Bfloat16*, const Bfloat16*, Bfloat16*, Stream);
+template decltype(activation_forward<float>) activation_forward<float>;
+template decltype(activation_forward<Bfloat16>) activation_forward<Bfloat16>;
+template decltype(activation_backward<float>) activation_backward<float>;
+template decltype(activation_backward<Bfloat16>) activation_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

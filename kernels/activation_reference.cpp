@@ -110,9 +110,9 @@ void activation_backward(Activation kind, double slope, int64_t n, const T* x, c
   }
 }
 
-template void activation_forward(Activation, double, int64_t, const float*, float*);
-template void activation_forward(Activation, double, int64_t, const double*, double*);
-template void activation_backward(Activation, double, int64_t, const float*, const float*, float*);
-template void activation_backward(Activation, double, int64_t, const double*, const double*, double*);
+template decltype(activation_forward<float>) activation_forward<float>;
+template decltype(activation_forward<double>) activation_forward<double>;
+template decltype(activation_backward<float>) activation_backward<float>;
+template decltype(activation_backward<double>) activation_backward<double>;
 
 }  // namespace echodiff::reference

@@ -255,11 +255,9 @@ void attention_backward(const AttentionGeometry& geo, const AttentionInputs<T>& 
   sum_memory_gradient(geo, memory_parts, out.dmemory, stream);
 }
 
-template void attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, float*, float*, Stream);
-template void attention_forward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&, Bfloat16*, float*, Stream);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const float*, const float*,
-                                 const float*, const AttentionGradients<float>&, float*, Stream);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&, const Bfloat16*,
-                                 const float*, const Bfloat16*, const AttentionGradients<Bfloat16>&, float*, Stream);
+template decltype(attention_forward<float>) attention_forward<float>;
+template decltype(attention_forward<Bfloat16>) attention_forward<Bfloat16>;
+template decltype(attention_backward<float>) attention_backward<float>;
+template decltype(attention_backward<Bfloat16>) attention_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -88,11 +88,9 @@ void attention_backward(const AttentionGeometry& g, const AttentionInputs<T>& in
     }
 }
 
-template void attention_forward(const AttentionGeometry&, const AttentionInputs<float>&, float*);
-template void attention_forward(const AttentionGeometry&, const AttentionInputs<double>&, double*);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<float>&, const float*,
-                                 const AttentionGradients<float>&);
-template void attention_backward(const AttentionGeometry&, const AttentionInputs<double>&, const double*,
-                                 const AttentionGradients<double>&);
+template decltype(attention_forward<float>) attention_forward<float>;
+template decltype(attention_forward<double>) attention_forward<double>;
+template decltype(attention_backward<float>) attention_backward<float>;
+template decltype(attention_backward<double>) attention_backward<double>;
 
 }  // namespace echodiff::reference

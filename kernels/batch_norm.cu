@@ -144,19 +144,13 @@ void batch_norm_backward(BatchNormGeometry geo, bool training, const T* x, const
                     static_cast<const double*>(training ? scratch : nullptr), dx);
 }
 
-template void batch_norm_statistics(BatchNormGeometry, const float*, double*, double*, double*, Stream);
-template void batch_norm_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
-                                 const double*, float*, Stream);
-template void batch_norm_relu_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
-                                      const double*, const float*, float*, Stream);
-template void batch_norm_backward(BatchNormGeometry, bool, const float*, const float*, const float*, const double*,
-                                  const double*, float*, float*, float*, double*, Stream);
-template void batch_norm_statistics(BatchNormGeometry, const Bfloat16*, double*, double*, double*, Stream);
-template void batch_norm_forward(BatchNormGeometry, const Bfloat16*, const float*, const float*, const double*,
-                                 const double*, Bfloat16*, Stream);
-template void batch_norm_relu_forward(BatchNormGeometry, const Bfloat16*, const float*, const float*, const double*,
-                                      const double*, const Bfloat16*, Bfloat16*, Stream);
-template void batch_norm_backward(BatchNormGeometry, bool, const Bfloat16*, const float*, const Bfloat16*,
-                                  const double*, const double*, Bfloat16*, float*, float*, double*, Stream);
+template decltype(batch_norm_statistics<float>) batch_norm_statistics<float>;
+template decltype(batch_norm_forward<float>) batch_norm_forward<float>;
+template decltype(batch_norm_relu_forward<float>) batch_norm_relu_forward<float>;
+template decltype(batch_norm_backward<float>) batch_norm_backward<float>;
+template decltype(batch_norm_statistics<Bfloat16>) batch_norm_statistics<Bfloat16>;
+template decltype(batch_norm_forward<Bfloat16>) batch_norm_forward<Bfloat16>;
+template decltype(batch_norm_relu_forward<Bfloat16>) batch_norm_relu_forward<Bfloat16>;
+template decltype(batch_norm_backward<Bfloat16>) batch_norm_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

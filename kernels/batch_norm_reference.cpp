@@ -119,23 +119,17 @@ void batch_norm_recall(int64_t C, double eps, const T* running_mean, const T* ru
   }
 }
 
-template void batch_norm_track(BatchNormGeometry, double, double, const double*, double*, float*, float*);
-template void batch_norm_track(BatchNormGeometry, double, double, const double*, double*, double*, double*);
-template void batch_norm_recall(int64_t, double, const float*, const float*, double*, double*);
-template void batch_norm_recall(int64_t, double, const double*, const double*, double*, double*);
-template void batch_norm_statistics(BatchNormGeometry, const float*, double*, double*);
-template void batch_norm_statistics(BatchNormGeometry, const double*, double*, double*);
-template void batch_norm_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
-                                 const double*, float*);
-template void batch_norm_forward(BatchNormGeometry, const double*, const double*, const double*, const double*,
-                                 const double*, double*);
-template void batch_norm_relu_forward(BatchNormGeometry, const float*, const float*, const float*, const double*,
-                                      const double*, const float*, float*);
-template void batch_norm_relu_forward(BatchNormGeometry, const double*, const double*, const double*, const double*,
-                                      const double*, const double*, double*);
-template void batch_norm_backward(BatchNormGeometry, bool, const float*, const float*, const float*, const double*,
-                                  const double*, float*, float*, float*);
-template void batch_norm_backward(BatchNormGeometry, bool, const double*, const double*, const double*, const double*,
-                                  const double*, double*, double*, double*);
+template decltype(batch_norm_track<float>) batch_norm_track<float>;
+template decltype(batch_norm_track<double>) batch_norm_track<double>;
+template decltype(batch_norm_recall<float>) batch_norm_recall<float>;
+template decltype(batch_norm_recall<double>) batch_norm_recall<double>;
+template decltype(batch_norm_statistics<float>) batch_norm_statistics<float>;
+template decltype(batch_norm_statistics<double>) batch_norm_statistics<double>;
+template decltype(batch_norm_forward<float>) batch_norm_forward<float>;
+template decltype(batch_norm_forward<double>) batch_norm_forward<double>;
+template decltype(batch_norm_relu_forward<float>) batch_norm_relu_forward<float>;
+template decltype(batch_norm_relu_forward<double>) batch_norm_relu_forward<double>;
+template decltype(batch_norm_backward<float>) batch_norm_backward<float>;
+template decltype(batch_norm_backward<double>) batch_norm_backward<double>;
 
 }  // namespace echodiff::reference

@@ -54,13 +54,11 @@ void conv2d_backward_weight(const Conv2dGeometry& geo, const T* x, const T* dy, 
   execute(context, {geo, ConvolutionPass::backward_weight, kPrecision<T>, false}, x, dw, dy, nullptr);
 }
 
-template void conv2d_forward(const Conv2dGeometry&, const float*, const float*, const float*, float*, Context&);
-template void conv2d_forward(const Conv2dGeometry&, const Bfloat16*, const Bfloat16*, const Bfloat16*, Bfloat16*,
-                             Context&);
-template void conv2d_backward_data(const Conv2dGeometry&, const float*, const float*, const float*, float*, Context&);
-template void conv2d_backward_data(const Conv2dGeometry&, const Bfloat16*, const Bfloat16*, const Bfloat16*, Bfloat16*,
-                                   Context&);
-template void conv2d_backward_weight(const Conv2dGeometry&, const float*, const float*, float*, Context&);
-template void conv2d_backward_weight(const Conv2dGeometry&, const Bfloat16*, const Bfloat16*, Bfloat16*, Context&);
+template decltype(conv2d_forward<float>) conv2d_forward<float>;
+template decltype(conv2d_forward<Bfloat16>) conv2d_forward<Bfloat16>;
+template decltype(conv2d_backward_data<float>) conv2d_backward_data<float>;
+template decltype(conv2d_backward_data<Bfloat16>) conv2d_backward_data<Bfloat16>;
+template decltype(conv2d_backward_weight<float>) conv2d_backward_weight<float>;
+template decltype(conv2d_backward_weight<Bfloat16>) conv2d_backward_weight<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -62,13 +62,13 @@ void conv2d_backward_bias(int64_t pixels, int64_t K, const T* dy, T* db) {
     for (int64_t k = 0; k < K; ++k) db[k] += dy[p * K + k];
 }
 
-template void conv2d_forward(const Conv2dGeometry&, const float*, const float*, const float*, float*);
-template void conv2d_forward(const Conv2dGeometry&, const double*, const double*, const double*, double*);
-template void conv2d_backward_data(const Conv2dGeometry&, const float*, const float*, const float*, float*);
-template void conv2d_backward_data(const Conv2dGeometry&, const double*, const double*, const double*, double*);
-template void conv2d_backward_weight(const Conv2dGeometry&, const float*, const float*, float*);
-template void conv2d_backward_weight(const Conv2dGeometry&, const double*, const double*, double*);
-template void conv2d_backward_bias(int64_t, int64_t, const float*, float*);
-template void conv2d_backward_bias(int64_t, int64_t, const double*, double*);
+template decltype(conv2d_forward<float>) conv2d_forward<float>;
+template decltype(conv2d_forward<double>) conv2d_forward<double>;
+template decltype(conv2d_backward_data<float>) conv2d_backward_data<float>;
+template decltype(conv2d_backward_data<double>) conv2d_backward_data<double>;
+template decltype(conv2d_backward_weight<float>) conv2d_backward_weight<float>;
+template decltype(conv2d_backward_weight<double>) conv2d_backward_weight<double>;
+template decltype(conv2d_backward_bias<float>) conv2d_backward_bias<float>;
+template decltype(conv2d_backward_bias<double>) conv2d_backward_bias<double>;
 
 }  // namespace echodiff::reference

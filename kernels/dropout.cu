@@ -21,7 +21,7 @@ void dropout(DropoutGeometry geo, const T* x, T* y, Stream stream) {
   launch_elements(dropout_kernel<T>, (geo.count + 3) / 4, stream, geo, scale, x, y);
 }
 
-template void dropout(DropoutGeometry, const float*, float*, Stream);
-template void dropout(DropoutGeometry, const Bfloat16*, Bfloat16*, Stream);
+template decltype(dropout<float>) dropout<float>;
+template decltype(dropout<Bfloat16>) dropout<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -21,7 +21,7 @@ void dropout(DropoutGeometry geo, const T* x, T* y) {
   });
 }
 
-template void dropout(DropoutGeometry, const float*, float*);
-template void dropout(DropoutGeometry, const double*, double*);
+template decltype(dropout<float>) dropout<float>;
+template decltype(dropout<double>) dropout<double>;
 
 }  // namespace echodiff::reference

@@ -87,15 +87,15 @@ void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de, f
               stream);
 }
 
-template void arithmetic(Arithmetic, const BroadcastGeometry&, const float*, const float*, float*, Stream);
-template void arithmetic(Arithmetic, const BroadcastGeometry&, const Bfloat16*, const Bfloat16*, Bfloat16*, Stream);
-template void affine(int64_t, const float*, double, double, float*, Stream);
-template void affine(int64_t, const Bfloat16*, double, double, Bfloat16*, Stream);
-template void add_channel(ChannelGeometry, const float*, const float*, float*, Stream);
-template void add_channel(ChannelGeometry, const Bfloat16*, const Bfloat16*, Bfloat16*, Stream);
-template void scale_shift(ChannelGeometry, const float*, const float*, bool, float*, Stream);
-template void scale_shift(ChannelGeometry, const Bfloat16*, const Bfloat16*, bool, Bfloat16*, Stream);
-template void scale_shift_backward(ChannelGeometry, const float*, const float*, float*, float*, Stream);
-template void scale_shift_backward(ChannelGeometry, const Bfloat16*, const Bfloat16*, Bfloat16*, float*, Stream);
+template decltype(arithmetic<float>) arithmetic<float>;
+template decltype(arithmetic<Bfloat16>) arithmetic<Bfloat16>;
+template decltype(affine<float>) affine<float>;
+template decltype(affine<Bfloat16>) affine<Bfloat16>;
+template decltype(add_channel<float>) add_channel<float>;
+template decltype(add_channel<Bfloat16>) add_channel<Bfloat16>;
+template decltype(scale_shift<float>) scale_shift<float>;
+template decltype(scale_shift<Bfloat16>) scale_shift<Bfloat16>;
+template decltype(scale_shift_backward<float>) scale_shift_backward<float>;
+template decltype(scale_shift_backward<Bfloat16>) scale_shift_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -93,15 +93,15 @@ void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de) {
   }
 }
 
-template void arithmetic(Arithmetic, const BroadcastGeometry&, const float*, const float*, float*);
-template void arithmetic(Arithmetic, const BroadcastGeometry&, const double*, const double*, double*);
-template void affine(int64_t, const float*, double, double, float*);
-template void affine(int64_t, const double*, double, double, double*);
-template void add_channel(ChannelGeometry, const float*, const float*, float*);
-template void add_channel(ChannelGeometry, const double*, const double*, double*);
-template void scale_shift(ChannelGeometry, const float*, const float*, bool, float*);
-template void scale_shift(ChannelGeometry, const double*, const double*, bool, double*);
-template void scale_shift_backward(ChannelGeometry, const float*, const float*, float*);
-template void scale_shift_backward(ChannelGeometry, const double*, const double*, double*);
+template decltype(arithmetic<float>) arithmetic<float>;
+template decltype(arithmetic<double>) arithmetic<double>;
+template decltype(affine<float>) affine<float>;
+template decltype(affine<double>) affine<double>;
+template decltype(add_channel<float>) add_channel<float>;
+template decltype(add_channel<double>) add_channel<double>;
+template decltype(scale_shift<float>) scale_shift<float>;
+template decltype(scale_shift<double>) scale_shift<double>;
+template decltype(scale_shift_backward<float>) scale_shift_backward<float>;
+template decltype(scale_shift_backward<double>) scale_shift_backward<double>;
 
 }  // namespace echodiff::reference

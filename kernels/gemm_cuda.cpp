@@ -102,9 +102,7 @@ void gemm(int64_t M, int64_t N, int64_t K, MatrixView<T> a, MatrixView<T> b, con
                "running a matrix product");
 }
 
-template void gemm(int64_t, int64_t, int64_t, MatrixView<float>, MatrixView<float>, const float*, float*, int64_t, bool,
-                   Context&);
-template void gemm(int64_t, int64_t, int64_t, MatrixView<Bfloat16>, MatrixView<Bfloat16>, const Bfloat16*, Bfloat16*,
-                   int64_t, bool, Context&);
+template decltype(gemm<float>) gemm<float>;
+template decltype(gemm<Bfloat16>) gemm<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -128,23 +128,13 @@ void group_norm_silu_backward(const GroupNormGeometry& geo, const T* x, const fl
   group_norm_backward(geo, x, weight, mean, rstd, static_cast<const T*>(dx), dx, dweight, dbias, scratch, stream);
 }
 
-template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*,
-                                 float*, float*, Stream);
-template void group_norm_forward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*, double,
-                                 Bfloat16*, float*, float*, Stream);
-template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                      double, float*, float*, float*, Stream);
-template void group_norm_silu_forward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*,
-                                      const Bfloat16*, double, Bfloat16*, float*, float*, Stream);
-template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                       const float*, const float*, const float*, float*, float*, float*, float*, float*,
-                                       Stream);
-template void group_norm_silu_backward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*,
-                                       const Bfloat16*, const float*, const float*, const Bfloat16*, Bfloat16*, float*,
-                                       float*, Bfloat16*, float*, Stream);
-template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                  const float*, float*, float*, float*, float*, Stream);
-template void group_norm_backward(const GroupNormGeometry&, const Bfloat16*, const float*, const float*, const float*,
-                                  const Bfloat16*, Bfloat16*, float*, float*, float*, Stream);
+template decltype(group_norm_forward<float>) group_norm_forward<float>;
+template decltype(group_norm_forward<Bfloat16>) group_norm_forward<Bfloat16>;
+template decltype(group_norm_silu_forward<float>) group_norm_silu_forward<float>;
+template decltype(group_norm_silu_forward<Bfloat16>) group_norm_silu_forward<Bfloat16>;
+template decltype(group_norm_silu_backward<float>) group_norm_silu_backward<float>;
+template decltype(group_norm_silu_backward<Bfloat16>) group_norm_silu_backward<Bfloat16>;
+template decltype(group_norm_backward<float>) group_norm_backward<float>;
+template decltype(group_norm_backward<Bfloat16>) group_norm_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -94,22 +94,13 @@ void group_norm_silu_backward(const GroupNormGeometry& g, const T* x, const T* w
   group_norm_backward(g, x, weight, mean, rstd, dz.data(), dx, dweight, dbias);
 }
 
-template void group_norm_silu_forward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                      double, float*, float*, float*);
-template void group_norm_silu_forward(const GroupNormGeometry&, const double*, const double*, const double*,
-                                      const double*, double, double*, double*, double*);
-template void group_norm_silu_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                       const float*, const float*, const float*, float*, float*, float*, float*);
-template void group_norm_silu_backward(const GroupNormGeometry&, const double*, const double*, const double*,
-                                       const double*, const double*, const double*, const double*, double*, double*,
-                                       double*, double*);
-template void group_norm_forward(const GroupNormGeometry&, const float*, const float*, const float*, double, float*,
-                                 float*, float*);
-template void group_norm_forward(const GroupNormGeometry&, const double*, const double*, const double*, double, double*,
-                                 double*, double*);
-template void group_norm_backward(const GroupNormGeometry&, const float*, const float*, const float*, const float*,
-                                  const float*, float*, float*, float*);
-template void group_norm_backward(const GroupNormGeometry&, const double*, const double*, const double*, const double*,
-                                  const double*, double*, double*, double*);
+template decltype(group_norm_silu_forward<float>) group_norm_silu_forward<float>;
+template decltype(group_norm_silu_forward<double>) group_norm_silu_forward<double>;
+template decltype(group_norm_silu_backward<float>) group_norm_silu_backward<float>;
+template decltype(group_norm_silu_backward<double>) group_norm_silu_backward<double>;
+template decltype(group_norm_forward<float>) group_norm_forward<float>;
+template decltype(group_norm_forward<double>) group_norm_forward<double>;
+template decltype(group_norm_backward<float>) group_norm_backward<float>;
+template decltype(group_norm_backward<double>) group_norm_backward<double>;
 
 }  // namespace echodiff::reference

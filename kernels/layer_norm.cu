@@ -77,13 +77,9 @@ void layer_norm_backward(LayerNormGeometry geo, const T* x, const float* weight,
                 StorePair<double>{geo.D, dweight, dbias}, scratch, stream);
 }
 
-template void layer_norm_forward(LayerNormGeometry, const float*, const float*, const float*, double, float*, double*,
-                                 double*, Stream);
-template void layer_norm_forward(LayerNormGeometry, const Bfloat16*, const float*, const float*, double, Bfloat16*,
-                                 double*, double*, Stream);
-template void layer_norm_backward(LayerNormGeometry, const float*, const float*, const float*, const double*,
-                                  const double*, float*, float*, float*, double*, Stream);
-template void layer_norm_backward(LayerNormGeometry, const Bfloat16*, const float*, const Bfloat16*, const double*,
-                                  const double*, Bfloat16*, float*, float*, double*, Stream);
+template decltype(layer_norm_forward<float>) layer_norm_forward<float>;
+template decltype(layer_norm_forward<Bfloat16>) layer_norm_forward<Bfloat16>;
+template decltype(layer_norm_backward<float>) layer_norm_backward<float>;
+template decltype(layer_norm_backward<Bfloat16>) layer_norm_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

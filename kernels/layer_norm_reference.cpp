@@ -76,13 +76,9 @@ void layer_norm_backward(LayerNormGeometry geo, const T* x, const T* weight, con
   }
 }
 
-template void layer_norm_forward(LayerNormGeometry, const float*, const float*, const float*, double, float*, double*,
-                                 double*);
-template void layer_norm_forward(LayerNormGeometry, const double*, const double*, const double*, double, double*,
-                                 double*, double*);
-template void layer_norm_backward(LayerNormGeometry, const float*, const float*, const float*, const double*,
-                                  const double*, float*, float*, float*);
-template void layer_norm_backward(LayerNormGeometry, const double*, const double*, const double*, const double*,
-                                  const double*, double*, double*, double*);
+template decltype(layer_norm_forward<float>) layer_norm_forward<float>;
+template decltype(layer_norm_forward<double>) layer_norm_forward<double>;
+template decltype(layer_norm_backward<float>) layer_norm_backward<float>;
+template decltype(layer_norm_backward<double>) layer_norm_backward<double>;
 
 }  // namespace echodiff::reference

@@ -29,11 +29,11 @@ void concat_rows(const T* const* parts, int64_t N, int64_t count, T* to, Stream 
   launch_elements(concat_rows_kernel<T>, N * count, stream, parts, count, to);
 }
 
-template void strided_copy(const CopyGeometry&, const float*, float*, Stream);
-template void strided_copy(const CopyGeometry&, const Bfloat16*, Bfloat16*, Stream);
-template void strided_copy(const CopyGeometry&, const int64_t*, int64_t*, Stream);
-template void concat_rows(const float* const*, int64_t, int64_t, float*, Stream);
-template void concat_rows(const Bfloat16* const*, int64_t, int64_t, Bfloat16*, Stream);
-template void concat_rows(const int64_t* const*, int64_t, int64_t, int64_t*, Stream);
+template decltype(strided_copy<float>) strided_copy<float>;
+template decltype(strided_copy<Bfloat16>) strided_copy<Bfloat16>;
+template decltype(strided_copy<int64_t>) strided_copy<int64_t>;
+template decltype(concat_rows<float>) concat_rows<float>;
+template decltype(concat_rows<Bfloat16>) concat_rows<Bfloat16>;
+template decltype(concat_rows<int64_t>) concat_rows<int64_t>;
 
 }  // namespace echodiff::cuda

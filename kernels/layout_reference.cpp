@@ -18,8 +18,8 @@ void strided_copy(const CopyGeometry& geo, const T* from, T* to) {
       });
 }
 
-template void strided_copy(const CopyGeometry&, const float*, float*);
-template void strided_copy(const CopyGeometry&, const double*, double*);
-template void strided_copy(const CopyGeometry&, const int64_t*, int64_t*);
+template decltype(strided_copy<float>) strided_copy<float>;
+template decltype(strided_copy<double>) strided_copy<double>;
+template decltype(strided_copy<int64_t>) strided_copy<int64_t>;
 
 }  // namespace echodiff::reference

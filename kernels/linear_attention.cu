@@ -222,15 +222,9 @@ void linear_attention_backward(const AttentionGeometry& geo, const AttentionInpu
   sum_memory_gradient(geo, memory, out.dmemory, stream);
 }
 
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&,
-                                       const LinearAttentionState<float>&, float*, float*, Stream);
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&,
-                                       const LinearAttentionState<float>&, Bfloat16*, float*, Stream);
-template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&,
-                                        const LinearAttentionState<const float>&, const float*,
-                                        const AttentionGradients<float>&, float*, Stream);
-template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<Bfloat16>&,
-                                        const LinearAttentionState<const float>&, const Bfloat16*,
-                                        const AttentionGradients<Bfloat16>&, float*, Stream);
+template decltype(linear_attention_forward<float>) linear_attention_forward<float>;
+template decltype(linear_attention_forward<Bfloat16>) linear_attention_forward<Bfloat16>;
+template decltype(linear_attention_backward<float>) linear_attention_backward<float>;
+template decltype(linear_attention_backward<Bfloat16>) linear_attention_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -108,15 +108,9 @@ void linear_attention_backward(const AttentionGeometry& g, const AttentionInputs
     }
 }
 
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<float>&,
-                                       const LinearAttentionState<float>&, float*);
-template void linear_attention_forward(const AttentionGeometry&, const AttentionInputs<double>&,
-                                       const LinearAttentionState<double>&, double*);
-template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<float>&,
-                                        const LinearAttentionState<const float>&, const float*,
-                                        const AttentionGradients<float>&);
-template void linear_attention_backward(const AttentionGeometry&, const AttentionInputs<double>&,
-                                        const LinearAttentionState<const double>&, const double*,
-                                        const AttentionGradients<double>&);
+template decltype(linear_attention_forward<float>) linear_attention_forward<float>;
+template decltype(linear_attention_forward<double>) linear_attention_forward<double>;
+template decltype(linear_attention_backward<float>) linear_attention_backward<float>;
+template decltype(linear_attention_backward<double>) linear_attention_backward<double>;
 
 }  // namespace echodiff::reference

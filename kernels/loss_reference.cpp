@@ -104,17 +104,17 @@ void cross_entropy_backward(int64_t N, int64_t K, const T* x, const int64_t* cla
   }
 }
 
-template void loss_forward(Loss, double, int64_t, const float*, const float*, float*);
-template void loss_forward(Loss, double, int64_t, const double*, const double*, double*);
-template void loss_backward(Loss, double, int64_t, const float*, const float*, LossGradient<float>, float*);
-template void loss_backward(Loss, double, int64_t, const double*, const double*, LossGradient<double>, double*);
-template void bce_forward(BceGeometry<float>, const float*, const float*, float*);
-template void bce_forward(BceGeometry<double>, const double*, const double*, double*);
-template void bce_backward(BceGeometry<float>, const float*, const float*, LossGradient<float>, float*);
-template void bce_backward(BceGeometry<double>, const double*, const double*, LossGradient<double>, double*);
-template void cross_entropy_forward(int64_t, int64_t, const float*, const int64_t*, float*);
-template void cross_entropy_forward(int64_t, int64_t, const double*, const int64_t*, double*);
-template void cross_entropy_backward(int64_t, int64_t, const float*, const int64_t*, LossGradient<float>, float*);
-template void cross_entropy_backward(int64_t, int64_t, const double*, const int64_t*, LossGradient<double>, double*);
+template decltype(loss_forward<float>) loss_forward<float>;
+template decltype(loss_forward<double>) loss_forward<double>;
+template decltype(loss_backward<float>) loss_backward<float>;
+template decltype(loss_backward<double>) loss_backward<double>;
+template decltype(bce_forward<float>) bce_forward<float>;
+template decltype(bce_forward<double>) bce_forward<double>;
+template decltype(bce_backward<float>) bce_backward<float>;
+template decltype(bce_backward<double>) bce_backward<double>;
+template decltype(cross_entropy_forward<float>) cross_entropy_forward<float>;
+template decltype(cross_entropy_forward<double>) cross_entropy_forward<double>;
+template decltype(cross_entropy_backward<float>) cross_entropy_backward<float>;
+template decltype(cross_entropy_backward<double>) cross_entropy_backward<double>;
 
 }  // namespace echodiff::reference

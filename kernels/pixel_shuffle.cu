@@ -32,9 +32,9 @@ void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream 
   launch_elements(pixel_unshuffle_kernel<T>, geo.N * geo.H * geo.W * geo.C * geo.f * geo.f, stream, geo, large, small);
 }
 
-template void pixel_shuffle(PixelShuffleGeometry, const float*, float*, Stream);
-template void pixel_shuffle(PixelShuffleGeometry, const Bfloat16*, Bfloat16*, Stream);
-template void pixel_unshuffle(PixelShuffleGeometry, const float*, float*, Stream);
-template void pixel_unshuffle(PixelShuffleGeometry, const Bfloat16*, Bfloat16*, Stream);
+template decltype(pixel_shuffle<float>) pixel_shuffle<float>;
+template decltype(pixel_shuffle<Bfloat16>) pixel_shuffle<Bfloat16>;
+template decltype(pixel_unshuffle<float>) pixel_unshuffle<float>;
+template decltype(pixel_unshuffle<Bfloat16>) pixel_unshuffle<Bfloat16>;
 
 }  // namespace echodiff::cuda

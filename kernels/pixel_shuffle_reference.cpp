@@ -35,9 +35,9 @@ void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small) {
   });
 }
 
-template void pixel_shuffle(PixelShuffleGeometry, const float*, float*);
-template void pixel_shuffle(PixelShuffleGeometry, const double*, double*);
-template void pixel_unshuffle(PixelShuffleGeometry, const float*, float*);
-template void pixel_unshuffle(PixelShuffleGeometry, const double*, double*);
+template decltype(pixel_shuffle<float>) pixel_shuffle<float>;
+template decltype(pixel_shuffle<double>) pixel_shuffle<double>;
+template decltype(pixel_unshuffle<float>) pixel_unshuffle<float>;
+template decltype(pixel_unshuffle<double>) pixel_unshuffle<double>;
 
 }  // namespace echodiff::reference

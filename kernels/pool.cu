@@ -121,13 +121,13 @@ void avg_pool2d_backward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView c
   launch_elements(avg_pool2d_backward_kernel<T>, N * rows.in * columns.in * C, stream, C, rows, columns, dy, dx);
 }
 
-template void max_pool2d_forward(MaxPoolGeometry, const float*, float*, int64_t*, Stream);
-template void max_pool2d_forward(MaxPoolGeometry, const Bfloat16*, Bfloat16*, int64_t*, Stream);
-template void max_pool2d_backward(MaxPoolGeometry, const float*, const int64_t*, float*, Stream);
-template void max_pool2d_backward(MaxPoolGeometry, const Bfloat16*, const int64_t*, Bfloat16*, Stream);
-template void avg_pool2d_forward(int64_t, int64_t, PoolAxisView, PoolAxisView, const float*, float*, Stream);
-template void avg_pool2d_forward(int64_t, int64_t, PoolAxisView, PoolAxisView, const Bfloat16*, Bfloat16*, Stream);
-template void avg_pool2d_backward(int64_t, int64_t, PoolAxisView, PoolAxisView, const float*, float*, Stream);
-template void avg_pool2d_backward(int64_t, int64_t, PoolAxisView, PoolAxisView, const Bfloat16*, Bfloat16*, Stream);
+template decltype(max_pool2d_forward<float>) max_pool2d_forward<float>;
+template decltype(max_pool2d_forward<Bfloat16>) max_pool2d_forward<Bfloat16>;
+template decltype(max_pool2d_backward<float>) max_pool2d_backward<float>;
+template decltype(max_pool2d_backward<Bfloat16>) max_pool2d_backward<Bfloat16>;
+template decltype(avg_pool2d_forward<float>) avg_pool2d_forward<float>;
+template decltype(avg_pool2d_forward<Bfloat16>) avg_pool2d_forward<Bfloat16>;
+template decltype(avg_pool2d_backward<float>) avg_pool2d_backward<float>;
+template decltype(avg_pool2d_backward<Bfloat16>) avg_pool2d_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

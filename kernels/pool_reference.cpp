@@ -125,14 +125,14 @@ void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx) {
   });
 }
 
-template void max_pool2d_forward(MaxPoolGeometry, const float*, float*, int64_t*);
-template void max_pool2d_forward(MaxPoolGeometry, const double*, double*, int64_t*);
-template void max_pool2d_backward(MaxPoolGeometry, const float*, const int64_t*, float*);
-template void max_pool2d_backward(MaxPoolGeometry, const double*, const int64_t*, double*);
-template void avg_pool2d_forward(const AvgPoolGeometry&, const float*, float*);
-template void avg_pool2d_forward(const AvgPoolGeometry&, const double*, double*);
-template void avg_pool2d_backward(const AvgPoolGeometry&, const float*, float*);
-template void avg_pool2d_backward(const AvgPoolGeometry&, const double*, double*);
+template decltype(max_pool2d_forward<float>) max_pool2d_forward<float>;
+template decltype(max_pool2d_forward<double>) max_pool2d_forward<double>;
+template decltype(max_pool2d_backward<float>) max_pool2d_backward<float>;
+template decltype(max_pool2d_backward<double>) max_pool2d_backward<double>;
+template decltype(avg_pool2d_forward<float>) avg_pool2d_forward<float>;
+template decltype(avg_pool2d_forward<double>) avg_pool2d_forward<double>;
+template decltype(avg_pool2d_backward<float>) avg_pool2d_backward<float>;
+template decltype(avg_pool2d_backward<double>) avg_pool2d_backward<double>;
 
 }  // namespace reference
 }  // namespace echodiff

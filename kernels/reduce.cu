@@ -68,7 +68,7 @@ void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y, doubl
   }
 }
 
-template void reduce_sum(const ReduceGeometry&, const float*, double, float*, double*, Stream);
-template void reduce_sum(const ReduceGeometry&, const Bfloat16*, double, Bfloat16*, double*, Stream);
+template decltype(reduce_sum<float>) reduce_sum<float>;
+template decltype(reduce_sum<Bfloat16>) reduce_sum<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -90,8 +90,8 @@ void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
   for (int64_t i = 0; i < count; ++i) y[i] = T(scale * (passes.empty() ? double(x[i]) : values[size_t(i)]));
 }
 
-template void reduce_sum(const ReduceGeometry&, const float*, double, float*);
-template void reduce_sum(const ReduceGeometry&, const double*, double, double*);
+template decltype(reduce_sum<float>) reduce_sum<float>;
+template decltype(reduce_sum<double>) reduce_sum<double>;
 
 }  // namespace reference
 }  // namespace echodiff

@@ -46,11 +46,11 @@ void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Strea
   launch_elements(upsample_nearest2_backward_kernel<T>, geo.N * geo.H * geo.W * geo.C, stream, geo, dy, dx);
 }
 
-template void resize_axis(AxisTapsView, int64_t, int64_t, const float*, float*, Stream);
-template void resize_axis(AxisTapsView, int64_t, int64_t, const Bfloat16*, Bfloat16*, Stream);
-template void upsample_nearest2_forward(Upsample2Geometry, const float*, float*, Stream);
-template void upsample_nearest2_forward(Upsample2Geometry, const Bfloat16*, Bfloat16*, Stream);
-template void upsample_nearest2_backward(Upsample2Geometry, const float*, float*, Stream);
-template void upsample_nearest2_backward(Upsample2Geometry, const Bfloat16*, Bfloat16*, Stream);
+template decltype(resize_axis<float>) resize_axis<float>;
+template decltype(resize_axis<Bfloat16>) resize_axis<Bfloat16>;
+template decltype(upsample_nearest2_forward<float>) upsample_nearest2_forward<float>;
+template decltype(upsample_nearest2_forward<Bfloat16>) upsample_nearest2_forward<Bfloat16>;
+template decltype(upsample_nearest2_backward<float>) upsample_nearest2_backward<float>;
+template decltype(upsample_nearest2_backward<Bfloat16>) upsample_nearest2_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -157,12 +157,12 @@ void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx) {
   });
 }
 
-template void resize_axis(const AxisTaps&, int64_t, int64_t, const float*, float*);
-template void resize_axis(const AxisTaps&, int64_t, int64_t, const double*, double*);
-template void upsample_nearest2_forward(Upsample2Geometry, const float*, float*);
-template void upsample_nearest2_forward(Upsample2Geometry, const double*, double*);
-template void upsample_nearest2_backward(Upsample2Geometry, const float*, float*);
-template void upsample_nearest2_backward(Upsample2Geometry, const double*, double*);
+template decltype(resize_axis<float>) resize_axis<float>;
+template decltype(resize_axis<double>) resize_axis<double>;
+template decltype(upsample_nearest2_forward<float>) upsample_nearest2_forward<float>;
+template decltype(upsample_nearest2_forward<double>) upsample_nearest2_forward<double>;
+template decltype(upsample_nearest2_backward<float>) upsample_nearest2_backward<float>;
+template decltype(upsample_nearest2_backward<double>) upsample_nearest2_backward<double>;
 
 }  // namespace reference
 }  // namespace echodiff

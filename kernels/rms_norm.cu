@@ -106,19 +106,13 @@ void rms_norm_silu_backward(const ChannelGeometry& geo, const T* x, const float*
                     stream);
 }
 
-template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*, Stream);
-template void rms_norm_forward(int64_t, int64_t, const Bfloat16*, const float*, Bfloat16*, float*, Stream);
-template void rms_norm_silu_forward(const ChannelGeometry&, const float*, const float*, const float*, float*, float*,
-                                    Stream);
-template void rms_norm_silu_forward(const ChannelGeometry&, const Bfloat16*, const float*, const Bfloat16*, Bfloat16*,
-                                    float*, Stream);
-template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*,
-                                     const float*, float*, float*, float*, float*, Stream);
-template void rms_norm_silu_backward(const ChannelGeometry&, const Bfloat16*, const float*, const Bfloat16*,
-                                     const float*, const Bfloat16*, Bfloat16*, float*, Bfloat16*, float*, Stream);
-template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*,
-                                float*, float*, Stream);
-template void rms_norm_backward(int64_t, int64_t, const Bfloat16*, const float*, const float*, const Bfloat16*,
-                                Bfloat16*, float*, float*, Stream);
+template decltype(rms_norm_forward<float>) rms_norm_forward<float>;
+template decltype(rms_norm_forward<Bfloat16>) rms_norm_forward<Bfloat16>;
+template decltype(rms_norm_silu_forward<float>) rms_norm_silu_forward<float>;
+template decltype(rms_norm_silu_forward<Bfloat16>) rms_norm_silu_forward<Bfloat16>;
+template decltype(rms_norm_silu_backward<float>) rms_norm_silu_backward<float>;
+template decltype(rms_norm_silu_backward<Bfloat16>) rms_norm_silu_backward<Bfloat16>;
+template decltype(rms_norm_backward<float>) rms_norm_backward<float>;
+template decltype(rms_norm_backward<Bfloat16>) rms_norm_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

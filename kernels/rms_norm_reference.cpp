@@ -64,18 +64,13 @@ void rms_norm_silu_backward(const ChannelGeometry& g, const T* x, const T* gain,
   rms_norm_backward(pixels, g.C, x, gain, inverse_norm, dz.data(), dx, dgain);
 }
 
-template void rms_norm_silu_forward(const ChannelGeometry&, const float*, const float*, const float*, float*, float*);
-template void rms_norm_silu_forward(const ChannelGeometry&, const double*, const double*, const double*, double*,
-                                    double*);
-template void rms_norm_silu_backward(const ChannelGeometry&, const float*, const float*, const float*, const float*,
-                                     const float*, float*, float*, float*);
-template void rms_norm_silu_backward(const ChannelGeometry&, const double*, const double*, const double*, const double*,
-                                     const double*, double*, double*, double*);
-template void rms_norm_forward(int64_t, int64_t, const float*, const float*, float*, float*);
-template void rms_norm_forward(int64_t, int64_t, const double*, const double*, double*, double*);
-template void rms_norm_backward(int64_t, int64_t, const float*, const float*, const float*, const float*, float*,
-                                float*);
-template void rms_norm_backward(int64_t, int64_t, const double*, const double*, const double*, const double*, double*,
-                                double*);
+template decltype(rms_norm_silu_forward<float>) rms_norm_silu_forward<float>;
+template decltype(rms_norm_silu_forward<double>) rms_norm_silu_forward<double>;
+template decltype(rms_norm_silu_backward<float>) rms_norm_silu_backward<float>;
+template decltype(rms_norm_silu_backward<double>) rms_norm_silu_backward<double>;
+template decltype(rms_norm_forward<float>) rms_norm_forward<float>;
+template decltype(rms_norm_forward<double>) rms_norm_forward<double>;
+template decltype(rms_norm_backward<float>) rms_norm_backward<float>;
+template decltype(rms_norm_backward<double>) rms_norm_backward<double>;
 
 }  // namespace echodiff::reference

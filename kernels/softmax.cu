@@ -72,9 +72,9 @@ void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Strea
   launch_softmax(softmax_backward_kernel<T>, geo, stream, y, dy, dx);
 }
 
-template void softmax_forward(SoftmaxGeometry, const float*, float*, Stream);
-template void softmax_forward(SoftmaxGeometry, const Bfloat16*, Bfloat16*, Stream);
-template void softmax_backward(SoftmaxGeometry, const float*, const float*, float*, Stream);
-template void softmax_backward(SoftmaxGeometry, const Bfloat16*, const Bfloat16*, Bfloat16*, Stream);
+template decltype(softmax_forward<float>) softmax_forward<float>;
+template decltype(softmax_forward<Bfloat16>) softmax_forward<Bfloat16>;
+template decltype(softmax_backward<float>) softmax_backward<float>;
+template decltype(softmax_backward<Bfloat16>) softmax_backward<Bfloat16>;
 
 }  // namespace echodiff::cuda

@@ -68,9 +68,9 @@ void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
   });
 }
 
-template void softmax_forward(SoftmaxGeometry, const float*, float*);
-template void softmax_forward(SoftmaxGeometry, const double*, double*);
-template void softmax_backward(SoftmaxGeometry, const float*, const float*, float*);
-template void softmax_backward(SoftmaxGeometry, const double*, const double*, double*);
+template decltype(softmax_forward<float>) softmax_forward<float>;
+template decltype(softmax_forward<double>) softmax_forward<double>;
+template decltype(softmax_backward<float>) softmax_backward<float>;
+template decltype(softmax_backward<double>) softmax_backward<double>;
 
 }  // namespace echodiff::reference
