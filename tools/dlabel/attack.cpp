@@ -13,7 +13,7 @@
 #include "quality/labels/thresholds.h"
 #include "quality/recordings/picture_list.h"
 #include "quality/sampling/network.h"
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"

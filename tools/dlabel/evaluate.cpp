@@ -1,23 +1,20 @@
-// dlabel evaluate: sampling runs against held-out real pictures, as evaluation.json (dlabel_evaluate.h).
-#include "dlabel/evaluate.h"
-
+// dlabel evaluate: sampling runs against held-out real pictures, as evaluation.json (quality/evaluate/evaluation.h).
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "dlabel/dlabel.h"
 #include "quality/evaluate/distribution.h"
+#include "quality/evaluate/evaluation.h"
 #include "quality/evaluate/features.h"
 #include "quality/evaluate/memorisation.h"
 #include "quality/evaluate/sector_energy.h"
 #include "quality/judges/segmenter.h"
-#include "quality/labels/labels.h"
 #include "quality/recordings/picture_list.h"
-#include "quality/statistics/intervals.h"
-#include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "train/config.h"
 #include "train/data/dataset.h"
@@ -27,7 +24,6 @@
 namespace echodiff {
 namespace {
 
-using Json = nlohmann::ordered_json;
 constexpr size_t kPairs = 8;
 
 struct Settings {
@@ -38,19 +34,18 @@ struct Settings {
   double tau = 0.5;
 };
 
-struct Pictures {
-  std::vector<std::string> files;
-  std::vector<std::string> masks;  // of the data set, that each was drawn from
-  std::vector<GrayImage> images;
-  std::vector<std::optional<double>> outside;  // energy outside of the sector, where that is known
-
-  void add(const std::string& file, const std::string& mask, const GrayImage& image, std::optional<double> energy) {
-    files.push_back(file);
-    masks.push_back(mask);
-    images.push_back(image);
-    outside.push_back(energy);
-  }
+struct Picture {
+  std::string file, mask;  // mask: of the data set, that it was drawn from
+  GrayImage image;
+  std::optional<double> outside;  // energy outside of the sector, where that is known
 };
+using Pictures = std::vector<Picture>;
+
+std::vector<GrayImage> images_of(const Pictures& pictures) {
+  std::vector<GrayImage> images;
+  for (const Picture& picture : pictures) images.push_back(picture.image);
+  return images;
+}
 
 // A run that says which masks it was drawn for must have been drawn for these: other masks may have the same names.
 void require_masks(const std::string& run, const std::string& masks) {
@@ -75,7 +70,7 @@ Pictures read_run(const std::vector<std::string>& folders, const std::string& ma
       // Of a plain folder nobody knows which sector a picture has, whatever its name.
       if (!listed.sector_path.empty() && !listed.group.empty())
         energy = outside_energy(image, read_sector(listed, size, size));
-      pictures.add(listed.path, listed.group, image, energy);
+      pictures.push_back({listed.path, listed.group, image, energy});
     }
   }
   return pictures;
@@ -87,99 +82,98 @@ Pictures take_split(const Dataset& data, const std::vector<std::string>& splits,
     if (std::find(splits.begin(), splits.end(), example.split) == splits.end()) continue;
     std::optional<double> energy;
     if (has_sector) energy = outside_energy(example.image, example.planes.back());
-    pictures.add(example.file, example.file, example.image, energy);
+    pictures.push_back({example.file, example.file, example.image, energy});
   }
   return pictures;
 }
 
 Pictures evenly_spaced(const Pictures& all, int64_t count) {
   Pictures some;
-  const int64_t n = int64_t(all.images.size());
-  for (int64_t i = 0; i < std::min(count, n); ++i) {
-    const size_t from = size_t(count >= n ? i : i * n / count);
-    some.add(all.files[from], all.masks[from], all.images[from], all.outside[from]);
-  }
+  const int64_t n = int64_t(all.size());
+  for (int64_t i = 0; i < std::min(count, n); ++i) some.push_back(all[size_t(count >= n ? i : i * n / count)]);
   return some;
 }
 
-Json estimate_json(const Measure& measure) {
-  const double reach = 1.959963984540054 * measure.error;
-  return {{"value", measure.value}, {"low", measure.value - reach}, {"high", measure.value + reach}};
-}
+// What every run is held against.
+struct Yardstick {
+  ResNet18Run network;
+  Dataset data;
+  std::optional<Dataset> masks;  // where they are not those of the data
+  std::optional<Segmenter> segmenter;
+  std::optional<Scorer> judge;
+  std::string split;  // held out
+  Pictures held_out, training;
 
-Json share_json(int64_t k, int64_t n) {
-  const Proportion share = wilson(k, n);
-  return {{"k", k}, {"n", n}, {"fraction", share.fraction}, {"low", share.low}, {"high", share.high}};
-}
+  Rows features(const Pictures& pictures) const { return features_of(network, images_of(pictures)); }
+};
 
-// PART of dlabel_evaluate.h.
-Json distribution_json(const Pictures& pictures, const Rows& features, const Rows& real, int64_t k) {
+EvaluatedPart part_of(const Pictures& pictures, const Rows& features, const Rows& real, int64_t k) {
   const Neighbourhood near = neighbourhood(features, real, k);
   std::vector<double> outside;
-  for (const std::optional<double>& one : pictures.outside)
-    if (one) outside.push_back(*one);
-  Json part;
-  part["n"] = features.count;
-  part["kid"] = estimate_json(kernel_distance(features, real));
-  part["fid"] = estimate_json(frechet_distance(features, real));
-  part["precision"] = share_json(near.precise, features.count);
-  part["density"] = estimate_json(near.density);
-  part["recall"] = share_json(near.recalled, real.count);
-  part["coverage"] = share_json(near.covered, real.count);
-  part["outside_energy"] = outside.empty() ? Json() : estimate_json(mean_of(outside));
+  for (const Picture& picture : pictures)
+    if (picture.outside) outside.push_back(*picture.outside);
+  EvaluatedPart part;
+  part.n = features.count;
+  part.kid = kernel_distance(features, real);
+  part.fid = frechet_distance(features, real);
+  part.precision = wilson(near.precise, features.count);
+  part.density = near.density;
+  part.recall = wilson(near.recalled, real.count);
+  part.coverage = wilson(near.covered, real.count);
+  if (!outside.empty()) part.outside_energy = mean_of(outside);
   return part;
 }
 
-Json copied_detail(const TrainingSet& training, const Pictures& pictures, double limit) {
-  const std::vector<double> shared = training.shared_detail(pictures.images);
-  return share_json(std::count_if(shared.begin(), shared.end(), [&](double one) { return one > limit; }),
-                    int64_t(shared.size()));
+Proportion share_of(const std::vector<double>& values, const std::function<bool(double)>& counts) {
+  return wilson(std::count_if(values.begin(), values.end(), counts), int64_t(values.size()));
 }
 
-void add_memorisation(Json& run, const Pictures& pictures, const std::vector<Nearest>& nearest,
-                      const std::vector<Nearest>& held_out, const Pictures& training, const std::string& out) {
+Proportion copied_detail(const TrainingSet& training, const Pictures& pictures, double limit) {
+  return share_of(training.shared_detail(images_of(pictures)), [&](double one) { return one > limit; });
+}
+
+void add_memorisation(EvaluatedRun& run, const Pictures& pictures, const std::vector<Nearest>& nearest,
+                      const std::vector<Nearest>& held_out, const Pictures& training) {
   const Memorisation result = memorisation(nearest, held_out);
-  const int64_t n = int64_t(pictures.images.size());
-  run["copies"] = share_json(result.copies, n);
-  run["median_nearest"] = result.median;
-  run["closer_than_held_out"] = estimate_json(result.closer);
+  const int64_t n = int64_t(pictures.size());
+  run.copies = wilson(result.copies, n);
+  run.median_nearest = result.median;
+  run.closer_than_held_out = result.closer;
   std::vector<size_t> order(nearest.size());
   std::iota(order.begin(), order.end(), size_t(0));
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return nearest[a].distance < nearest[b].distance; });
   order.resize(std::min(order.size(), kPairs));
-  run["pairs"] = Json::array();
   for (size_t i : order)
-    run["pairs"].push_back({{"file", file_in_labels(pictures.files[i], out)},
-                            {"training", training.files[size_t(nearest[i].index)]},
-                            {"distance", nearest[i].distance}});
-  run["distinct"] = share_json(distinct_count(thumbnails(pictures.images), copy_distance(held_out)), n);
+    run.pairs.push_back({pictures[i].file, training[size_t(nearest[i].index)].file, nearest[i].distance});
+  run.distinct = wilson(distinct_count(thumbnails(images_of(pictures)), copy_distance(held_out)), n);
 }
 
-// DICE: where the segmenter sees each class, against the mask that the picture was drawn from.
-Json adherence_json(const Segmenter& segmenter, const Pictures& pictures, const Dataset& masks) {
+// Where the segmenter sees each class, against the mask that the picture was drawn from.
+MaskAgreement agreement_of(const std::optional<Segmenter>& segmenter, const Pictures& pictures, const Dataset& masks) {
+  MaskAgreement agreement;
+  if (!segmenter) return agreement;
   std::vector<GrayImage> images;
   std::vector<const std::vector<GrayImage>*> planes;
-  for (size_t i = 0; i < pictures.images.size(); ++i)
+  for (const Picture& picture : pictures)
     for (const Example& example : masks.examples)
-      if (example.file == pictures.masks[i]) {
-        images.push_back(pictures.images[i]);
+      if (example.file == picture.mask) {
+        images.push_back(picture.image);
         planes.push_back(&example.planes);
       }
-  const DiceScores scores = dice_scores(segmenter, images, planes);
-  if (scores.mean.empty()) return Json();
-  Json json{{"mean", estimate_json(mean_of(scores.mean))}, {"classes", Json::object()}};
+  const DiceScores scores = dice_scores(*segmenter, images, planes);
+  if (scores.mean.empty()) return agreement;
+  agreement.mean = mean_of(scores.mean);
   for (size_t c = 0; c < scores.by_class.size(); ++c)
     if (!scores.by_class[c].empty())
-      json["classes"][segmenter.options().classes[c]] = estimate_json(mean_of(scores.by_class[c]));
-  return json;
+      agreement.classes.emplace_back(segmenter->options().classes[c], mean_of(scores.by_class[c]));
+  return agreement;
 }
 
-Json judged_json(const std::optional<Scorer>& judge, const Pictures& pictures, double tau) {
-  if (!judge) return Json();
-  const std::vector<double> scores = judge->score(pointers_to(pictures.images));
-  return share_json(std::count_if(scores.begin(), scores.end(), [&](double score) { return score >= tau; }),
-                    int64_t(scores.size()));
+Proportion judged_good(const std::optional<Scorer>& judge, const Pictures& pictures, double tau) {
+  if (!judge) return {};
+  const std::vector<GrayImage> images = images_of(pictures);
+  return share_of(judge->score(pointers_to(images)), [&](double score) { return score >= tau; });
 }
 
 std::optional<Scorer> load_judge(const Settings& settings, int64_t size) {
@@ -191,35 +185,30 @@ std::optional<Scorer> load_judge(const Settings& settings, int64_t size) {
 }
 
 // "posthoc-101 and 2 more"
-std::string name_of(const std::vector<std::string>& folders) {
+std::string short_name(const std::vector<std::string>& folders) {
   const std::string first = std::filesystem::path(folders[0]).filename().string();
   return folders.size() == 1 ? first : concat_message(first, " and ", folders.size() - 1, " more");
 }
 
-void print_row(const std::string& name, const Json& run) {
-  const auto number = [&](const char* key, const char* part) { return run[key][part].get<double>(); };
+void print_row(const std::string& name, const EvaluatedPart& part, const EvaluatedRun* run) {
   std::printf("%-24s %6lld  %8.4f [%.4f, %.4f]  %8.2f  %5.3f %5.3f %5.3f %5.3f", name.c_str(),
-              static_cast<long long>(run["n"].get<int64_t>()), number("kid", "value"), number("kid", "low"),
-              number("kid", "high"), number("fid", "value"), number("precision", "fraction"),
-              number("recall", "fraction"), number("density", "value"), number("coverage", "fraction"));
-  if (run.contains("copies"))
-    std::printf("  %5.3f  %5.3f", number("copies", "fraction"), number("distinct", "fraction"));
+              static_cast<long long>(part.n), part.kid.value, part.kid.low, part.kid.high, part.fid.value,
+              part.precision.fraction, part.recall.fraction, part.density.value, part.coverage.fraction);
+  if (run != nullptr) std::printf("  %5.3f  %5.3f", run->copies.fraction, run->distinct.fraction);
   std::printf("\n");
 }
 
 // What judge and segmenter say, where there are any.
-void print_marks(const std::string& name, const Json& judged, const Json& dice) {
-  if (!judged.is_null())
-    std::printf("%s: %lld of %lld are good by the judge [%.3f, %.3f]\n", name.c_str(),
-                static_cast<long long>(judged["k"].get<int64_t>()), static_cast<long long>(judged["n"].get<int64_t>()),
-                judged["low"].get<double>(), judged["high"].get<double>());
-  if (dice.is_null()) return;
-  const auto print = [&](const std::string& label, const Json& one) {
-    std::printf("%s: Dice of %s %.3f [%.3f, %.3f]\n", name.c_str(), label.c_str(), one["value"].get<double>(),
-                one["low"].get<double>(), one["high"].get<double>());
+void print_marks(const std::string& name, const Proportion& judged, const MaskAgreement& agreement) {
+  if (judged.n > 0)
+    std::printf("%s: %lld of %lld are good by the judge [%.3f, %.3f]\n", name.c_str(), static_cast<long long>(judged.k),
+                static_cast<long long>(judged.n), judged.low, judged.high);
+  if (std::isnan(agreement.mean.value)) return;
+  const auto print = [&](const std::string& label, const Estimate& one) {
+    std::printf("%s: Dice of %s %.3f [%.3f, %.3f]\n", name.c_str(), label.c_str(), one.value, one.low, one.high);
   };
-  for (const auto& [label, one] : dice["classes"].items()) print(label, one);
-  print("all classes", dice["mean"]);
+  for (const auto& [label, one] : agreement.classes) print(label, one);
+  print("all classes", agreement.mean);
 }
 
 // The folders of each run.
@@ -232,99 +221,114 @@ std::vector<std::vector<std::string>> parse_samples(const std::vector<std::strin
   return groups;
 }
 
-int evaluate(const Settings& settings, const Common& common) {
-  const ResNet18Run network = load_resnet18_run(settings.features);
-  const std::vector<std::vector<std::string>> groups = parse_samples(settings.samples);
-  const int64_t size = settings.image_size.value_or(read_png(list_pictures(groups[0][0])[0].path).width);
-  const Dataset data = load_dataset(
-      {.directory = settings.data, .image_size = size, .seed = common.seed, .need_masks = !settings.segmenter.empty()});
-  const std::string mask_folder = settings.masks.empty() ? settings.data : settings.masks;
-  std::optional<Dataset> masks;  // where they are not those of the data
-  std::optional<Segmenter> segmenter;
-  if (!settings.segmenter.empty()) {
-    if (!settings.masks.empty())
-      masks = load_dataset({.directory = settings.masks, .image_size = size, .need_images = false});
-    segmenter.emplace(load_segmenter_run(settings.segmenter));
-    for (const Dataset* set : {&data, masks ? &*masks : &data}) {
-      const std::vector<std::string> classes(set->plane_names.begin(), set->plane_names.end() - 1);
-      check_input(classes == segmenter->options().classes, Fault::kBadInput, settings.segmenter, ": finds ",
-                  join(segmenter->options().classes), ", the masks of ", set == &data ? settings.data : settings.masks,
-                  " show ", join(classes));
-    }
+void load_segmenter(const Settings& settings, Yardstick& yard) {
+  if (settings.segmenter.empty()) return;
+  if (!settings.masks.empty())
+    yard.masks = load_dataset({.directory = settings.masks, .image_size = yard.data.image_size, .need_images = false});
+  yard.segmenter.emplace(load_segmenter_run(settings.segmenter));
+  const std::vector<std::string>& seen = yard.segmenter->options().classes;
+  for (const Dataset* set : {&yard.data, yard.masks ? &*yard.masks : &yard.data}) {
+    const std::vector<std::string> classes(set->plane_names.begin(), set->plane_names.end() - 1);
+    check_input(classes == seen, Fault::kBadInput, settings.segmenter, ": finds ", join(seen), ", the masks of ",
+                set == &yard.data ? settings.data : settings.masks, " show ", join(classes));
   }
-  const std::optional<Scorer> judge = load_judge(settings, size);
+}
+
+Yardstick load_yardstick(const Settings& settings, const std::string& first_folder, int64_t needed, uint64_t seed) {
+  Yardstick yard{load_resnet18_run(settings.features), {}, {}, {}, {}, {}, {}, {}};
+  const int64_t size = settings.image_size.value_or(read_png(list_pictures(first_folder)[0].path).width);
+  yard.data = load_dataset(
+      {.directory = settings.data, .image_size = size, .seed = seed, .need_masks = !settings.segmenter.empty()});
+  load_segmenter(settings, yard);
+  yard.judge = load_judge(settings, size);
+  const std::vector<Example>& examples = yard.data.examples;
   const bool has_sector = std::filesystem::is_directory(settings.data + "/sector");
   const bool has_test =
-      std::any_of(data.examples.begin(), data.examples.end(), [](const Example& e) { return e.split == "test"; });
-  const std::string split = has_test ? "test" : "val";
-  const Pictures held_out = take_split(data, {split}, has_sector);
-  const Pictures training = take_split(
-      data, has_test ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"}, has_sector);
-  const int64_t needed = std::max<int64_t>(settings.neighbours + 1, 3);
-  for (const Pictures* part : {&held_out, &training})
-    check_input(int64_t(part->images.size()) >= needed, Fault::kBadInput, settings.data, ": ", part->images.size(),
-                part == &held_out ? " held-out" : " training", " pictures, expected at least ", needed);
+      std::any_of(examples.begin(), examples.end(), [](const Example& e) { return e.split == "test"; });
+  yard.split = has_test ? "test" : "val";
+  yard.held_out = take_split(yard.data, {yard.split}, has_sector);
+  yard.training = take_split(
+      yard.data, has_test ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"}, has_sector);
+  for (const Pictures* part : {&yard.held_out, &yard.training})
+    check_input(int64_t(part->size()) >= needed, Fault::kBadInput, settings.data, ": ", part->size(),
+                part == &yard.held_out ? " held-out" : " training", " pictures, expected at least ", needed);
+  return yard;
+}
 
-  Progress progress("evaluating", int64_t(settings.samples.size()) + 1, "runs", common.quiet);
-  const Rows real = features_of(network, held_out.images);
-  const TrainingSet set(training.images);
-  const std::vector<Nearest> nearest_held_out = set.nearest_to(held_out.images);
-  Json json;
-  json["kind"] = "evaluation";
-  json["features"] = {{"run", settings.features},
-                      {"count", real.width},
-                      {"channels", network.options.in_channels},
-                      {"size", network.image_size}};
-  json["judge"] = judge ? Json{{"run", settings.judge}, {"tau", settings.tau}} : Json();
-  json["data"] = file_in_labels(settings.data, settings.out);
-  json["image_size"] = size;
-  json["k"] = settings.neighbours;
-  json["training"] = training.images.size();
-  json["held_out"] = held_out.images.size();
-  json["held_out_split"] = split;
-  json["copy_distance"] = copy_distance(nearest_held_out);
-  const double shared_by_copies = copy_detail(set);
-  json["copy_detail"] = shared_by_copies;
-  json["held_out_copied_detail"] = copied_detail(set, held_out, shared_by_copies);
-  json["median_held_out"] = memorisation(nearest_held_out, nearest_held_out).median;
-  json["held_out_dice"] = segmenter ? adherence_json(*segmenter, held_out, data) : Json();
-  json["held_out_judged_good"] = judged_json(judge, held_out, settings.tau);
-  json["runs"] = Json::array();
+// All but the runs.
+Evaluation begin_evaluation(const Settings& settings, const Yardstick& yard, const Rows& real, const TrainingSet& set,
+                            const std::vector<Nearest>& nearest_held_out) {
+  Evaluation all;
+  all.path = settings.out;
+  all.features = settings.features;
+  all.feature_count = real.width;
+  all.channels = yard.network.options.in_channels;
+  all.feature_size = yard.network.image_size;
+  all.judge = settings.judge;
+  all.tau = settings.tau;
+  all.data = settings.data;
+  all.image_size = yard.data.image_size;
+  all.neighbours = settings.neighbours;
+  all.training = int64_t(yard.training.size());
+  all.held_out = int64_t(yard.held_out.size());
+  all.held_out_split = yard.split;
+  all.copy_distance = copy_distance(nearest_held_out);
+  all.copy_detail = copy_detail(set);
+  all.held_out_copied_detail = copied_detail(set, yard.held_out, all.copy_detail);
+  all.median_held_out = memorisation(nearest_held_out, nearest_held_out).median;
+  all.held_out_agreement = agreement_of(yard.segmenter, yard.held_out, yard.data);
+  all.held_out_judged_good = judged_good(yard.judge, yard.held_out, settings.tau);
+  return all;
+}
+
+void print(const Evaluation& all) {
+  std::printf("against %lld held-out pictures (%s) of %s; features of %s\n", static_cast<long long>(all.held_out),
+              all.held_out_split.c_str(), all.data.c_str(), all.features.c_str());
+  std::printf("%-24s %6s  %-25s  %8s  %5s %5s %5s %5s  %5s  %5s\n", "run", "n", "KID [95 %]", "FID", "prec", "rec",
+              "dens", "cov", "copy", "dist");
+  for (const EvaluatedRun& run : all.runs) print_row(short_name(run.folders), run, &run);
+  print_row("training pictures", all.real, nullptr);
+  for (const EvaluatedRun& run : all.runs) print_marks(short_name(run.folders), run.judged_good, run.agreement);
+  print_marks("held-out pictures", all.held_out_judged_good, all.held_out_agreement);
+}
+
+int evaluate(const Settings& settings, const Common& common) {
+  const std::vector<std::vector<std::string>> groups = parse_samples(settings.samples);
+  const int64_t needed = std::max<int64_t>(settings.neighbours + 1, 3);
+  const Yardstick yard = load_yardstick(settings, groups[0][0], needed, common.seed);
+  Progress progress("evaluating", int64_t(groups.size()) + 1, "runs", common.quiet);
+  const Rows real = yard.features(yard.held_out);
+  const TrainingSet set(images_of(yard.training));
+  const std::vector<Nearest> nearest_held_out = set.nearest_to(images_of(yard.held_out));
+  Evaluation all = begin_evaluation(settings, yard, real, set, nearest_held_out);
   Rows first;
   for (const std::vector<std::string>& folders : groups) {
     if (interrupted()) return interrupt_exit_code();
-    Pictures pictures = read_run(folders, mask_folder, size);
+    Pictures pictures =
+        read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size);
     const int64_t least = std::max(needed, settings.count.value_or(needed));
-    check_input(int64_t(pictures.images.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.images.size(),
+    check_input(int64_t(pictures.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.size(),
                 " pictures, expected at least ", least);
     if (settings.count) pictures = evenly_spaced(pictures, *settings.count);
-    const Rows features = features_of(network, pictures.images);
-    if (json["runs"].empty()) first = features;
-    Json run = distribution_json(pictures, features, real, settings.neighbours);
-    run["samples"] = Json::array();
-    for (const std::string& folder : folders) run["samples"].push_back(file_in_labels(folder, settings.out));
-    run["kid_minus_first"] = json["runs"].empty() ? Json() : estimate_json(kernel_difference(features, first, real));
-    run["judged_good"] = judged_json(judge, pictures, settings.tau);
-    add_memorisation(run, pictures, set.nearest_to(pictures.images), nearest_held_out, training, settings.out);
-    run["copied_detail"] = copied_detail(set, pictures, shared_by_copies);
-    run["dice"] = segmenter ? adherence_json(*segmenter, pictures, masks ? *masks : data) : Json();
-    json["runs"].push_back(run);
-    progress.update(int64_t(json["runs"].size()));
+    const Rows features = yard.features(pictures);
+    EvaluatedRun run{
+        part_of(pictures, features, real, settings.neighbours), folders, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+    if (all.runs.empty())
+      first = features;
+    else
+      run.kid_minus_first = kernel_difference(features, first, real);
+    run.judged_good = judged_good(yard.judge, pictures, settings.tau);
+    add_memorisation(run, pictures, set.nearest_to(images_of(pictures)), nearest_held_out, yard.training);
+    run.copied_detail = copied_detail(set, pictures, all.copy_detail);
+    run.agreement = agreement_of(yard.segmenter, pictures, yard.masks ? *yard.masks : yard.data);
+    all.runs.push_back(run);
+    progress.update(int64_t(all.runs.size()));
   }
-  const Pictures perfect = evenly_spaced(training, json["runs"][0]["n"].get<int64_t>());
-  json["real"] = distribution_json(perfect, features_of(network, perfect.images), real, settings.neighbours);
-  progress.update(int64_t(settings.samples.size()) + 1);
-  write_file_atomic(settings.out, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-
-  std::printf("against %zu held-out pictures (%s) of %s; features of %s\n", held_out.images.size(), split.c_str(),
-              settings.data.c_str(), settings.features.c_str());
-  std::printf("%-24s %6s  %-25s  %8s  %5s %5s %5s %5s  %5s  %5s\n", "run", "n", "KID [95 %]", "FID", "prec", "rec",
-              "dens", "cov", "copy", "dist");
-  for (size_t i = 0; i < groups.size(); ++i) print_row(name_of(groups[i]), json["runs"][i]);
-  print_row("training pictures", json["real"]);
-  for (size_t i = 0; i < groups.size(); ++i)
-    print_marks(name_of(groups[i]), json["runs"][i]["judged_good"], json["runs"][i]["dice"]);
-  print_marks("held-out pictures", json["held_out_judged_good"], json["held_out_dice"]);
+  const Pictures perfect = evenly_spaced(yard.training, all.runs[0].n);
+  all.real = part_of(perfect, yard.features(perfect), real, settings.neighbours);
+  progress.update(int64_t(groups.size()) + 1);
+  write_evaluation(all);
+  print(all);
   return 0;
 }
 

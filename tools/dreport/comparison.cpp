@@ -133,7 +133,11 @@ void sum_up(PolicyResult& result) {
   result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
 }
 
-bool is_live(const PolicyResult& result) { return recording_key(*result.runs.front()).empty(); }
+// Old summaries don't say that they are replays.
+bool is_live(const PolicyResult& result) {
+  const SamplingRun& run = *result.runs.front();
+  return !run.replayed && recording_key(run).empty();
+}
 
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
   const PolicyResult* cheapest = nullptr;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "dreport/runs.h"
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 

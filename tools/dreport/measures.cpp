@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 
@@ -79,8 +79,8 @@ void measure_samples(Material& material) {
 
 Yield yield_of(const SamplingRun& run) {
   Yield yield;
-  yield.trajectories = run.trajectories;
-  yield.kept = run.guided() ? run.accepted : 0;
+  yield.trajectories = run.totals.trajectories;
+  yield.kept = run.guided() ? run.totals.kept : 0;
   yield.calls = run.calls;
   yield.seconds = run.seconds;
   int64_t good = 0, kept_lines = 0;

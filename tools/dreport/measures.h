@@ -10,7 +10,7 @@
 #include "dreport/comparison.h"
 #include "dreport/runs.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 #include "train/data/dataset.h"
 
 namespace echodiff {

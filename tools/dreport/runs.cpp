@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "dreport/sampling_run.h"
 #include "kernels/error.h"
 #include "tensor/io/json.h"
 #include "train/config.h"
@@ -151,29 +150,20 @@ RunSet read_runs(const std::vector<std::string>& folders) {
     if (has_evaluation(path))
       runs.evaluations.push_back(read_evaluation((fs::path(path) / "evaluation.json").string()));
     switch (kind_of(path)) {
-      case RunKind::kDiffusion:
-        runs.diffusion.push_back(read_diffusion(place));
-        break;
-      case RunKind::kSampling:
-        runs.sampling.push_back(read_sampling(place));
-        break;
-      case RunKind::kScorer:
-        runs.scorers.push_back(read_scorer(place));
-        break;
+      case RunKind::kDiffusion: runs.diffusion.push_back(read_diffusion(place)); break;
+      case RunKind::kSampling: runs.sampling.push_back(read_sampling(place)); break;
+      case RunKind::kScorer: runs.scorers.push_back(read_scorer(place)); break;
       case RunKind::kValue:
         runs.judges.push_back(read_timed_judge((fs::path(path) / "metrics.json").string(), place.name));
         break;
       case RunKind::kRecording:
         for (TimedJudge& judge : recorded_judges(path, place.name)) runs.judges.push_back(std::move(judge));
         break;
-      case RunKind::kOther:
-        runs.others.push_back(place);
-        break;
+      case RunKind::kOther: runs.others.push_back(place); break;
       case RunKind::kData:
         if (runs.data.empty()) runs.data = path;
         break;
-      case RunKind::kUnknown:
-        break;
+      case RunKind::kUnknown: break;
     }
   }
   // Unguided first, the others in the order given: the order of every table.

@@ -8,12 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "dreport/evaluation.h"
 #include "dreport/timed_judge.h"
+#include "quality/evaluate/evaluation.h"
 #include "quality/labels/labels.h"
 #include "quality/labels/metrics.h"
-#include "quality/sampling/cost.h"
-#include "quality/statistics/intervals.h"
+#include "quality/recordings/sample_folder.h"
 #include "tensor/io/png.h"
 
 namespace echodiff {
@@ -49,45 +48,33 @@ struct ScorerRun {
   Curve train_loss, val_loss;
 };
 
-// dsample: one trajectory.
-struct Sample {
-  int64_t index = 0;
-  std::string mask;      // file name in the data set's masks/
-  double calls = 0;      // of the network; DeepCache's shallow ones by what the run says they cost
-  std::string decision;  // accepted, discarded, finished
-  std::string reason;
-  double final_score = kNotGiven;
-  std::optional<int64_t> halted_t;                // where the policy decided before the end
-  std::vector<std::pair<double, double>> scores;  // (t, score), in the order of the steps
-  GrayImage image;                                // empty when the picture was not kept
-  std::optional<Metrics> metrics;                 // of pictures that are there
-  std::optional<bool> good;                       // by the report's rule, where there is one
-  std::optional<bool> label;                      // labels.jsonl, where it says otherwise or a person looked
+// dsample: one trajectory; no picture where it was not kept.
+struct Sample : SampleLine {
+  double calls = 0;                // of the network; DeepCache's shallow ones by what the run says they cost
+  std::optional<Metrics> metrics;  // of pictures that are there
+  std::optional<bool> good;        // by the report's rule, where there is one
+  std::optional<bool> label;       // labels.jsonl, where it says otherwise or a person looked
   std::string label_source;
 
-  bool kept() const { return decision != "discarded"; }
   // A label someone gave beats the rule.
   bool looks_good() const { return label.value_or(good.value_or(false)); }
 };
 
-struct SamplingRun {
+// policy is "judge" where nothing says which.
+struct SamplingRun : SampleSummary {
   RunPlace place;
   std::map<std::string, std::string> config;  // config.toml, empty when absent
-  std::string masks;  // the data-set folder its masks came from, as summary.json or config.toml says, or empty
-  std::string policy, sampler;  // "none", "paper", ...; "ddim"
-  std::string score_on;         // "x0hat", "xt", or empty
-  int64_t sample_steps = 0, timesteps = 0;
-  double eta = kNotGiven, guidance = kNotGiven;
-  int64_t trajectories = 0, accepted = 0;
-  double calls = 0, shallow_call_cost = 1;  // of the network, as in Sample
-  double seconds = kNotGiven, scorer_seconds = kNotGiven, tau = kNotGiven;
-  CostUnit unit;          // what the costs' bootstrap draws anew
-  bool finished = false;  // summary.json is there
+  std::string masks;                          // the data-set folder its masks came from, as config.toml says, or empty
+  double calls = 0;                           // as in Sample
+  bool finished = false;                      // summary.json is there
   std::vector<Sample> samples;
   std::optional<Labels> labels;  // its labels.jsonl
 
   bool guided() const { return policy != "none"; }
 };
+
+// Throws Error(kBadInput), naming file and line, for damage and for a kept picture that isn't there.
+SamplingRun read_sampling(const RunPlace& place);
 
 struct RunSet {
   std::vector<DiffusionRun> diffusion;

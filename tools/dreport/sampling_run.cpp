@@ -1,78 +1,17 @@
-#include "dreport/sampling_run.h"
+// Reading what dsample left.
+#include "dreport/runs.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
+#include <utility>
 
-#include "kernels/error.h"
-#include "tensor/io/json.h"
 #include "train/config.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
 namespace {
-
-std::string picture_name(int64_t index) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(index));
-  return name;
-}
-
-double calls_of(const JsonNode& line, double shallow_call_cost) {
-  return double(line.count("unet_calls")) - (1 - shallow_call_cost) * double(line.count("shallow_calls", 0));
-}
-
-Sample read_sample(const JsonNode& line, const fs::path& folder, double shallow_call_cost) {
-  Sample sample;
-  sample.index = line.count("index");
-  if (const JsonNode* mask = line.find("mask"); mask != nullptr && mask->kind == JsonNode::Kind::kText) {
-    sample.mask = fs::path(mask->string).filename().string();
-  }
-  sample.calls = calls_of(line, shallow_call_cost);
-  sample.decision = line.text("decision");
-  check_input(sample.decision == "accepted" || sample.decision == "discarded" || sample.decision == "finished",
-              Fault::kBadInput, line.where, ": key \"decision\": expected accepted, discarded or finished, found \"",
-              sample.decision, "\"; run dsample again");
-  sample.reason = line.text("reason", "");
-  sample.final_score = line.number("final_score", kNotGiven);
-  if (line.find("halted_t") != nullptr) sample.halted_t = line.count("halted_t");
-  for (const JsonNode& pair : line.items("scores")) {
-    check_input(pair.list.size() == 2, Fault::kBadInput, line.where,
-                ": key \"scores\": expected pairs [t, score], found a list of ", pair.list.size(),
-                "; run dsample again");
-    sample.scores.emplace_back(pair.list[0].as_number("scores"), pair.list[1].as_number("scores"));
-  }
-  const fs::path picture = folder / (sample.kept() ? "images" : "discarded") / picture_name(sample.index);
-  const bool there = fs::exists(picture);
-  check_input(there || !sample.kept(), Fault::kBadInput, line.where, ": expected the picture ", picture.string(),
-              ", found none; run dsample again");
-  if (there) sample.image = read_png(picture.string());
-  return sample;
-}
-
-void read_summary(const std::string& path, SamplingRun& run) {
-  const JsonNode json = read_json(path);
-  run.finished = true;
-  run.policy = json.text("policy", "");
-  run.sampler = json.text("sampler", "");
-  run.score_on = json.text("score_on", "");
-  run.masks = json.text("masks", "");
-  run.eta = json.number("eta", kNotGiven);
-  run.guidance = json.number("guidance", kNotGiven);
-  run.sample_steps = json.count("sample_steps", 0);
-  run.timesteps = json.count("T", json.count("timesteps", 0));
-  run.trajectories = json.count("trajectories");
-  run.accepted = json.count("accepted");
-  run.shallow_call_cost = json.number("shallow_call_cost", 1);
-  run.calls = calls_of(json, run.shallow_call_cost);
-  run.seconds = json.number("seconds", kNotGiven);
-  run.scorer_seconds = json.number("scorer_seconds", kNotGiven);
-  run.tau = json.number("tau", kNotGiven);
-  run.unit.masks = json.count("mask_count", 0);
-  run.unit.group = json.count("group_size", 1);
-  for (const CostUnit::Kind kind : {CostUnit::Kind::group, CostUnit::Kind::mask})
-    if (json.text("unet_calls_per_accepted_unit", "") == name_of(kind)) run.unit.kind = kind;
-}
 
 // A summary that doesn't say its unit, or none at all: a quota says when a mask ends, and masks come in turn.
 void guess_unit(SamplingRun& run) {
@@ -85,10 +24,12 @@ void guess_unit(SamplingRun& run) {
 
 // What the lines say, for a run that was stopped before its summary.
 void sum_up(SamplingRun& run) {
-  run.trajectories = int64_t(run.samples.size());
+  run.eta = run.guidance = run.tau = run.seconds = run.totals.scorer_seconds = kNotGiven;
+  run.totals.trajectories = int64_t(run.samples.size());
   for (const Sample& sample : run.samples) {
-    run.calls += sample.calls;
-    if (sample.kept()) ++run.accepted;
+    run.totals.unet_calls += sample.unet_calls;
+    run.totals.shallow_calls += sample.shallow_calls;
+    if (sample.kept()) ++run.totals.kept;
   }
 }
 
@@ -117,27 +58,23 @@ SamplingRun read_sampling(const RunPlace& place) {
   SamplingRun run;
   run.place = place;
   const fs::path folder = place.path;
-  const std::string summary = (folder / "summary.json").string(), lines = (folder / "samples.jsonl").string();
-  if (fs::exists(summary)) read_summary(summary, run);
-  check_input(fs::exists(lines), Fault::kBadInput, lines,
-              ": expected a line per trajectory beside summary.json, found no such file; run dsample again");
+  run.finished = fs::exists(folder / "summary.json");
+  if (run.finished) static_cast<SampleSummary&>(run) = read_sample_summary(place.path);
   const std::string config = (folder / "config.toml").string();
   if (fs::exists(config)) run.config = read_flat_toml(config);
   const std::map<std::string, std::string>::const_iterator masks = run.config.find("masks");
-  if (run.masks.empty() && masks != run.config.end()) run.masks = masks->second;
-  std::set<int64_t> seen;
-  bool any_finished = false;
-  for (const JsonNode& line : read_json_lines(lines, !run.finished)) {
-    run.samples.push_back(read_sample(line, folder, run.shallow_call_cost));
-    const Sample& sample = run.samples.back();
-    any_finished = any_finished || sample.decision == "finished";
-    check_input(seen.insert(sample.index).second, Fault::kBadInput, line.where, ": expected each index once, found ",
-                sample.index, " again; run dsample again");
+  if (masks != run.config.end()) run.masks = masks->second;
+  for (SampleLine& line : read_samples(place.path)) {
+    Sample& sample = run.samples.emplace_back();
+    sample.calls = run.whole_calls(line.unet_calls, line.shallow_calls);
+    static_cast<SampleLine&>(sample) = std::move(line);
   }
   if (!run.finished) sum_up(run);
+  run.calls = run.whole_calls(run.totals.unet_calls, run.totals.shallow_calls);
   guess_unit(run);
   // `finished` is a decision of policy none only.
-  if (run.policy.empty()) run.policy = any_finished ? "none" : "judge";
+  const auto finished = [](const Sample& sample) { return sample.decision == "finished"; };
+  if (run.policy.empty()) run.policy = std::any_of(run.samples.begin(), run.samples.end(), finished) ? "none" : "judge";
   const std::string labels = (folder / "labels.jsonl").string();
   if (fs::exists(labels)) {
     run.labels = read_label_file(labels);

@@ -43,17 +43,7 @@ RecordingFacts facts_of(const Settings& settings, const SampledModel& model, con
                         const Conditions& conditions, uint64_t seed) {
   RecordingFacts facts;
   facts.model_hash = file_hash(run_checkpoint(settings.model.model));
-  facts.sampler = settings.model.sampler;
-  facts.schedule = name_of(model.run.schedule);
-  facts.prediction = name_of(model.run.prediction);
-  facts.T = model.run.T;
-  facts.size = model.run.image_size;
-  facts.eta = settings.model.eta;
-  facts.guidance = job.guidance;
-  facts.deepcache = job.whole_every;
-  facts.clip = model.options.clip;
-  facts.ema = settings.model.ema == "on";
-  facts.seed = seed;
+  static_cast<SamplerFacts&>(facts) = sampler_facts(model, settings.model, job, seed);
   facts.per_shard = settings.per_shard;
   facts.score_every = settings.score_every;
   for (const PlanStep& row : job.plan.steps) {

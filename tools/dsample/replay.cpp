@@ -2,8 +2,8 @@
 #include "quality/recordings/replay.h"
 
 #include "dsample/dsample.h"
-#include "dsample/output.h"
 #include "dsample/policies.h"
+#include "quality/recordings/sample_folder.h"
 
 namespace echodiff {
 namespace {
@@ -17,25 +17,15 @@ struct Settings {
 
 SummaryFacts facts_of(const Settings& settings, const RecordingFacts& facts, const SamplerJob& job) {
   SummaryFacts summary;
+  static_cast<SamplerFacts&>(summary) = facts;
   summary.policy = settings.policy.policy;
   summary.judge = settings.judge;
   summary.final_judge = settings.final_judge.empty() ? settings.judge : settings.final_judge;
   summary.replayed = true;
-  summary.sampler = facts.sampler;
   summary.score_on = name_of(job.score_on);
   summary.keep = settings.policy.keep;
-  summary.schedule = facts.schedule;
-  summary.prediction = facts.prediction;
-  summary.sample_steps = facts.steps();
-  summary.T = facts.T;
-  summary.size = facts.size;
   summary.batch = job.batch;
-  summary.seed = facts.seed;
-  summary.eta = facts.eta;
-  summary.guidance = facts.guidance;
-  summary.deepcache = facts.deepcache;
   summary.tau = job.tau;
-  summary.clip = facts.clip;
   return summary;
 }
 

@@ -5,9 +5,9 @@
 
 #include "dsample/dsample.h"
 #include "dsample/noise.h"
-#include "dsample/output.h"
 #include "dsample/policies.h"
 #include "quality/judges/threshold_judge.h"
+#include "quality/recordings/sample_folder.h"
 
 namespace echodiff {
 namespace {
@@ -120,25 +120,16 @@ Judge load_judges(const Settings& settings, Device device, SamplerJob& job) {
 
 SummaryFacts facts_of(const Settings& settings, const SampledModel& model, const SamplerJob& job, uint64_t seed) {
   SummaryFacts facts;
+  static_cast<SamplerFacts&>(facts) = sampler_facts(model, settings.model, job, seed);
+  facts.size = job.conditions[0].dim(3);
+  if (job.exits) facts.adadiff_error = settings.adadiff_error;
   facts.policy = settings.policy.policy;
-  facts.sampler = settings.model.sampler;
   facts.judge = settings.value.empty() ? settings.scorer : settings.value;
   facts.final_judge = settings.thresholds.empty() ? settings.scorer : settings.thresholds;
   facts.score_on = settings.score_on;
   facts.keep = settings.policy.keep;
-  facts.schedule = name_of(model.run.schedule);
-  facts.prediction = name_of(model.run.prediction);
-  facts.sample_steps = job.plan.count();
-  facts.T = model.run.T;
-  facts.size = job.conditions[0].dim(3);
   facts.batch = job.batch;
-  facts.seed = seed;
-  facts.eta = settings.model.eta;
-  facts.guidance = job.guidance;
-  facts.deepcache = settings.model.deepcache;
-  if (job.exits) facts.adadiff_error = settings.adadiff_error;
   facts.tau = job.tau;
-  facts.clip = model.options.clip;
   return facts;
 }
 

@@ -170,6 +170,24 @@ SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings,
   return job;
 }
 
+SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& settings, const SamplerJob& job,
+                           uint64_t seed) {
+  SamplerFacts facts;
+  facts.sampler = settings.sampler;
+  facts.schedule = name_of(model.run.schedule);
+  facts.prediction = name_of(model.run.prediction);
+  facts.sample_steps = job.plan.count();
+  facts.T = model.run.T;
+  facts.size = model.run.image_size;
+  facts.deepcache = job.whole_every;
+  facts.eta = settings.eta;
+  facts.guidance = job.guidance;
+  facts.clip = model.options.clip;
+  facts.ema = settings.ema == "on";
+  facts.seed = seed;
+  return facts;
+}
+
 void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& job) {
   check_input(model.device == Device::kCpu, Fault::kUsage, flag, ": computes on the CPU, add --device cpu");
   job.caching = caching_network_of(model.run);

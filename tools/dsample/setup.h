@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "diffusion/samplers/plan.h"
 #include "quality/sampling/sampler.h"
+#include "quality/sampling/sampler_facts.h"
 #include "train/model_run.h"
 
 namespace echodiff {
@@ -59,6 +60,8 @@ Conditions read_masks(const MaskSettings& settings, const Common& common, const 
 // Without policy, conditions and judges.
 SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings, const MaskSettings& masks,
                        const Common& common);
+SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& settings, const SamplerJob& job,
+                           uint64_t seed);
 // Shallow calls, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.
 void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& job);
 

@@ -9,7 +9,7 @@
 #include "quality/evaluate/distribution.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 #include "train/data/image.h"
 
 namespace echodiff {
@@ -24,8 +24,7 @@ std::vector<double> greys_inside(const GrayImage& image, const GrayImage& sector
 }
 
 // grey(i) at every pixel i inside the sector, black outside.
-template <class Grey>
-GrayImage painted(const GrayImage& sector, Grey grey) {
+template <class Grey> GrayImage painted(const GrayImage& sector, Grey grey) {
   GrayImage out = sector;
   for (size_t i = 0; i < out.pixels.size(); ++i) out.pixels[i] = sector.pixels[i] != 0 ? to_byte(grey(i)) : 0;
   return out;

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "quality/evaluate/rows.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 

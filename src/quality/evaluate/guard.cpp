@@ -11,7 +11,7 @@
 #include "quality/evaluate/sector_energy.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 #include "train/data/image.h"
 
 namespace echodiff {

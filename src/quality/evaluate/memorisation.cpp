@@ -7,7 +7,7 @@
 
 #include "kernels/error.h"
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 #include "train/data/image.h"
 
 namespace echodiff {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
 
@@ -32,12 +32,9 @@ Band read_band(const JsonNode& json, const std::string& name) {
 
 std::string rule_name(Rule rule) {
   switch (rule) {
-    case Rule::kText:
-      return "text";
-    case Rule::kEq4:
-      return "eq4";
-    case Rule::kBand:
-      return "band";
+    case Rule::kText: return "text";
+    case Rule::kEq4: return "eq4";
+    case Rule::kBand: return "band";
   }
   return "";
 }

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "kernels/error.h"
-#include "tensor/io/json.h"
+#include "quality/recordings/sample_folder.h"
 #include "train/data/dataset_index.h"
 #include "train/data/image.h"
 
@@ -22,18 +22,6 @@ std::vector<fs::path> pngs_of(const fs::path& folder) {
   check_input(!code, Fault::kMissingInput, folder.string(), ": cannot be listed: ", code.message());
   std::sort(paths.begin(), paths.end());
   return paths;
-}
-
-// "000012.png" -> the mask it was sampled for, from samples.jsonl.
-std::map<std::string, std::string> sampled_masks(const fs::path& path) {
-  std::map<std::string, std::string> masks;
-  if (!fs::exists(path)) return masks;
-  for (const JsonNode& line : read_json_lines(path.string(), false)) {
-    const std::string digits = std::to_string(line.count("index"));
-    const std::string name = std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits + ".png";
-    if (line.find("mask") != nullptr) masks[name] = line.text("mask");
-  }
-  return masks;
 }
 
 // The sector of one picture: its own file, or the folder's only one.
@@ -53,8 +41,7 @@ std::vector<ListedPicture> list_pictures(const std::string& directory, const std
   std::map<std::string, IndexRow> index;
   if (fs::exists(root / "index.csv")) index = read_index((root / "index.csv").string());
   // images/ itself may have been named, too: the samples' list lies beside it.
-  const std::map<std::string, std::string> sampled =
-      sampled_masks(has_images ? root / "samples.jsonl" : root / ".." / "samples.jsonl");
+  const std::map<std::string, std::string> sampled = read_sampled_masks((has_images ? root : root / "..").string());
   const fs::path sector_folder = masks.empty() ? root / "sector" : fs::path(masks) / "sector";
   std::vector<fs::path> sectors;
   if (fs::is_directory(sector_folder)) sectors = pngs_of(sector_folder);

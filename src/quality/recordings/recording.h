@@ -25,6 +25,7 @@
 
 #include "quality/labels/thresholds.h"
 #include "quality/sampling/sampler.h"
+#include "quality/sampling/sampler_facts.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
 
@@ -37,14 +38,9 @@ struct RecordedJudge {
 };
 
 // All that decides the bytes of a shard.
-struct RecordingFacts {
-  std::string model_hash, sampler, schedule, prediction;
-  int64_t T = 0, size = 0;  // time steps of training; pixels a side
-  double eta = 0, guidance = 1;
-  bool clip = true, ema = true;
-  uint64_t seed = 0;
+struct RecordingFacts : SamplerFacts {
+  std::string model_hash;
   int64_t per_shard = 64, score_every = 1;
-  int64_t deepcache = 1;                   // SamplerJob::whole_every
   std::vector<int64_t> times, next_times;  // of each of the K steps: x0_hat is of times[k], x of next_times[k]
   std::vector<int64_t> thumbnail_steps;    // S of them, ascending
   std::vector<RecordedJudge> judges;

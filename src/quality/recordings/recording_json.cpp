@@ -75,6 +75,7 @@ RecordingFacts from_json(const JsonNode& json) {
   facts.masks = json.texts("masks");
   facts.times = json.integers("t");
   facts.next_times = json.integers("next_t");
+  facts.sample_steps = facts.steps();
   check_input(!facts.times.empty() && facts.times.size() == facts.next_times.size() && facts.per_shard >= 1 &&
                   facts.deepcache >= 1 && facts.score_every >= 1 && facts.size >= 1 && !facts.masks.empty(),
               Fault::kBadInput, json.where, ": expected steps, masks and sizes above 0; record again");

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "quality/sampling/sampler.h"
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 

@@ -1,12 +1,12 @@
-// What a judge is worth, where pictures share masks: trajectories of one mask are alike, so intervals resample whole masks;
-// and a judge that only knows good masks from poor ones selects masks, so pairs within one mask are counted apart.
+// What a judge is worth, where pictures share masks: trajectories of one mask are alike, so intervals resample whole
+// masks; and a judge that only knows good masks from poor ones selects masks, so pairs within one mask are counted apart.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <vector>
 
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 

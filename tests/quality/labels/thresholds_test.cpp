@@ -1,6 +1,6 @@
 // The three rules, calibration from quantiles, and the threshold file.
 #include "quality/labels/thresholds.h"
-#include "quality/statistics/quantile.h"
+#include "quality/statistics/estimates.h"
 
 #include <gtest/gtest.h>
 

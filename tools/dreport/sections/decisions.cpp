@@ -22,7 +22,7 @@ std::string in_words(std::string name) {
 void decisions_figure(const PolicyResult& policy, Report& report) {
   int64_t T = 1;  // as summary.json says; the latest decision where it doesn't
   for (const SamplingRun* run : policy.runs) {
-    T = std::max(T, run->timesteps);
+    T = std::max(T, run->T);
     for (const Sample& sample : run->samples) T = std::max(T, sample.halted_t.value_or(0) + 1);
   }
   Histogram histogram;
@@ -67,7 +67,7 @@ void decisions_figure(const PolicyResult& policy, Report& report) {
 std::string caption_of(const Sample& sample, const SamplingRun& run, bool several) {
   std::string text = several ? escape_html(run.place.name) + " " : std::string();
   text += concat_message("#", sample.index);
-  if (std::isfinite(sample.final_score)) text += " · score\u00a0" + fixed(sample.final_score, 2);
+  if (sample.final_score) text += " · score\u00a0" + fixed(*sample.final_score, 2);
   if (sample.metrics) {
     text += "<br>S\u00a0" + rounded(sample.metrics->sharpness) + " C\u00a0" + rounded(sample.metrics->contrast) +
             " N\u00a0" + rounded(sample.metrics->noise);

@@ -14,7 +14,7 @@ std::string policy_cell(const PolicyResult& policy) {
   std::string names;
   for (const SamplingRun* run : policy.runs) names += (names.empty() ? "" : ", ") + run->place.name;
   return escape_html(policy.name) + "<small>" + escape_html(names) +
-         (seeds > 1 ? concat_message(" (", seeds, " runs pooled)") : "") + "</small>";
+         (seeds > 1 ? concat_message(" (", seeds, " runs pooled)") : "") + "; costs by " + policy.unit() + "</small>";
 }
 
 std::string accepted_cell(const PolicyResult& policy) {
@@ -71,8 +71,8 @@ void cost_quality_figure(const std::vector<PolicyResult>& policies, Page& page) 
   plot.series.insert(plot.series.begin(), frontier);
   page.figure(
       "", line_plot(plot),
-      "Cost against quality. To the left is cheaper, up is better; whiskers are 95 % intervals (cost: bootstrap over " +
-          units_text(policies) + "; quality: Wilson). The dashed line joins the policies that no other beats in both.");
+      "Cost against quality. To the left is cheaper, up is better; whiskers are 95 % intervals (cost: bootstrap; "
+      "quality: Wilson). The dashed line joins the policies that no other beats in both.");
 }
 
 void tables(const Material& material, Page& page) {
@@ -90,7 +90,7 @@ void tables(const Material& material, Page& page) {
   const Proportion base = unguided != nullptr ? yield_of(*unguided).good : Proportion{};
   for (const PolicyResult& policy : material.policies) {
     double judging = 0, seconds = 0;
-    for (const SamplingRun* run : policy.runs) judging += run->scorer_seconds, seconds += run->seconds;
+    for (const SamplingRun* run : policy.runs) judging += run->totals.scorer_seconds, seconds += run->seconds;
     cost.rows.push_back({policy_cell(policy), count_text(policy.trajectories), accepted_cell(policy),
                          share_cell(policy.acceptance), estimate_cell(policy.calls_per_accepted),
                          estimate_cell(policy.calls_per_good), estimate_cell(policy.seconds_per_accepted),
@@ -106,8 +106,8 @@ void tables(const Material& material, Page& page) {
   page.table(cost,
              "Every U-Net call and second counts, those of discarded trajectories too. “Accepted” by the judge, or "
              "finished where there is none; pictures equal in every pixel count once. Below each number its 95 % "
-             "interval: of shares Wilson’s, of costs by the bootstrap over " +
-                 units_text(material.policies) + ", seed by seed.");
+             "interval: of shares Wilson’s, of costs by the bootstrap over the units that the row names, "
+             "seed by seed.");
   page.heading("Acceptance precision by the metric rule");
   if (!material.rule.thresholds) {
     page.missing("No rule says which picture is good.", kMakeRule);
@@ -135,7 +135,7 @@ void write_runs(const Material& material, Report& report) {
     report.json.number("unet_calls_per_accepted", yield.calls_per_kept);
     report.json.number("seconds_per_accepted", yield.seconds_per_kept);
     report.json.number("unet_calls_per_good", yield.calls_per_good);
-    report.json.number("seconds_per_good", yield.seconds_per_good).number("scorer_seconds", run.scorer_seconds);
+    report.json.number("seconds_per_good", yield.seconds_per_good).number("scorer_seconds", run.totals.scorer_seconds);
     write_proportion(report.json, "precision", yield.good);
     report.json.flag("above_unguided", above).end_object();
     const std::string note = policy_text(run);

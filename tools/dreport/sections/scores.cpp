@@ -5,7 +5,7 @@
 #include "dreport/page/plot.h"
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
-#include "quality/statistics/averages.h"
+#include "quality/statistics/estimates.h"
 
 namespace echodiff {
 namespace {
@@ -67,7 +67,7 @@ void show_run(const SamplingRun& run, bool ruled, Report& report) {
       for (const auto& [t, score] : group.samples[i]->scores) {
         line.x.push_back(t);
         line.y.push_back(score);
-        first = std::max(first, t);
+        first = std::max(first, double(t));
       }
       line.css_class = ends.css_class = group.css_class;
       line.width = 1;

@@ -54,8 +54,6 @@ std::string interval_text(const Estimate& estimate);  // "52–130"
 // With the interval below, for a table; "–" for what isn't measured.
 std::string estimate_cell(const Estimate& estimate);
 std::string share_cell(const Proportion& share);
-// What the bootstrap of these costs draws anew: "trajectories", or "masks (paper, ddim), trajectories (posthoc, ddim)".
-std::string units_text(const std::vector<PolicyResult>& policies);
 void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate);
 void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share);
 

@@ -84,18 +84,6 @@ std::string share_cell(const Proportion& share) {
   return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
 }
 
-std::string units_text(const std::vector<PolicyResult>& policies) {
-  std::map<std::string, std::string> names;  // of the policies, by unit
-  for (const PolicyResult& policy : policies)
-    names[policy.unit()] += (names[policy.unit()].empty() ? "" : "; ") + policy.name;
-  std::string text;
-  for (const auto& [unit, policies_of] : names) {
-    text += (text.empty() ? "" : ", ") + (unit == "trajectory" ? std::string("trajectories") : unit + "s");
-    if (names.size() > 1) text += " (" + escape_html(policies_of) + ")";
-  }
-  return text;
-}
-
 void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
   json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
   json.number("high", estimate.high).end_object();
@@ -140,9 +128,10 @@ void add_policies(const Material& material, const SamplingRun* unguided, Summary
     const Estimate& cost = policy.calls_per_good;
     if (std::isnan(cost.value)) continue;
     const bool first = policy.runs.front() == unguided;
-    summary.table.rows.push_back({"U-Net calls per good kept picture<small>" + escape_html(policy.name) + "</small>",
-                                  rounded(cost.value), interval_text(cost),
-                                  first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
+    summary.table.rows.push_back(
+        {"U-Net calls per good kept picture<small>" + escape_html(policy.name) + ", by " + policy.unit() + "</small>",
+         rounded(cost.value), interval_text(cost),
+         first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
     write_estimate(summary.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
   }
 }
@@ -186,8 +175,8 @@ void summary_section(const Material& material, Report& report) {
   if (ruled) {
     page.paragraph("A picture is " + escape_html(rule_text(*material.rule.thresholds)) + ". The rule comes from " +
                    escape_html(material.rule.origin) +
-                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over " +
-                   units_text(material.policies) + ".");
+                   ". Intervals are at 95 %: of shares Wilson’s, of costs by the bootstrap over the "
+                   "units named.");
   }
 }
 
@@ -221,7 +210,8 @@ void inputs_section(const Material& material, Report& report) {
     add({ceiling.name, ceiling.name}, "ceiling",
         count_text(ceiling.states) + " states, " + count_text(ceiling.branches) + " endings each");
   for (const SamplingRun& run : material.runs.sampling) {
-    add(run.place, "samples", count_text(run.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
+    add(run.place, "samples",
+        count_text(run.totals.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
   }
   const auto add_set = [&](const std::string& folder, const PictureSet& set, const std::string& kind) {
     add({folder, std::filesystem::path(folder).filename().string()}, kind,

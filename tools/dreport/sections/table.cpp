@@ -48,6 +48,7 @@ Row policy_row(const PolicyResult& policy, const std::vector<Evaluation>& evalua
   row.name = policy.name;
   row.policy = &policy;
   for (const SamplingRun* run : policy.runs) row.note += (row.note.empty() ? "" : ", ") + run->place.name;
+  row.note += concat_message("; costs by ", policy.unit());
   const Evaluation* of = nullptr;
   const EvaluatedRun* most = nullptr;
   for (const Evaluation& evaluation : evaluations)
@@ -239,10 +240,10 @@ void table_section(const Material& material, Report& report) {
   page.table(
       table_of(rows),
       "Costs count every call and second, those of discarded trajectories too; distinct: pictures equal in every "
-      "pixel count once. Below each number its 95 % interval: of shares Wilson’s, of costs by the bootstrap over " +
-          units_text(material.policies) +
-          ", of KID and FID the jackknife over both sets. The baseline is the cheapest live posthoc of "
-          "whole calls only; the interval of the times of it draws whole masks. A dash: not measured." +
+      "pixel count once. Below each number its 95 % interval: of shares Wilson’s, of costs by the bootstrap over the "
+      "units that "
+      "the row names, of KID and FID the jackknife over both sets. The baseline is the cheapest live posthoc of "
+      "whole calls only; the interval of the times of it draws whole masks. A dash: not measured." +
           (measured.empty()
                ? ""
                : " " + measured +

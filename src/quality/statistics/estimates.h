@@ -1,4 +1,4 @@
-// 95 % intervals: of a share by Wilson's score, of all else by the bootstrap over units.
+// Means, quantiles and 95 % intervals: of a share by Wilson's score, of a ratio and the like by the bootstrap.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,23 @@
 namespace echodiff {
 
 constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
-constexpr double kNormal95 = 1.959963984540054;  // two-sided
 
 // A number and its 95 % interval; NaN where it isn't known.
 struct Estimate {
   double value = kNotGiven, low = kNotGiven, high = kNotGiven;
 };
+
+// A number and its standard error; as an Estimate, value +- 1.96 errors.
+struct Measure {
+  double value = 0, error = 0;
+  operator Estimate() const;
+};
+// Of numbers that are independent; the list isn't empty, here and below.
+Measure mean_of(const std::vector<double>& values);
+
+// Linear interpolation between order statistics, as numpy.quantile; infinity is a number.
+double quantile_of(std::vector<double> values, double quantile);
+double median_of(std::vector<double> values);
 
 // Wilson's score interval for k of n; [0, 1] for n = 0.
 struct Proportion {
@@ -24,8 +35,8 @@ struct Proportion {
 };
 Proportion wilson(int64_t k, int64_t n);
 
-// A statistic's interval by the percentile bootstrap (Efron 1979): as many units are drawn with replacement, 2000 times,
-// those of each stratum (a seed) from that stratum. `statistic` is given the numbers of the units that were drawn; 0 is
+// A statistic's interval by the percentile bootstrap (Efron 1979): as many units are drawn with replacement, 2000
+// times, those of each stratum (a seed) from that stratum. `statistic` is given the numbers of the units drawn; 0 is
 // the first of the first stratum. Draws are a function of the strata's sizes alone: the same units have the same
 // interval wherever it is computed. NaN is not defined: draws that give it are left out. No interval where they are
 // more than half, nor where no stratum has two units. Infinity counts.

@@ -1,14 +1,16 @@
-#include "dsample/output.h"
+#include "quality/recordings/sample_folder.h"
 
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "tensor/io/file.h"
+#include "tensor/io/json.h"
 
 namespace echodiff {
 namespace {
@@ -50,7 +52,37 @@ void write_shallow_calls(Json& json, const SamplerTotals& totals, const SummaryF
   json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();
 }
 
+SampleLine read_line(const JsonNode& json) {
+  SampleLine line;
+  line.index = json.count("index");
+  line.mask = json.text("mask", "");
+  line.seed = json.find("seed") ? json.seed("seed") : 0;
+  line.unet_calls = json.count("unet_calls");
+  line.shallow_calls = json.count("shallow_calls", 0);
+  line.decision = json.choice("decision", {"accepted", "discarded", "finished"});
+  line.reason = json.text("reason", "");
+  if (json.find("final_score")) line.final_score = json.number("final_score");
+  if (json.find("halted_t")) line.halted_t = json.count("halted_t");
+  if (json.find("ancestor")) line.ancestor = json.count("ancestor");
+  for (const JsonNode& pair : json.items("scores")) {
+    check_input(pair.list.size() == 2, Fault::kBadInput, json.where,
+                ": key \"scores\": expected pairs [t, score], found a list of ", pair.list.size(), "; sample again");
+    line.scores.push_back({int64_t(pair.list[0].as_number("scores")), pair.list[1].as_number("scores")});
+  }
+  return line;
+}
+
 }  // namespace
+
+std::string picture_name(int64_t index) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(index));
+  return name;
+}
+
+std::string picture_path(const std::string& directory, const SampleRecord& record) {
+  return directory + (record.kept() ? "/images/" : "/discarded/") + picture_name(record.index);
+}
 
 SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
     : directory_(directory),
@@ -71,10 +103,7 @@ SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, co
 }
 
 void SampleFolder::write(const SampleRecord& record, const std::string& mask, uint64_t seed) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(record.index));
-  if (record.kept()) write_png(directory_ + "/images/" + name, record.image);
-  if (!record.kept() && keep_discarded_) write_png(directory_ + "/discarded/" + name, record.image);
+  if (record.kept() || keep_discarded_) write_png(picture_path(directory_, record), record.image);
   Json line;
   line["index"] = record.index;
   line["mask"] = mask.empty() ? Json() : Json(mask);
@@ -123,7 +152,7 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   write_savings(json, totals, calls_if_finished_);
   write_shallow_calls(json, totals, facts);
   json["interrupted"] = totals.interrupted;
-  json["simulated"] = facts.replayed;
+  json["replayed"] = facts.replayed;
   json["policy"] = facts.policy;
   json["judge"] = facts.judge.empty() ? Json() : Json(facts.judge);
   json["final_judge"] = facts.final_judge.empty() ? Json() : Json(facts.final_judge);
@@ -142,6 +171,82 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["batch"] = facts.batch;
   json["seed"] = facts.seed;
   write_file_atomic(directory_ + "/summary.json", text_of(json, 2) + "\n");
+}
+
+SampleSummary read_sample_summary(const std::string& directory) {
+  const JsonNode json = read_json(directory + "/summary.json");
+  SampleSummary summary;
+  summary.policy = json.text("policy", "");
+  summary.judge = json.text("judge", "");
+  summary.final_judge = json.text("final_judge", "");
+  summary.score_on = json.text("score_on", "");
+  summary.keep = json.text("keep", "");
+  summary.batch = json.count("batch", 0);
+  summary.tau = json.number("tau", kNotGiven);
+  summary.seconds = json.number("seconds", kNotGiven);
+  summary.replayed = json.flag("replayed", json.flag("simulated", false));  // its name before
+  summary.sampler = json.text("sampler", "");
+  summary.schedule = json.text("schedule", "");
+  summary.prediction = json.text("predict", "");
+  summary.sample_steps = json.count("sample_steps", 0);
+  summary.T = json.count("T", 0);
+  summary.size = json.count("size", 0);
+  summary.deepcache = json.count("deepcache", 1);
+  if (json.find("adadiff_error")) summary.adadiff_error = json.number("adadiff_error");
+  summary.eta = json.number("eta", kNotGiven);
+  summary.guidance = json.number("guidance", kNotGiven);
+  summary.clip = json.flag("clip", true);
+  if (json.find("seed")) summary.seed = json.seed("seed");
+  SamplerTotals& totals = summary.totals;
+  totals.trajectories = json.count("trajectories");
+  totals.kept = json.count("accepted");
+  totals.unet_calls = json.count("unet_calls");
+  totals.unused_calls = json.count("unet_calls_unused", 0);
+  totals.shallow_calls = json.count("shallow_calls", 0);
+  totals.scored_images = json.count("scored_images", 0);
+  totals.unet_seconds = json.number("unet_seconds", kNotGiven);
+  totals.scorer_seconds = json.number("scorer_seconds", kNotGiven);
+  totals.interrupted = json.flag("interrupted", false);
+  summary.shallow_call_cost = json.number("shallow_call_cost", 1);
+  const std::string unit = json.text("unet_calls_per_accepted_unit", "trajectory");
+  for (const CostUnit::Kind kind : {CostUnit::Kind::group, CostUnit::Kind::mask})
+    if (unit == name_of(kind)) summary.unit.kind = kind;
+  summary.unit.masks = json.count("mask_count", 0);
+  summary.unit.group = json.count("group_size", 1);
+  summary.calls_per_kept.value = json.number("unet_calls_per_accepted", kNotGiven);
+  if (const std::vector<JsonNode>& ends = json.items("unet_calls_per_accepted_95"); ends.size() == 2) {
+    summary.calls_per_kept.low = ends[0].as_number("unet_calls_per_accepted_95");
+    summary.calls_per_kept.high = ends[1].kind == JsonNode::Kind::kNumber ? ends[1].value : INFINITY;
+  }
+  return summary;
+}
+
+std::vector<SampleLine> read_samples(const std::string& directory) {
+  const std::string path = directory + "/samples.jsonl";
+  check_input(fs::exists(path), Fault::kBadInput, path,
+              ": expected a line per trajectory beside summary.json, found no such file; sample again");
+  std::vector<SampleLine> lines;
+  std::set<int64_t> seen;
+  for (const JsonNode& json : read_json_lines(path, !fs::exists(directory + "/summary.json"))) {
+    SampleLine& line = lines.emplace_back(read_line(json));
+    check_input(seen.insert(line.index).second, Fault::kBadInput, json.where, ": expected each index once, found ",
+                line.index, " again; sample again");
+    const std::string picture = picture_path(directory, line);
+    const bool there = fs::exists(picture);
+    check_input(there || !line.kept(), Fault::kBadInput, json.where, ": expected the picture ", picture,
+                ", found none; sample again");
+    if (there) line.image = read_png(picture);
+  }
+  return lines;
+}
+
+std::map<std::string, std::string> read_sampled_masks(const std::string& directory) {
+  std::map<std::string, std::string> masks;
+  const std::string path = directory + "/samples.jsonl";
+  if (!fs::exists(path)) return masks;
+  for (const JsonNode& line : read_json_lines(path, false))
+    if (const std::string mask = line.text("mask", ""); !mask.empty()) masks[picture_name(line.count("index"))] = mask;
+  return masks;
 }
 
 }  // namespace echodiff

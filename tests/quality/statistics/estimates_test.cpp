@@ -1,11 +1,9 @@
 // The one bootstrap, and what stands on it.
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-#include "quality/statistics/averages.h"
 
 namespace echodiff {
 namespace {

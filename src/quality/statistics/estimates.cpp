@@ -1,15 +1,17 @@
-#include "quality/statistics/intervals.h"
+#include "quality/statistics/estimates.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
+#include "kernels/error.h"
 #include "kernels/philox.h"
-#include "quality/statistics/averages.h"
 
 namespace echodiff {
 namespace {
 
+constexpr double kNormal95 = 1.959963984540054;  // two-sided
 constexpr size_t kDraws = 2000;
 constexpr uint64_t kBootstrapStream = 0x626f6f74;  // keeps these draws apart from others of the same seed
 
@@ -19,6 +21,29 @@ double ratio(const RatioTerm& sum) {
 }
 
 }  // namespace
+
+Measure::operator Estimate() const { return {value, value - kNormal95 * error, value + kNormal95 * error}; }
+
+Measure mean_of(const std::vector<double>& values) {
+  check(!values.empty(), "mean_of: no numbers");
+  const double n = double(values.size());
+  double mean = 0, squares = 0;
+  for (double value : values) mean += value / n;
+  for (double value : values) squares += (value - mean) * (value - mean);
+  return {mean, n > 1 ? std::sqrt(squares / (n - 1) / n) : 0};
+}
+
+double quantile_of(std::vector<double> values, double quantile) {
+  check(!values.empty(), "quantile_of: no values");
+  std::sort(values.begin(), values.end());
+  const double position = quantile * double(values.size() - 1);
+  const size_t below = size_t(position);
+  const double share = position - double(below), low = values[below];
+  const double high = values[std::min(below + 1, values.size() - 1)];
+  return share == 0 || low == high ? low : low + share * (high - low);
+}
+
+double median_of(std::vector<double> values) { return quantile_of(std::move(values), 0.5); }
 
 Proportion wilson(int64_t k, int64_t n) {
   Proportion result{k, n};
