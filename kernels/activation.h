@@ -15,12 +15,10 @@ enum class Activation { silu, relu, gelu, gelu_tanh, sigmoid, tanh, softplus, le
 namespace reference {
 
 // slope: of leaky_relu below zero; the others ignore it.
-template <class T>
-void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y);
+template <class T> void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y);
 
 // dx = f'(x) dy. The derivative of relu and leaky_relu at 0 is the one from below.
-template <class T>
-void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx);
+template <class T> void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx);
 
 }  // namespace reference
 
@@ -35,8 +33,7 @@ void activation_backward(Activation kind, double slope, int64_t n, const float* 
 }  // namespace cpu
 
 namespace cuda {
-template <class T>
-void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y, Stream);
+template <class T> void activation_forward(Activation kind, double slope, int64_t n, const T* x, T* y, Stream);
 template <class T>
 void activation_backward(Activation kind, double slope, int64_t n, const T* x, const T* dy, T* dx, Stream);
 }  // namespace cuda

@@ -31,8 +31,7 @@ __device__ void load_tile(int64_t d, int64_t L, int64_t first, const RowAt& row_
     shared[i / d * (d + 1) + i % d] = row < L ? load(row_at(row) + i % d) : 0.0f;
   }
 }
-template <class T>
-__device__ void load_queries(const AttentionBlock& block, const T* q, int64_t first, float* shared) {
+template <class T> __device__ void load_queries(const AttentionBlock& block, const T* q, int64_t first, float* shared) {
   load_tile(
       block.geo.d, block.geo.Lq, first, [&](int64_t row) { return q + block.query(row); }, shared);
 }

@@ -20,13 +20,11 @@ struct AttentionGeometry {
   ECHODIFF_HOST_DEVICE int64_t width() const { return heads * d; }
   ECHODIFF_HOST_DEVICE int64_t keys() const { return M + Lk; }
 };
-template <class T>
-struct AttentionInputs {
+template <class T> struct AttentionInputs {
   const T *q, *k, *v;
   const T* memory;  // (2, M, heads*d): keys, then values; null when M is 0
 };
-template <class T>
-struct AttentionGradients {
+template <class T> struct AttentionGradients {
   T *dq, *dk, *dv;  // laid out as q, k and v
   T* dmemory;       // as memory, summed over the batch
 };
@@ -41,8 +39,7 @@ ECHODIFF_HOST_DEVICE const T* key_at(const AttentionGeometry& g, const Attention
 
 // y, dy (B, Lq, heads*d)
 namespace reference {
-template <class T>
-void attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, T* y);
+template <class T> void attention_forward(const AttentionGeometry&, const AttentionInputs<T>& in, T* y);
 template <class T>
 void attention_backward(const AttentionGeometry&, const AttentionInputs<T>& in, const T* dy,
                         const AttentionGradients<T>& out);

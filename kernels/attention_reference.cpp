@@ -25,8 +25,7 @@ void probabilities(const AttentionGeometry& g, const AttentionInputs<T>& in, int
 
 }  // namespace
 
-template <class T>
-void attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in, T* y) {
+template <class T> void attention_forward(const AttentionGeometry& g, const AttentionInputs<T>& in, T* y) {
   std::vector<T> p(static_cast<size_t>(g.keys()));
   for (int64_t b = 0; b < g.B; ++b)
     for (int64_t h = 0; h < g.heads; ++h)

@@ -5,8 +5,7 @@
 namespace echodiff::cuda {
 
 // mean == null: the sum of x; else the sum of (x - mean)^2.
-template <class T>
-struct BatchNormMoment {
+template <class T> struct BatchNormMoment {
   using Sum = double;
   int64_t C;
   const T* x;
@@ -24,8 +23,7 @@ struct StoreMoment {
 };
 
 // dweight | dbias
-template <class T>
-struct BatchNormTerm {
+template <class T> struct BatchNormTerm {
   using Sum = double;
   int64_t C;
   const T *x, *dy;

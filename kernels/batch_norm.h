@@ -17,8 +17,7 @@ struct BatchNormGeometry {
 namespace reference {
 
 // mean, var (C), biased
-template <class T>
-void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var);
+template <class T> void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var);
 
 // After a batch: running += momentum (batch - running), the variance unbiased; rstd (C), which holds the batch's
 // variance, becomes 1 / sqrt(variance + eps).

@@ -10,8 +10,7 @@
 
 namespace echodiff::reference {
 
-template <class T>
-void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var) {
+template <class T> void batch_norm_statistics(BatchNormGeometry geo, const T* x, double* mean, double* var) {
   const int64_t C = geo.C;
   sum_rows(
       geo.rows, C,

@@ -4,8 +4,7 @@
 
 namespace echodiff::cuda {
 
-template <class From, class To>
-__global__ void cast_kernel(int64_t n, const From* x, To* y) {
+template <class From, class To> __global__ void cast_kernel(int64_t n, const From* x, To* y) {
   const int64_t i = thread_index();
   if (i < n) store(y + i, load(x + i));
 }

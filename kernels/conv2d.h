@@ -21,10 +21,8 @@ namespace reference {
 template <class T>
 void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y);  // bias (K) may be null
 // bias (C) may be null: it is that of a transposed convolution, whose forward pass this is.
-template <class T>
-void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias, T* dx);
-template <class T>
-void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw);
+template <class T> void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias, T* dx);
+template <class T> void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw);
 template <class T>
 void conv2d_backward_bias(int64_t pixels, int64_t K, const T* dy, T* db);  // db[k] = sum over pixels of dy
 }  // namespace reference
@@ -50,11 +48,9 @@ namespace cuda {
 class Context;  // cuda/context.h
 
 // By cuDNN; T is float or Bfloat16, bias may be null. Throws Error with the shapes where cuDNN has no plan for them.
-template <class T>
-void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y, Context&);
+template <class T> void conv2d_forward(const Conv2dGeometry&, const T* x, const T* w, const T* bias, T* y, Context&);
 template <class T>
 void conv2d_backward_data(const Conv2dGeometry&, const T* dy, const T* w, const T* bias, T* dx, Context&);
-template <class T>
-void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw, Context&);
+template <class T> void conv2d_backward_weight(const Conv2dGeometry&, const T* x, const T* dy, T* dw, Context&);
 }  // namespace cuda
 }  // namespace echodiff

@@ -11,8 +11,7 @@
 namespace echodiff::cuda {
 namespace {
 
-template <class T>
-constexpr Precision kPrecision = std::is_same_v<T, float> ? Precision::f32 : Precision::bf16;
+template <class T> constexpr Precision kPrecision = std::is_same_v<T, float> ? Precision::f32 : Precision::bf16;
 
 void execute_plan(Context& context, const ConvolutionProblem& problem, const ConvolutionPlan& plan, const void* x,
                   const void* w, const void* y, const void* bias) {

@@ -7,8 +7,7 @@ namespace {
 
 // Calls visit(x offset of channel 0 of the group, y offset, weight offset, k) for every (pixel, output channel, tap)
 // whose sample lies in the picture. The three passes differ only in which of the three arrays they write.
-template <class Visit>
-void for_each_tap(const Conv2dGeometry& g, Visit&& visit) {
+template <class Visit> void for_each_tap(const Conv2dGeometry& g, Visit&& visit) {
   const int64_t C = g.C / g.groups, K = g.K / g.groups;
   for (int64_t n = 0; n < g.N; ++n)
     for (int64_t i = 0; i < g.out_height; ++i)
@@ -26,8 +25,7 @@ void for_each_tap(const Conv2dGeometry& g, Visit&& visit) {
 
 }  // namespace
 
-template <class T>
-void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, const T* bias, T* y) {
+template <class T> void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, const T* bias, T* y) {
   const int64_t pixels = g.N * g.out_height * g.out_width, C = g.C / g.groups;
   for (int64_t p = 0; p < pixels; ++p)
     for (int64_t k = 0; k < g.K; ++k) y[p * g.K + k] = bias ? bias[k] : T(0);
@@ -36,8 +34,7 @@ void conv2d_forward(const Conv2dGeometry& g, const T* x, const T* w, const T* bi
   });
 }
 
-template <class T>
-void conv2d_backward_data(const Conv2dGeometry& g, const T* dy, const T* w, const T* bias, T* dx) {
+template <class T> void conv2d_backward_data(const Conv2dGeometry& g, const T* dy, const T* w, const T* bias, T* dx) {
   const int64_t pixels = g.N * g.H * g.W, C = g.C / g.groups;
   for (int64_t p = 0; p < pixels; ++p)
     for (int64_t c = 0; c < g.C; ++c) dx[p * g.C + c] = bias ? bias[c] : T(0);
@@ -46,8 +43,7 @@ void conv2d_backward_data(const Conv2dGeometry& g, const T* dy, const T* w, cons
   });
 }
 
-template <class T>
-void conv2d_backward_weight(const Conv2dGeometry& g, const T* x, const T* dy, T* dw) {
+template <class T> void conv2d_backward_weight(const Conv2dGeometry& g, const T* x, const T* dy, T* dw) {
   const int64_t C = g.C / g.groups;
   std::fill_n(dw, g.K * g.R * g.S * C, T(0));
   for_each_tap(g, [&](int64_t at_x, int64_t at_y, int64_t at_w) {
@@ -55,8 +51,7 @@ void conv2d_backward_weight(const Conv2dGeometry& g, const T* x, const T* dy, T*
   });
 }
 
-template <class T>
-void conv2d_backward_bias(int64_t pixels, int64_t K, const T* dy, T* db) {
+template <class T> void conv2d_backward_bias(int64_t pixels, int64_t K, const T* dy, T* db) {
   std::fill_n(db, K, T(0));
   for (int64_t p = 0; p < pixels; ++p)
     for (int64_t k = 0; k < K; ++k) db[k] += dy[p * K + k];

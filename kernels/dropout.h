@@ -17,13 +17,11 @@ struct DropoutGeometry {
 namespace reference {
 
 // y = x / (1 - p) where element i (in memory order) survives, else 0. The same call maps dy to dx.
-template <class T>
-void dropout(DropoutGeometry geo, const T* x, T* y);
+template <class T> void dropout(DropoutGeometry geo, const T* x, T* y);
 
 }  // namespace reference
 
 namespace cuda {
-template <class T>
-void dropout(DropoutGeometry geo, const T* x, T* y, Stream);
+template <class T> void dropout(DropoutGeometry geo, const T* x, T* y, Stream);
 }  // namespace cuda
 }  // namespace echodiff

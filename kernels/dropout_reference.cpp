@@ -8,8 +8,7 @@
 
 namespace echodiff::reference {
 
-template <class T>
-void dropout(DropoutGeometry geo, const T* x, T* y) {
+template <class T> void dropout(DropoutGeometry geo, const T* x, T* y) {
   const T scale = geo.p < 1 ? T(1 / (1 - geo.p)) : T(0);
   const int64_t blocks = (geo.count + 3) / 4;  // four elements share one block of random words
   parallel_ranges(blocks, kElementGrain / 4, [&](int64_t begin, int64_t end) {

@@ -17,14 +17,12 @@ __global__ void arithmetic_kernel(int64_t n, Arithmetic kind, DeviceWalk<3> walk
   store(y + at.of[2], out);
 }
 
-template <class T>
-__global__ void affine_kernel(int64_t n, const T* x, float scale, float offset, T* y) {
+template <class T> __global__ void affine_kernel(int64_t n, const T* x, float scale, float offset, T* y) {
   const int64_t i = thread_index();
   if (i < n) store(y + i, load(x + i) * scale + offset);
 }
 
-template <class T>
-__global__ void add_channel_kernel(int64_t n, ChannelGeometry geo, const T* x, const T* e, T* y) {
+template <class T> __global__ void add_channel_kernel(int64_t n, ChannelGeometry geo, const T* x, const T* e, T* y) {
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t sample = i / (geo.pixels * geo.C);
@@ -40,8 +38,7 @@ __global__ void scale_shift_kernel(int64_t n, ChannelGeometry geo, const T* x, c
   store(y + i, without_shift ? scaled : scaled + load(scale + geo.C));
 }
 
-template <class T>
-struct ScaleShiftTerm {
+template <class T> struct ScaleShiftTerm {
   using Sum = float;
   ChannelGeometry geo;
   const T *x, *dy;
@@ -51,8 +48,7 @@ struct ScaleShiftTerm {
   }
 };
 
-template <class T>
-struct StoreScaleShift {
+template <class T> struct StoreScaleShift {
   int64_t width;
   T* de;
   __device__ void operator()(int64_t n, int64_t c, float total) const { store(de + n * width + c, total); }
@@ -64,13 +60,11 @@ void arithmetic(Arithmetic kind, const BroadcastGeometry& geo, const T* a, const
   launch_elements(arithmetic_kernel<T>, walk.count, stream, kind, walk, a, b, y);
 }
 
-template <class T>
-void affine(int64_t n, const T* x, double scale, double offset, T* y, Stream stream) {
+template <class T> void affine(int64_t n, const T* x, double scale, double offset, T* y, Stream stream) {
   launch_elements(affine_kernel<T>, n, stream, x, float(scale), float(offset), y);
 }
 
-template <class T>
-void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y, Stream stream) {
+template <class T> void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y, Stream stream) {
   launch_elements(add_channel_kernel<T>, geo.N * geo.pixels * geo.C, stream, geo, x, e, y);
 }
 

@@ -7,8 +7,7 @@
 namespace echodiff::reference {
 namespace {
 
-template <class T, class F>
-void combine(const BroadcastGeometry& geo, const T* a, const T* b, T* y, F f) {
+template <class T, class F> void combine(const BroadcastGeometry& geo, const T* a, const T* b, T* y, F f) {
   StridedWalk<3>(geo).run(
       [&](const std::array<int64_t, 3>& offsets, int64_t size, const std::array<int64_t, 3>& strides) {
         const T *left = a + offsets[0], *right = b + offsets[1];
@@ -25,29 +24,22 @@ void combine(const BroadcastGeometry& geo, const T* a, const T* b, T* y, F f) {
 
 }  // namespace
 
-template <class T>
-void arithmetic(Arithmetic kind, const BroadcastGeometry& geo, const T* a, const T* b, T* y) {
+template <class T> void arithmetic(Arithmetic kind, const BroadcastGeometry& geo, const T* a, const T* b, T* y) {
   switch (kind) {
-    case Arithmetic::add:
-      return combine(geo, a, b, y, [](T p, T q) { return p + q; });
-    case Arithmetic::sub:
-      return combine(geo, a, b, y, [](T p, T q) { return p - q; });
-    case Arithmetic::mul:
-      return combine(geo, a, b, y, [](T p, T q) { return p * q; });
-    case Arithmetic::div:
-      return combine(geo, a, b, y, [](T p, T q) { return p / q; });
+    case Arithmetic::add: return combine(geo, a, b, y, [](T p, T q) { return p + q; });
+    case Arithmetic::sub: return combine(geo, a, b, y, [](T p, T q) { return p - q; });
+    case Arithmetic::mul: return combine(geo, a, b, y, [](T p, T q) { return p * q; });
+    case Arithmetic::div: return combine(geo, a, b, y, [](T p, T q) { return p / q; });
   }
 }
 
-template <class T>
-void affine(int64_t n, const T* x, double scale, double offset, T* y) {
+template <class T> void affine(int64_t n, const T* x, double scale, double offset, T* y) {
   parallel_ranges(n, kElementGrain, [&, s = T(scale), o = T(offset)](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) y[i] = x[i] * s + o;
   });
 }
 
-template <class T>
-void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y) {
+template <class T> void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y) {
   parallel_ranges(geo.N * geo.pixels, row_grain(geo.C), [&](int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; ++pixel) {
       const T *in = x + pixel * geo.C, *channel = e + pixel / geo.pixels * geo.C;
@@ -57,8 +49,7 @@ void add_channel(ChannelGeometry geo, const T* x, const T* e, T* y) {
   });
 }
 
-template <class T>
-void scale_shift(ChannelGeometry geo, const T* x, const T* e, bool without_shift, T* y) {
+template <class T> void scale_shift(ChannelGeometry geo, const T* x, const T* e, bool without_shift, T* y) {
   parallel_ranges(geo.N * geo.pixels, row_grain(geo.C), [&](int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; ++pixel) {
       const T *in = x + pixel * geo.C, *scale = e + pixel / geo.pixels * 2 * geo.C, *shift = scale + geo.C;
@@ -72,8 +63,7 @@ void scale_shift(ChannelGeometry geo, const T* x, const T* e, bool without_shift
   });
 }
 
-template <class T>
-void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de) {
+template <class T> void scale_shift_backward(ChannelGeometry geo, const T* x, const T* dy, T* de) {
   const int64_t C = geo.C;
   std::vector<double> totals(size_t(2 * C));
   for (int64_t n = 0; n < geo.N; ++n) {

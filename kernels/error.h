@@ -42,22 +42,19 @@ struct Condition {
   Condition(bool holds, std::source_location where = std::source_location::current()) : holds(holds), where(where) {}
 };
 
-template <class... Parts>
-std::string concat_message(Parts&&... parts) {
+template <class... Parts> std::string concat_message(Parts&&... parts) {
   std::ostringstream out;
   (out << ... << std::forward<Parts>(parts));
   return out.str();
 }
 
 // check(x > 0, "op: x must be positive, got ", x): throws Error(kInternal) with all parts joined.
-template <class... Parts>
-void check(Condition condition, Parts&&... parts) {
+template <class... Parts> void check(Condition condition, Parts&&... parts) {
   if (!condition.holds) throw Error(Fault::kInternal, concat_message(std::forward<Parts>(parts)...), condition.where);
 }
 
 // check_input(...): the same, for what a user gave: the program ends with the given fault's exit code.
-template <class... Parts>
-void check_input(Condition condition, Fault fault, Parts&&... parts) {
+template <class... Parts> void check_input(Condition condition, Fault fault, Parts&&... parts) {
   if (!condition.holds) throw Error(fault, concat_message(std::forward<Parts>(parts)...), condition.where);
 }
 

@@ -7,8 +7,7 @@
 
 namespace echodiff {
 
-template <class T>
-struct MatrixView {
+template <class T> struct MatrixView {
   const T* data;
   int64_t row_stride, column_stride;  // in elements
 };

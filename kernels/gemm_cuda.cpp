@@ -37,8 +37,7 @@ Operand operand(const char* name, MatrixView<T> view, int64_t rows, int64_t colu
   return {by_rows ? CUBLAS_OP_N : CUBLAS_OP_T, Layout(layout)};
 }
 
-template <class V>
-void set(const Operation& operation, cublasLtMatmulDescAttributes_t name, const V& value) {
+template <class V> void set(const Operation& operation, cublasLtMatmulDescAttributes_t name, const V& value) {
   check_cublas(cublasLtMatmulDescSetAttribute(operation.get(), name, &value, sizeof value), "setting an attribute");
 }
 

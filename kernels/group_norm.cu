@@ -55,8 +55,7 @@ __global__ void group_norm_backward_kernel(GroupNormGeometry geo, const T* x, co
 }
 
 // dweight | dbias, rows are all pixels of all samples.
-template <class T>
-struct GroupNormTerm {
+template <class T> struct GroupNormTerm {
   using Sum = float;
   GroupNormGeometry geo;
   const T *x, *dy;
@@ -67,8 +66,7 @@ struct GroupNormTerm {
   }
 };
 
-template <class T>
-struct GroupNormed {
+template <class T> struct GroupNormed {
   GroupNormGeometry geo;
   const T* x;
   const float *weight, *bias, *mean, *rstd;

@@ -15,8 +15,7 @@ constexpr int64_t kChunk = 64;  // pixels
 int64_t chunks_of(const GroupNormGeometry& g) { return (g.pixels + kChunk - 1) / kChunk; }
 
 // body(n, first element, pixels, piece) for every chunk of every sample, on all threads.
-template <class Body>
-void for_chunks(const GroupNormGeometry& g, const Body& body) {
+template <class Body> void for_chunks(const GroupNormGeometry& g, const Body& body) {
   const int64_t chunks = chunks_of(g);
   parallel_for(g.N * chunks, [&](int64_t piece) {
     const int64_t n = piece / chunks, p = piece % chunks * kChunk;

@@ -43,8 +43,7 @@ __global__ void layer_norm_backward_kernel(LayerNormGeometry geo, const T* x, co
   }
 }
 
-template <class T>
-struct LayerNormTerm {
+template <class T> struct LayerNormTerm {
   using Sum = double;
   int64_t D;
   const T *x, *dy;

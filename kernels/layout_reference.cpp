@@ -4,8 +4,7 @@
 
 namespace echodiff::reference {
 
-template <class T>
-void strided_copy(const CopyGeometry& geo, const T* from, T* to) {
+template <class T> void strided_copy(const CopyGeometry& geo, const T* from, T* to) {
   StridedWalk<2>(geo).run(
       [&](const std::array<int64_t, 2>& offsets, int64_t size, const std::array<int64_t, 2>& strides) {
         const T* in = from + offsets[0];

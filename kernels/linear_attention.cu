@@ -48,8 +48,7 @@ __global__ void key_softmax_again_kernel(int64_t n, AttentionGeometry geo, Atten
 }
 
 // qs = softmax over the d channels of a head, times the scale; one warp per (token, head).
-template <class T>
-__global__ void query_softmax_kernel(int64_t rows, AttentionGeometry geo, const T* q, float* qs) {
+template <class T> __global__ void query_softmax_kernel(int64_t rows, AttentionGeometry geo, const T* q, float* qs) {
   const int64_t row = thread_index() / 32, lane = threadIdx.x % 32, d = geo.d;
   if (row >= rows) return;
   const T* in = q + row / geo.heads * geo.q_stride + row % geo.heads * d;
@@ -62,8 +61,7 @@ __global__ void query_softmax_kernel(int64_t rows, AttentionGeometry geo, const 
 }
 
 // (B heads, d d) of outer products summed over tokens: ks_c v_e, or qs_c dy_e.
-template <class T>
-struct KeyValueTerm {
+template <class T> struct KeyValueTerm {
   using Sum = float;
   AttentionGeometry geo;
   AttentionInputs<T> in;
@@ -74,8 +72,7 @@ struct KeyValueTerm {
            load(key_at(geo, in, 1, b, h, j) + ce % geo.d);
   }
 };
-template <class T>
-struct QueryGradientTerm {
+template <class T> struct QueryGradientTerm {
   using Sum = float;
   AttentionGeometry geo;
   const float* qs;
@@ -169,8 +166,7 @@ struct LinearAttentionParts {
   }
 };
 
-template <class T>
-void query_softmax(const AttentionGeometry& geo, const T* q, float* qs, Stream stream) {
+template <class T> void query_softmax(const AttentionGeometry& geo, const T* q, float* qs, Stream stream) {
   const int64_t rows = geo.B * geo.Lq * geo.heads;
   if (rows > 0)
     launch(query_softmax_kernel<T>, {blocks_for(32 * rows), dim3(unsigned(kBlockThreads)), 0, stream}, rows, geo, q,

@@ -9,10 +9,7 @@
 
 namespace echodiff {
 
-template <class T>
-struct LinearAttentionState {
-  T *largest, *total, *context;
-};
+template <class T> struct LinearAttentionState { T *largest, *total, *context; };
 
 namespace reference {
 template <class T>

@@ -8,8 +8,7 @@ namespace echodiff::reference {
 namespace {
 
 // qs = scale softmax(q)
-template <class T>
-void query_softmax(const AttentionGeometry& g, const T* q, T* qs) {
+template <class T> void query_softmax(const AttentionGeometry& g, const T* q, T* qs) {
   const T most = *std::max_element(q, q + g.d);
   T sum = 0;
   for (int64_t c = 0; c < g.d; ++c) sum += qs[c] = std::exp(q[c] - most);

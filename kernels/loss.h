@@ -16,8 +16,7 @@ namespace echodiff {
 enum class Loss { mse, l1, smooth_l1 };
 
 // The gradient that reaches an element: dy[i] when nothing was reduced, else factor dy[0].
-template <class T>
-struct LossGradient {
+template <class T> struct LossGradient {
   const T* dy;
   bool reduced;
   double factor;  // 1 / n for a mean, else 1
@@ -25,27 +24,22 @@ struct LossGradient {
 };
 
 // weight (count) or null; pos_weight (K) or null, element i has entry i / inner % K.
-template <class T>
-struct BceGeometry {
+template <class T> struct BceGeometry {
   int64_t count, K, inner;
   const T *weight, *pos_weight;
 };
 
 namespace reference {
 
-template <class T>
-void loss_forward(Loss kind, double beta, int64_t n, const T* x, const T* target, T* y);
+template <class T> void loss_forward(Loss kind, double beta, int64_t n, const T* x, const T* target, T* y);
 template <class T>
 void loss_backward(Loss kind, double beta, int64_t n, const T* x, const T* target, LossGradient<T> dy, T* dx);
 
-template <class T>
-void bce_forward(BceGeometry<T> geo, const T* x, const T* target, T* y);
-template <class T>
-void bce_backward(BceGeometry<T> geo, const T* x, const T* target, LossGradient<T> dy, T* dx);
+template <class T> void bce_forward(BceGeometry<T> geo, const T* x, const T* target, T* y);
+template <class T> void bce_backward(BceGeometry<T> geo, const T* x, const T* target, LossGradient<T> dy, T* dx);
 
 // x (N, K), classes (N) in [0, K) -> y (N)
-template <class T>
-void cross_entropy_forward(int64_t N, int64_t K, const T* x, const int64_t* classes, T* y);
+template <class T> void cross_entropy_forward(int64_t N, int64_t K, const T* x, const int64_t* classes, T* y);
 template <class T>
 void cross_entropy_backward(int64_t N, int64_t K, const T* x, const int64_t* classes, LossGradient<T> dy, T* dx);
 

@@ -9,26 +9,20 @@
 namespace echodiff::reference {
 namespace {
 
-template <class F>
-void for_elements(int64_t n, F f) {
+template <class F> void for_elements(int64_t n, F f) {
   parallel_ranges(n, kElementGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) f(i);
   });
 }
 
-template <class T>
-T sign(T v) {
-  return v > 0 ? T(1) : v < 0 ? T(-1) : T(0);
-}
+template <class T> T sign(T v) { return v > 0 ? T(1) : v < 0 ? T(-1) : T(0); }
 
-template <class T>
-T pos_weight_at(const BceGeometry<T>& geo, int64_t i) {
+template <class T> T pos_weight_at(const BceGeometry<T>& geo, int64_t i) {
   return geo.pos_weight ? geo.pos_weight[i / geo.inner % geo.K] : T(1);
 }
 
 // log sum_k exp(x_k) of one row
-template <class T>
-double log_sum_exp(const T* x, int64_t K) {
+template <class T> double log_sum_exp(const T* x, int64_t K) {
   const double max = double(*std::max_element(x, x + K));
   double sum = 0;
   for (int64_t k = 0; k < K; ++k) sum += std::exp(double(x[k]) - max);
@@ -37,14 +31,11 @@ double log_sum_exp(const T* x, int64_t K) {
 
 }  // namespace
 
-template <class T>
-void loss_forward(Loss kind, double beta, int64_t n, const T* x, const T* target, T* y) {
+template <class T> void loss_forward(Loss kind, double beta, int64_t n, const T* x, const T* target, T* y) {
   const T b = T(beta);
   switch (kind) {
-    case Loss::mse:
-      return for_elements(n, [=](int64_t i) { y[i] = (x[i] - target[i]) * (x[i] - target[i]); });
-    case Loss::l1:
-      return for_elements(n, [=](int64_t i) { y[i] = std::abs(x[i] - target[i]); });
+    case Loss::mse: return for_elements(n, [=](int64_t i) { y[i] = (x[i] - target[i]) * (x[i] - target[i]); });
+    case Loss::l1: return for_elements(n, [=](int64_t i) { y[i] = std::abs(x[i] - target[i]); });
     case Loss::smooth_l1:
       return for_elements(n, [=](int64_t i) {
         const T d = std::abs(x[i] - target[i]);
@@ -57,10 +48,8 @@ template <class T>
 void loss_backward(Loss kind, double beta, int64_t n, const T* x, const T* target, LossGradient<T> dy, T* dx) {
   const T b = T(beta);
   switch (kind) {
-    case Loss::mse:
-      return for_elements(n, [=](int64_t i) { dx[i] = 2 * (x[i] - target[i]) * dy.at(i); });
-    case Loss::l1:
-      return for_elements(n, [=](int64_t i) { dx[i] = sign(x[i] - target[i]) * dy.at(i); });
+    case Loss::mse: return for_elements(n, [=](int64_t i) { dx[i] = 2 * (x[i] - target[i]) * dy.at(i); });
+    case Loss::l1: return for_elements(n, [=](int64_t i) { dx[i] = sign(x[i] - target[i]) * dy.at(i); });
     case Loss::smooth_l1:
       return for_elements(n, [=](int64_t i) {
         const T d = x[i] - target[i];
@@ -69,8 +58,7 @@ void loss_backward(Loss kind, double beta, int64_t n, const T* x, const T* targe
   }
 }
 
-template <class T>
-void bce_forward(BceGeometry<T> geo, const T* x, const T* target, T* y) {
+template <class T> void bce_forward(BceGeometry<T> geo, const T* x, const T* target, T* y) {
   for_elements(geo.count, [=](int64_t i) {
     const T t = target[i], soft = std::log1p(std::exp(-std::abs(x[i]))) + std::max(-x[i], T(0));  // log(1 + exp(-x))
     const T loss = (1 - t) * x[i] + (1 + (pos_weight_at(geo, i) - 1) * t) * soft;
@@ -79,8 +67,7 @@ void bce_forward(BceGeometry<T> geo, const T* x, const T* target, T* y) {
 }
 
 // d/dx = (1 - t + p t) sigmoid(x) - p t
-template <class T>
-void bce_backward(BceGeometry<T> geo, const T* x, const T* target, LossGradient<T> dy, T* dx) {
+template <class T> void bce_backward(BceGeometry<T> geo, const T* x, const T* target, LossGradient<T> dy, T* dx) {
   for_elements(geo.count, [=](int64_t i) {
     const T t = target[i], p = pos_weight_at(geo, i), e = std::exp(-std::abs(x[i]));
     const T sigmoid = (x[i] >= 0 ? T(1) : e) / (1 + e);
@@ -88,8 +75,7 @@ void bce_backward(BceGeometry<T> geo, const T* x, const T* target, LossGradient<
   });
 }
 
-template <class T>
-void cross_entropy_forward(int64_t N, int64_t K, const T* x, const int64_t* classes, T* y) {
+template <class T> void cross_entropy_forward(int64_t N, int64_t K, const T* x, const int64_t* classes, T* y) {
   for (int64_t n = 0; n < N; ++n) y[n] = T(log_sum_exp(x + n * K, K) - double(x[n * K + classes[n]]));
 }
 

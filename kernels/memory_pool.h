@@ -18,20 +18,14 @@ struct MemoryStatistics {
 MemoryStatistics memory_statistics();
 
 // For std containers and std::allocate_shared.
-template <class T>
-struct PoolAllocator {
+template <class T> struct PoolAllocator {
   using value_type = T;
   PoolAllocator() = default;
-  template <class U>
-  PoolAllocator(const PoolAllocator<U>&) {}
+  template <class U> PoolAllocator(const PoolAllocator<U>&) {}
   T* allocate(std::size_t n) { return static_cast<T*>(pool_take(int64_t(n * sizeof(T)))); }
   void deallocate(T* p, std::size_t n) noexcept { pool_give(p, int64_t(n * sizeof(T))); }
-  template <class U>
-  bool operator==(const PoolAllocator<U>&) const {
-    return true;
-  }
+  template <class U> bool operator==(const PoolAllocator<U>&) const { return true; }
 };
-template <class T>
-using PoolVector = std::vector<T, PoolAllocator<T>>;
+template <class T> using PoolVector = std::vector<T, PoolAllocator<T>>;
 
 }  // namespace echodiff

@@ -11,8 +11,7 @@ __device__ int64_t place_in_small(const PixelShuffleGeometry& geo, int64_t i) {
   return (row / geo.f * geo.W + w / geo.f) * geo.C * geo.f * geo.f + channel;
 }
 
-template <class T>
-__global__ void pixel_shuffle_kernel(int64_t n, PixelShuffleGeometry geo, const T* small, T* large) {
+template <class T> __global__ void pixel_shuffle_kernel(int64_t n, PixelShuffleGeometry geo, const T* small, T* large) {
   const int64_t i = thread_index();
   if (i < n) large[i] = small[place_in_small(geo, i)];
 }
@@ -23,12 +22,10 @@ __global__ void pixel_unshuffle_kernel(int64_t n, PixelShuffleGeometry geo, cons
   if (i < n) small[place_in_small(geo, i)] = large[i];
 }
 
-template <class T>
-void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large, Stream stream) {
+template <class T> void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large, Stream stream) {
   launch_elements(pixel_shuffle_kernel<T>, geo.N * geo.H * geo.W * geo.C * geo.f * geo.f, stream, geo, small, large);
 }
-template <class T>
-void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream stream) {
+template <class T> void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream stream) {
   launch_elements(pixel_unshuffle_kernel<T>, geo.N * geo.H * geo.W * geo.C * geo.f * geo.f, stream, geo, large, small);
 }
 

@@ -16,17 +16,13 @@ struct PixelShuffleGeometry {
 namespace reference {
 
 // small (N, H, W, C f f) -> large (N, H f, W f, C)
-template <class T>
-void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large);
-template <class T>
-void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small);
+template <class T> void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large);
+template <class T> void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small);
 
 }  // namespace reference
 
 namespace cuda {
-template <class T>
-void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large, Stream);
-template <class T>
-void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream);
+template <class T> void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large, Stream);
+template <class T> void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small, Stream);
 }  // namespace cuda
 }  // namespace echodiff

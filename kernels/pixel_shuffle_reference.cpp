@@ -7,8 +7,7 @@ namespace echodiff::reference {
 namespace {
 
 // body(small, large) for every pixel of the large picture: where its C channels start, at stride f f and at stride 1.
-template <class Body>
-void for_pixels(PixelShuffleGeometry geo, const Body& body) {
+template <class Body> void for_pixels(PixelShuffleGeometry geo, const Body& body) {
   const int64_t f = geo.f, line = geo.W * geo.C * f * f;  // elements of one row of the small picture
   parallel_ranges(geo.N * geo.H, row_grain(line), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -21,15 +20,13 @@ void for_pixels(PixelShuffleGeometry geo, const Body& body) {
 
 }  // namespace
 
-template <class T>
-void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large) {
+template <class T> void pixel_shuffle(PixelShuffleGeometry geo, const T* small, T* large) {
   for_pixels(geo, [=, ff = geo.f * geo.f](int64_t from, int64_t to) {
     for (int64_t c = 0; c < geo.C; ++c) large[to + c] = small[from + c * ff];
   });
 }
 
-template <class T>
-void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small) {
+template <class T> void pixel_unshuffle(PixelShuffleGeometry geo, const T* large, T* small) {
   for_pixels(geo, [=, ff = geo.f * geo.f](int64_t to, int64_t from) {
     for (int64_t c = 0; c < geo.C; ++c) small[to + c * ff] = large[from + c];
   });

@@ -102,8 +102,7 @@ __global__ void avg_pool2d_backward_kernel(int64_t n, int64_t C, PoolAxisView ro
   store(dx + i, sum);
 }
 
-template <class T>
-void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream stream) {
+template <class T> void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream stream) {
   launch_elements(max_pool2d_forward_kernel<T>, geo.N * geo.P * geo.Q * geo.C, stream, geo, x, y, index);
 }
 template <class T>

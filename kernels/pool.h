@@ -32,15 +32,11 @@ namespace reference {
 
 // Padding counts as -inf. index (N, P, Q, C): h W + w of the first maximum in row-major order, -1 for a window without
 // inputs; may be null. A NaN wins.
-template <class T>
-void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index);
-template <class T>
-void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx);
+template <class T> void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index);
+template <class T> void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx);
 
-template <class T>
-void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y);
-template <class T>
-void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
+template <class T> void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y);
+template <class T> void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx);
 
 }  // namespace reference
 
@@ -57,10 +53,8 @@ struct PoolAxisView {
   const int64_t *begin, *end, *divisor;
 };
 
-template <class T>
-void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream);
-template <class T>
-void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx, Stream);
+template <class T> void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index, Stream);
+template <class T> void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx, Stream);
 template <class T>
 void avg_pool2d_forward(int64_t N, int64_t C, PoolAxisView rows, PoolAxisView columns, const T* x, T* y, Stream);
 template <class T>

@@ -38,8 +38,7 @@ PoolAxis adaptive_axis(int64_t in, int64_t out) {
 
 namespace reference {
 
-template <class T>
-void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
+template <class T> void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
   parallel_for(geo.N * geo.P, [&](int64_t row) {
     const int64_t n = row / geo.P, top = row % geo.P * geo.stride - geo.padding;
     PoolVector<int64_t> where(static_cast<size_t>(geo.C));
@@ -68,8 +67,7 @@ void max_pool2d_forward(MaxPoolGeometry geo, const T* x, T* y, int64_t* index) {
   });
 }
 
-template <class T>
-void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx) {
+template <class T> void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index, T* dx) {
   parallel_for(geo.N, [&](int64_t n) {  // windows overlap within a sample
     T* image = dx + n * geo.H * geo.W * geo.C;
     std::fill_n(image, geo.H * geo.W * geo.C, T(0));
@@ -83,8 +81,7 @@ void max_pool2d_backward(MaxPoolGeometry geo, const T* dy, const int64_t* index,
   });
 }
 
-template <class T>
-void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y) {
+template <class T> void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y) {
   const PoolAxis &rows = geo.rows, &columns = geo.columns;
   parallel_for(geo.N * rows.out, [&](int64_t row) {
     const int64_t n = row / rows.out;
@@ -104,8 +101,7 @@ void avg_pool2d_forward(const AvgPoolGeometry& geo, const T* x, T* y) {
   });
 }
 
-template <class T>
-void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx) {
+template <class T> void avg_pool2d_backward(const AvgPoolGeometry& geo, const T* dy, T* dx) {
   const PoolAxis &rows = geo.rows, &columns = geo.columns;
   parallel_for(geo.N, [&](int64_t n) {  // windows overlap within a sample
     T* image = dx + n * rows.in * columns.in * geo.C;

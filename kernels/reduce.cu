@@ -5,8 +5,7 @@
 namespace echodiff::cuda {
 
 // A ReducePass: (outer, count, inner) -> (outer, inner).
-template <class From>
-struct ReduceTerm {
+template <class From> struct ReduceTerm {
   using Sum = double;
   int64_t count, inner;
   const From* x;
@@ -15,8 +14,7 @@ struct ReduceTerm {
   }
 };
 
-template <class To>
-struct StoreReduced {
+template <class To> struct StoreReduced {
   int64_t inner;
   double scale;
   To* y;

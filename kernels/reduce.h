@@ -29,14 +29,12 @@ void sum_rows(int64_t rows, int64_t width, FunctionRef<int64_t, int64_t, double*
 namespace reference {
 
 // y = scale * sum of x over the reduced dimensions; y holds the others, in the same order.
-template <class T>
-void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y);
+template <class T> void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y);
 
 }  // namespace reference
 
 namespace cuda {
 int64_t reduce_scratch(const ReduceGeometry& geo);  // doubles
-template <class T>
-void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y, double* scratch, Stream);
+template <class T> void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y, double* scratch, Stream);
 }  // namespace cuda
 }  // namespace echodiff

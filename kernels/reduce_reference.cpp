@@ -42,8 +42,7 @@ namespace reference {
 namespace {
 
 // sums[0, inner) += the rows [begin, end) of x
-template <class T>
-void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sums) {
+template <class T> void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sums) {
   if (inner > 1) {
     for (int64_t k = begin; k < end; ++k)
       for (int64_t j = 0; j < inner; ++j) sums[j] += double(x[k * inner + j]);
@@ -59,8 +58,7 @@ void add_rows(const T* x, int64_t begin, int64_t end, int64_t inner, double* sum
 }
 
 // y (outer, inner) = the sum of x (outer, count, inner) over the middle.
-template <class T>
-PoolVector<double> sum_middle(const ReducePass& pass, const T* x) {
+template <class T> PoolVector<double> sum_middle(const ReducePass& pass, const T* x) {
   const auto [outer, count, inner] = pass;
   PoolVector<double> y(size_t(outer * inner), 0.0);
   if (count > row_grain(inner)) {
@@ -80,8 +78,7 @@ PoolVector<double> sum_middle(const ReducePass& pass, const T* x) {
 
 }  // namespace
 
-template <class T>
-void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
+template <class T> void reduce_sum(const ReduceGeometry& geo, const T* x, double scale, T* y) {
   const PoolVector<ReducePass> passes = reduce_passes(geo);
   PoolVector<double> values;
   for (const ReducePass& pass : passes) values = values.empty() ? sum_middle(pass, x) : sum_middle(pass, values.data());

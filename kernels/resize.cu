@@ -4,8 +4,7 @@
 
 namespace echodiff::cuda {
 
-template <class T>
-__global__ void resize_axis_kernel(int64_t n, AxisTapsView taps, int64_t inner, const T* x, T* y) {
+template <class T> __global__ void resize_axis_kernel(int64_t n, AxisTapsView taps, int64_t inner, const T* x, T* y) {
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t column = i % inner, j = i / inner % taps.out, outer = i / inner / taps.out;
@@ -33,16 +32,13 @@ __global__ void upsample_nearest2_backward_kernel(int64_t n, Upsample2Geometry g
   store(dx + i, (load(top) + load(top + geo.C)) + (load(bottom) + load(bottom + geo.C)));
 }
 
-template <class T>
-void resize_axis(AxisTapsView taps, int64_t outer, int64_t inner, const T* x, T* y, Stream stream) {
+template <class T> void resize_axis(AxisTapsView taps, int64_t outer, int64_t inner, const T* x, T* y, Stream stream) {
   launch_elements(resize_axis_kernel<T>, outer * taps.out * inner, stream, taps, inner, x, y);
 }
-template <class T>
-void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y, Stream stream) {
+template <class T> void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y, Stream stream) {
   launch_elements(upsample_nearest2_forward_kernel<T>, geo.N * geo.H * geo.W * geo.C * 4, stream, geo, x, y);
 }
-template <class T>
-void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Stream stream) {
+template <class T> void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Stream stream) {
   launch_elements(upsample_nearest2_backward_kernel<T>, geo.N * geo.H * geo.W * geo.C, stream, geo, dy, dx);
 }
 

@@ -33,14 +33,11 @@ AxisTaps transpose(const AxisTaps& taps);
 namespace reference {
 
 // x (outer, taps.in, inner) -> y (outer, taps.out, inner)
-template <class T>
-void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x, T* y);
+template <class T> void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x, T* y);
 
 // x (N, H, W, C) -> y (N, 2H, 2W, C), each pixel four times; backward sums the four.
-template <class T>
-void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y);
-template <class T>
-void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx);
+template <class T> void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y);
+template <class T> void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx);
 
 }  // namespace reference
 
@@ -52,11 +49,8 @@ struct AxisTapsView {
   const float* weight;
 };
 
-template <class T>
-void resize_axis(AxisTapsView taps, int64_t outer, int64_t inner, const T* x, T* y, Stream);
-template <class T>
-void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y, Stream);
-template <class T>
-void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Stream);
+template <class T> void resize_axis(AxisTapsView taps, int64_t outer, int64_t inner, const T* x, T* y, Stream);
+template <class T> void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y, Stream);
+template <class T> void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx, Stream);
 }  // namespace cuda
 }  // namespace echodiff

@@ -109,8 +109,7 @@ AxisTaps transpose(const AxisTaps& taps) {
 
 namespace reference {
 
-template <class T>
-void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x, T* y) {
+template <class T> void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x, T* y) {
   parallel_ranges(outer * taps.out, row_grain(inner), [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
       const size_t j = size_t(line % taps.out);
@@ -126,8 +125,7 @@ void resize_axis(const AxisTaps& taps, int64_t outer, int64_t inner, const T* x,
   });
 }
 
-template <class T>
-void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y) {
+template <class T> void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y) {
   const int64_t line = 2 * geo.W * geo.C;  // elements of one output row
   parallel_ranges(geo.N * geo.H, row_grain(2 * line), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -142,8 +140,7 @@ void upsample_nearest2_forward(Upsample2Geometry geo, const T* x, T* y) {
   });
 }
 
-template <class T>
-void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx) {
+template <class T> void upsample_nearest2_backward(Upsample2Geometry geo, const T* dy, T* dx) {
   const int64_t line = 2 * geo.W * geo.C;
   parallel_ranges(geo.N * geo.H, row_grain(2 * line), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

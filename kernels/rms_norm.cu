@@ -35,8 +35,7 @@ __global__ void rms_norm_backward_kernel(int64_t pixels, int64_t C, const T* x, 
     store(dx + p * C + c, u * root * load(dy + p * C + c) * gain[c] + along * (load(x + p * C + c) * u));
 }
 
-template <class T>
-struct RmsNormTerm {
+template <class T> struct RmsNormTerm {
   using Sum = float;
   int64_t C;
   const T *x, *dy;
@@ -46,8 +45,7 @@ struct RmsNormTerm {
   }
 };
 
-template <class T>
-struct RmsNormed {
+template <class T> struct RmsNormed {
   int64_t C;
   const T* x;
   const float *gain, *inverse_norm;

@@ -10,8 +10,7 @@ namespace echodiff {
 
 namespace reference {
 // inverse_norm (pixels)
-template <class T>
-void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm);
+template <class T> void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm);
 template <class T>
 void rms_norm_backward(int64_t pixels, int64_t C, const T* x, const T* gain, const T* inverse_norm, const T* dy, T* dx,
                        T* dgain);

@@ -8,8 +8,7 @@
 
 namespace echodiff::reference {
 
-template <class T>
-void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm) {
+template <class T> void rms_norm_forward(int64_t pixels, int64_t C, const T* x, const T* gain, T* y, T* inverse_norm) {
   const double root = std::sqrt(double(C));
   for (int64_t p = 0; p < pixels; ++p) {
     double squares = 0;

@@ -45,19 +45,16 @@ __attribute__((always_inline)) static inline IntVec lanes_of(std::integer_sequen
 using AllLanes = std::make_integer_sequence<int, kLanes>;
 
 // Halves are folded onto each other until all lanes hold the result.
-template <int distance>
-__attribute__((always_inline)) static inline Vec exchange(Vec v) {
+template <int distance> __attribute__((always_inline)) static inline Vec exchange(Vec v) {
   return __builtin_shuffle(v, lanes_of(AllLanes{}, [](int lane) { return lane ^ distance; }));
 }
-template <int distance = kLanes / 2>
-__attribute__((always_inline)) static inline Vec fold_sum(Vec v) {
+template <int distance = kLanes / 2> __attribute__((always_inline)) static inline Vec fold_sum(Vec v) {
   if constexpr (distance == 0)
     return v;
   else
     return fold_sum<distance / 2>(v + exchange<distance>(v));
 }
-template <int distance = kLanes / 2>
-__attribute__((always_inline)) static inline Vec fold_max(Vec v) {
+template <int distance = kLanes / 2> __attribute__((always_inline)) static inline Vec fold_max(Vec v) {
   if constexpr (distance == 0)
     return v;
   else
@@ -67,8 +64,7 @@ static inline float horizontal_sum(Vec v) { return fold_sum(v)[0]; }
 static inline float horizontal_max(Vec v) { return fold_max(v)[0]; }
 
 // kLanes rows become kLanes columns: at distance 1, 2, 4, .. pairs of rows exchange the halves they owe each other.
-template <int distance = 1>
-__attribute__((always_inline)) static inline void transpose(Vec* rows) {
+template <int distance = 1> __attribute__((always_inline)) static inline void transpose(Vec* rows) {
   if constexpr (distance < kLanes) {
     const IntVec upper =
         lanes_of(AllLanes{}, [](int lane) { return (lane & distance) != 0 ? kLanes + lane - distance : lane; });
@@ -114,8 +110,7 @@ static inline Vec silu_slope(Vec x) {
 }
 
 // body(load, store) for each vector of n elements, the last perhaps partial: load(p) reads p[i..], store(p, v) writes.
-template <class Body>
-__attribute__((always_inline)) static inline void for_vectors(int64_t n, const Body& body) {
+template <class Body> __attribute__((always_inline)) static inline void for_vectors(int64_t n, const Body& body) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
     body([i](const float* p) { return load(p + i); }, [i](float* p, Vec v) { store(p + i, v); });

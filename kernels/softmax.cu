@@ -16,8 +16,7 @@ struct SoftmaxTile {
   }
 };
 
-template <class T>
-__global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
+template <class T> __global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
   const SoftmaxTile tile(geo);
   float most = -INFINITY, sum = 0;
   if (tile.inside)
@@ -34,8 +33,7 @@ __global__ void softmax_forward_kernel(SoftmaxGeometry geo, const T* x, T* y) {
 }
 
 // dx may be dy.
-template <class T>
-__global__ void softmax_backward_kernel(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
+template <class T> __global__ void softmax_backward_kernel(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
   const SoftmaxTile tile(geo);
   float dot = 0;
   if (tile.inside)
@@ -62,13 +60,11 @@ void launch_softmax(Kernel kernel, const SoftmaxGeometry& geo, Stream stream, Po
          geo, pointers...);
 }
 
-template <class T>
-void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream stream) {
+template <class T> void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream stream) {
   launch_softmax(softmax_forward_kernel<T>, geo, stream, x, y);
 }
 
-template <class T>
-void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream stream) {
+template <class T> void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream stream) {
   launch_softmax(softmax_backward_kernel<T>, geo, stream, y, dy, dx);
 }
 

@@ -13,19 +13,15 @@ struct SoftmaxGeometry {
 
 namespace reference {
 
-template <class T>
-void softmax_forward(SoftmaxGeometry geo, const T* x, T* y);
+template <class T> void softmax_forward(SoftmaxGeometry geo, const T* x, T* y);
 
 // dx_k = y_k (dy_k - sum_j dy_j y_j)
-template <class T>
-void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx);
+template <class T> void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx);
 
 }  // namespace reference
 
 namespace cuda {
-template <class T>
-void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream);
-template <class T>
-void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream);  // dx may be dy
+template <class T> void softmax_forward(SoftmaxGeometry geo, const T* x, T* y, Stream);
+template <class T> void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx, Stream);  // dx may be dy
 }  // namespace cuda
 }  // namespace echodiff

@@ -14,8 +14,7 @@ namespace {
 constexpr int64_t kColumns = 64;
 
 // body(offset, width): `width` neighbouring columns, the first at `offset`.
-template <class Body>
-void for_columns(SoftmaxGeometry geo, const Body& body) {
+template <class Body> void for_columns(SoftmaxGeometry geo, const Body& body) {
   const int64_t blocks = (geo.inner + kColumns - 1) / kColumns;
   parallel_ranges(geo.outer * blocks, row_grain(geo.K * std::min(geo.inner, kColumns)),
                   [&](int64_t begin, int64_t end) {
@@ -28,8 +27,7 @@ void for_columns(SoftmaxGeometry geo, const Body& body) {
 
 }  // namespace
 
-template <class T>
-void softmax_forward(SoftmaxGeometry geo, const T* x, T* y) {
+template <class T> void softmax_forward(SoftmaxGeometry geo, const T* x, T* y) {
   for_columns(geo, [&](int64_t offset, int64_t width) {
     std::array<T, kColumns> max;
     std::array<double, kColumns> sum{};
@@ -53,8 +51,7 @@ void softmax_forward(SoftmaxGeometry geo, const T* x, T* y) {
   });
 }
 
-template <class T>
-void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
+template <class T> void softmax_backward(SoftmaxGeometry geo, const T* y, const T* dy, T* dx) {
   for_columns(geo, [&](int64_t offset, int64_t width) {
     std::array<double, kColumns> dot{};
     for (int64_t k = 0; k < geo.K; ++k) {

@@ -11,8 +11,7 @@
 
 namespace echodiff {
 
-template <size_t Operands>
-class StridedWalk {
+template <size_t Operands> class StridedWalk {
  public:
   using Strides = std::array<int64_t, Operands>;  // in elements
   struct Dimension {
@@ -44,8 +43,7 @@ class StridedWalk {
   }
 
   // body(offsets, size, strides) on every line, in parallel: `offsets` of its first element in each operand.
-  template <class Body>
-  void run(const Body& body) const {
+  template <class Body> void run(const Body& body) const {
     if (lines_ == 1) {
       parallel_ranges(line_.size, kElementGrain, [&](int64_t begin, int64_t end) {
         Strides offsets{};

@@ -12,8 +12,7 @@ namespace echodiff::cpu {
 
 // totals[0, width) = the sum over chunks of what add(first row, rows, sums) adds to `sums` (width), zeroed. Working
 // memory: Scratch::sums.
-template <class Add>
-void sum_chunks(int64_t rows, int64_t chunk_rows, int64_t width, double* totals, const Add& add) {
+template <class Add> void sum_chunks(int64_t rows, int64_t chunk_rows, int64_t width, double* totals, const Add& add) {
   const int64_t chunks = (rows + chunk_rows - 1) / chunk_rows;
   float* parts = scratch(Scratch::sums, chunks * width);
   parallel_for(chunks, [&](int64_t chunk) {

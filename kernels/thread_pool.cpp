@@ -59,8 +59,7 @@ struct Job {
 
 // Returns true once `ready` does, false after some tens of microseconds: the next loop of a network is rarely further
 // away, and waking a sleeping thread takes as long.
-template <class F>
-bool spin_until(F&& ready) {
+template <class F> bool spin_until(F&& ready) {
   for (int i = 0; i < 2000; ++i) {
     if (ready()) return true;
     __builtin_ia32_pause();

@@ -7,8 +7,7 @@
 namespace echodiff {
 
 // A reference to a callable, as std::function but without a copy or an allocation: valid while the callable lives.
-template <class... Arguments>
-class FunctionRef {
+template <class... Arguments> class FunctionRef {
  public:
   template <class F>
   FunctionRef(const F& f)

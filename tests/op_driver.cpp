@@ -107,18 +107,12 @@ std::string title(const OpCase& op_case) { return op_case.op + " [" + op_case.na
 
 double draw(Values values, int64_t limit, Random& random) {
   switch (values) {
-    case Values::normal:
-      return random.normal();
-    case Values::away_from_zero:
-      return (random.bits() & 1 ? 1 : -1) * random.uniform(0.2, 2);
-    case Values::positive:
-      return random.uniform(0.5, 2);
-    case Values::unit:
-      return random.uniform();
-    case Values::index:
-      return double(random.below(limit));
-    case Values::distinct:
-      return 0;  // drawn as a whole
+    case Values::normal: return random.normal();
+    case Values::away_from_zero: return (random.bits() & 1 ? 1 : -1) * random.uniform(0.2, 2);
+    case Values::positive: return random.uniform(0.5, 2);
+    case Values::unit: return random.uniform();
+    case Values::index: return double(random.below(limit));
+    case Values::distinct: return 0;  // drawn as a whole
   }
   return 0;
 }

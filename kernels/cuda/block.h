@@ -29,8 +29,7 @@ __device__ __forceinline__ void store(Bfloat16* p, float v) { *p = __float2bfloa
 __device__ __forceinline__ void store(double* p, double v) { *p = v; }
 
 // Every lane gets the result; the order of additions is the same in each run.
-template <class V>
-__device__ __forceinline__ V warp_sum(V v) {
+template <class V> __device__ __forceinline__ V warp_sum(V v) {
   for (int distance = 16; distance > 0; distance /= 2) v += __shfl_xor_sync(kWholeWarp, v, distance);
   return v;
 }
@@ -39,14 +38,10 @@ __device__ __forceinline__ float warp_max(float v) {
   return v;
 }
 
-template <class V>
-struct BlockSumScratch {
-  V of_warp[32];
-};
+template <class V> struct BlockSumScratch { V of_warp[32]; };
 
 // Every thread gets the sum over the block, whose threads are one row of whole warps.
-template <class V>
-__device__ __forceinline__ V block_sum(V v) {
+template <class V> __device__ __forceinline__ V block_sum(V v) {
   BlockSumScratch<V>& scratch = block_shared<BlockSumScratch<V>>();
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   v = warp_sum(v);

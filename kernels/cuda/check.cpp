@@ -7,16 +7,13 @@ namespace {
 
 Fault fault_of(cudaError_t status) {
   switch (status) {
-    case cudaErrorMemoryAllocation:
-      return Fault::kOutOfMemory;
+    case cudaErrorMemoryAllocation: return Fault::kOutOfMemory;
     case cudaErrorNoDevice:
     case cudaErrorInsufficientDriver:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorNoKernelImageForDevice:
-    case cudaErrorUnsupportedPtxVersion:
-      return Fault::kNoDevice;
-    default:
-      return Fault::kInternal;
+    case cudaErrorUnsupportedPtxVersion: return Fault::kNoDevice;
+    default: return Fault::kInternal;
   }
 }
 
@@ -40,10 +37,8 @@ bool is_sticky(cudaError_t status) {
     case cudaErrorInvalidPc:
     case cudaErrorAssert:
     case cudaErrorECCUncorrectable:
-    case cudaErrorContextIsDestroyed:
-      return true;
-    default:
-      return false;
+    case cudaErrorContextIsDestroyed: return true;
+    default: return false;
   }
 }
 

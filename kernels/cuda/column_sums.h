@@ -75,8 +75,7 @@ void column_sums(const ColumnShape& shape, Term term, Finish finish, typename Te
 }
 
 // A Finish that writes two parameters' gradients, each or neither: columns [0, C) and [C, 2C).
-template <class Sum>
-struct StorePair {
+template <class Sum> struct StorePair {
   int64_t C;
   float *first, *second;  // either may be null
   __device__ void operator()(int64_t, int64_t c, Sum total) const {

@@ -7,8 +7,7 @@ namespace echodiff::cuda {
 
 // Every thread gets its column's v of all rows; combine(a, b) joins two. Needs blockDim.x * blockDim.y floats of
 // dynamic shared memory, and a power of two of rows.
-template <class Combine>
-__device__ float combine_rows(float v, const Combine& combine) {
+template <class Combine> __device__ float combine_rows(float v, const Combine& combine) {
   float* shared = dynamic_shared<float>();  // (blockDim.y, blockDim.x)
   const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
   __syncthreads();  // what an earlier call left has been read

@@ -26,13 +26,11 @@ void check_cublas(cublasStatus_t status, const char* doing,
                   std::source_location where = std::source_location::current());
 
 // Owns a handle of a C library.
-template <class Handle, auto destroy>
-struct Destroy {
+template <class Handle, auto destroy> struct Destroy {
   using pointer = Handle;
   void operator()(Handle handle) const { destroy(handle); }
 };
-template <class Handle, auto destroy>
-using Owned = std::unique_ptr<void, Destroy<Handle, destroy>>;
+template <class Handle, auto destroy> using Owned = std::unique_ptr<void, Destroy<Handle, destroy>>;
 
 // Host memory that captured copies read, at each launch.
 using HeldTables = std::deque<std::vector<char>>;

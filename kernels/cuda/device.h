@@ -20,15 +20,13 @@
 namespace echodiff::cuda {
 
 // One S of the block; calls with the same S share it.
-template <class S>
-__device__ __forceinline__ S& block_shared() {
+template <class S> __device__ __forceinline__ S& block_shared() {
   __shared__ S shared;
   return shared;
 }
 
 // The launch's shared_bytes.
-template <class T>
-__device__ __forceinline__ T* dynamic_shared() {
+template <class T> __device__ __forceinline__ T* dynamic_shared() {
   extern __shared__ __align__(16) unsigned char dynamic_shared_bytes[];
   return reinterpret_cast<T*>(dynamic_shared_bytes);
 }

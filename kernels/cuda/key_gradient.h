@@ -19,8 +19,7 @@ __device__ void store_key_gradient(const AttentionGeometry& geo, const Attention
     store((part == 0 ? out.dk : out.dv) + (b * geo.Lk + j - geo.M) * geo.kv_stride + h * geo.d + c, value);
 }
 
-template <class T>
-__global__ void memory_gradient_kernel(int64_t n, int64_t B, const float* memory_parts, T* dmemory) {
+template <class T> __global__ void memory_gradient_kernel(int64_t n, int64_t B, const float* memory_parts, T* dmemory) {
   const int64_t i = thread_index();
   if (i >= n) return;
   float sum = 0;

@@ -8,8 +8,7 @@
 
 namespace echodiff::cuda {
 
-template <class T>
-struct NormEpilogue {
+template <class T> struct NormEpilogue {
   const T* modulation = nullptr;  // (N, 2C) = scale | shift, or null
   bool silu = false;
 
@@ -26,8 +25,7 @@ struct NormEpilogue {
 };
 
 // dv = dy silu'(v) at one element.
-template <class T, class Normed>
-struct SiluGradient {
+template <class T, class Normed> struct SiluGradient {
   ChannelGeometry geo;
   Normed normed;
   NormEpilogue<T> epilogue;
@@ -51,8 +49,7 @@ __global__ void norm_epilogue_backward_kernel(int64_t n, SiluGradient<T, Normed>
 }
 
 // dscale | dshift = sum over pixels of dv h | dv
-template <class T, class Normed>
-struct ModulationTerm {
+template <class T, class Normed> struct ModulationTerm {
   using Sum = float;
   SiluGradient<T, Normed> gradient;
   __device__ float operator()(int64_t n, int64_t pixel, int64_t column) const {
@@ -62,8 +59,7 @@ struct ModulationTerm {
   }
 };
 
-template <class T>
-struct StoreModulation {
+template <class T> struct StoreModulation {
   int64_t width;  // 2C
   T* dmodulation;
   __device__ void operator()(int64_t n, int64_t c, float total) const { store(dmodulation + n * width + c, total); }

@@ -8,8 +8,7 @@
 
 namespace echodiff::cuda {
 
-template <size_t Operands>
-struct DeviceWalk {
+template <size_t Operands> struct DeviceWalk {
   static constexpr int kMaxRank = 6;  // after merging
   int rank = 0;
   int64_t count = 1, sizes[kMaxRank], strides[kMaxRank][Operands];

@@ -9,8 +9,7 @@ namespace echodiff {
 namespace {
 
 // Values in PyTorch's logical order, so that a weight does not depend on the memory layout.
-template <class F>
-void fill(Tensor& tensor, F&& next) {
+template <class F> void fill(Tensor& tensor, F&& next) {
   std::vector<float> values(size_t(tensor.count()));
   for (float& value : values) value = float(next());
   tensor.copy_from(from_values(tensor.shape(), values.data()));
@@ -45,12 +44,8 @@ void Initialiser::layer(Tensor& weight, Tensor& bias, Init init, const std::stri
       uniform(prefix + "weight", weight, 1 / std::sqrt(fan_in));
       if (bias) uniform(prefix + "bias", bias, 1 / std::sqrt(fan_in));
       return;
-    case Init::zero:
-      constant(weight, 0);
-      break;
-    case Init::kaiming_fan_out:
-      normal(prefix + "weight", weight, std::sqrt(2 / fan_out));
-      break;
+    case Init::zero: constant(weight, 0); break;
+    case Init::kaiming_fan_out: normal(prefix + "weight", weight, std::sqrt(2 / fan_out)); break;
   }
   if (bias) constant(bias, 0);
 }

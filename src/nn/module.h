@@ -25,12 +25,10 @@ class Visitor {
   void buffer(const std::string& name, Tensor& tensor) { on_buffer(path(name), tensor); }
   // An empty name leaves the prefix as it is: the child's tensors are named as if they were the parent's.
   void child(const std::string& name, Module& module);
-  template <class M>
-  void child(const std::string& name, std::optional<M>& module) {
+  template <class M> void child(const std::string& name, std::optional<M>& module) {
     if (module) child(name, *module);
   }
-  template <class M>
-  void child(const std::string& name, std::vector<M>& modules) {
+  template <class M> void child(const std::string& name, std::vector<M>& modules) {
     for (size_t i = 0; i < modules.size(); ++i) child(name + "." + std::to_string(i), modules[i]);
   }
 

@@ -5,8 +5,7 @@
 namespace echodiff {
 namespace {
 
-template <class Norm>
-Tensor silu_step_by_step(const Norm& norm, const Tensor& x, const Tensor& scale_and_shift) {
+template <class Norm> Tensor silu_step_by_step(const Norm& norm, const Tensor& x, const Tensor& scale_and_shift) {
   const Tensor h = norm(x);
   return silu(scale_and_shift ? scale_shift(h, scale_and_shift) : h);
 }

@@ -9,12 +9,9 @@ enum class Resample { none, up, down };  // nearest x2, 2x2 average
 
 inline Tensor resampled(const Tensor& x, Resample resample) {
   switch (resample) {
-    case Resample::up:
-      return upsample_nearest2(x);
-    case Resample::down:
-      return avg_pool2d(x, {.kernel = 2, .stride = 2});
-    case Resample::none:
-      break;
+    case Resample::up: return upsample_nearest2(x);
+    case Resample::down: return avg_pool2d(x, {.kernel = 2, .stride = 2});
+    case Resample::none: break;
   }
   return x;
 }

@@ -27,30 +27,25 @@ class DeviceCall {
   cuda::Context& context() const { return cuda::context(); }
 
   // Operands and results, from element `first` on; null where undefined. Throws where one is not on the device.
-  template <class T = float>
-  const T* in(const Tensor& x, int64_t first = 0) const {
+  template <class T = float> const T* in(const Tensor& x, int64_t first = 0) const {
     return x ? element(x.data<T>(Device::kCuda), first) : nullptr;
   }
-  template <class T = float>
-  T* out(Tensor& x, int64_t first = 0) const {
+  template <class T = float> T* out(Tensor& x, int64_t first = 0) const {
     return x ? element(x.mutable_data<T>(Device::kCuda), first) : nullptr;
   }
   // n uninitialised elements.
-  template <class T>
-  T* scratch(int64_t n) {
+  template <class T> T* scratch(int64_t n) {
     buffers_.push_back(cuda::allocate(size_t(n) * sizeof(T), concat_message("the working memory of ", op_)));
     return static_cast<T*>(buffers_.back().data());
   }
   // A copy of a table of the host. The host doesn't wait.
-  template <class T, class Allocator>
-  const T* table(const std::vector<T, Allocator>& values) {
+  template <class T, class Allocator> const T* table(const std::vector<T, Allocator>& values) {
     T* copy = scratch<T>(int64_t(values.size()));
     cuda::copy_to_device(copy, values.data(), values.size() * sizeof(T));
     return copy;
   }
   // n values back on the host, which waits for them.
-  template <class T>
-  std::vector<T> read(const T* values, int64_t n) const {
+  template <class T> std::vector<T> read(const T* values, int64_t n) const {
     std::vector<T> copy(static_cast<size_t>(n));
     cuda::copy_to_host(copy.data(), values, copy.size() * sizeof(T));
     return copy;
@@ -76,8 +71,7 @@ void on_device_of(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_c
 
 // on_cuda<T>(DeviceCall&) with T the storage of x, or on_cpu(T) with T of x's dtype. An on_cuda(DeviceCall&) that is no
 // template computes in f32 alone.
-template <class OnCpu, class OnCuda>
-void dispatch(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_cuda) {
+template <class OnCpu, class OnCuda> void dispatch(const Tensor& x, const char* op, OnCpu&& on_cpu, OnCuda&& on_cuda) {
   if constexpr (cuda::kBuiltWithCuda) {
     if (x.device() == Device::kCuda) {
       DeviceCall call(op);

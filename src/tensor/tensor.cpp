@@ -88,17 +88,10 @@ std::vector<double> Tensor::to_vector() const {
     int64_t offset = 0;
     for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
     switch (dtype()) {
-      case DType::f32:
-        value = double(data<float>()[offset]);
-        break;
-      case DType::f64:
-        value = data<double>()[offset];
-        break;
-      case DType::i64:
-        value = double(data<int64_t>()[offset]);
-        break;
-      case DType::bf16:
-        break;  // on cuda alone: see above
+      case DType::f32: value = double(data<float>()[offset]); break;
+      case DType::f64: value = data<double>()[offset]; break;
+      case DType::i64: value = double(data<int64_t>()[offset]); break;
+      case DType::bf16: break;  // on cuda alone: see above
     }
     for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
   }
@@ -246,8 +239,7 @@ Tensor arange(int64_t n) {
 namespace {
 
 // Copies values in logical row-major order into x's memory order.
-template <class From, class T>
-void scatter_logical(const From* values, const Shape& shape, T* out) {
+template <class From, class T> void scatter_logical(const From* values, const Shape& shape, T* out) {
   const PoolVector<int64_t> strides = shape.strides();
   PoolVector<int64_t> index(size_t(shape.rank()), 0);
   const int64_t n = shape.count();

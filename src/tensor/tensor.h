@@ -31,13 +31,11 @@ class Tensor {
 
   // The elements in memory order (channels-last for rank 4). T must be the dtype's type, and the tensor on `device`:
   // host code that meets a tensor on cuda throws instead of reading it.
-  template <class T>
-  const T* data(Device device = Device::kCpu) const {
+  template <class T> const T* data(Device device = Device::kCpu) const {
     return static_cast<const T*>(read(dtype_of<T>(), device));
   }
   // Writing: only for freshly made tensors and, under NoGrad, for parameters. Throws if autograd recorded this tensor.
-  template <class T>
-  T* mutable_data(Device device = Device::kCpu) {
+  template <class T> T* mutable_data(Device device = Device::kCpu) {
     return static_cast<T*>(write(dtype_of<T>(), device));
   }
   double item() const;                    // the value of a one-element tensor; on cuda the host waits for it

@@ -21,8 +21,7 @@ void take(const MetadataReader& read, const char* key, std::string& value) { val
 void take(const MetadataReader& read, const char* key, std::vector<int64_t>& value) { value = read.integers(key); }
 
 // What a checkpoint states of its network, one listing for writing and reading: field(key, member).
-template <class Options, class Field>
-void visit_network(Options& net, const Field& field) {
+template <class Options, class Field> void visit_network(Options& net, const Field& field) {
   field("network.architecture", net.architecture);
   field("network.image_channels", net.image_channels);
   field("network.condition", net.condition);

@@ -50,8 +50,7 @@ int64_t load_step(const SafetensorsFile& file, const std::string& name) {
 }
 
 // Of one launch over all of them.
-template <class TensorOfOp>
-PoolVector<TensorChunk> chunks_of(const PoolVector<TensorOfOp>& tensors) {
+template <class TensorOfOp> PoolVector<TensorChunk> chunks_of(const PoolVector<TensorOfOp>& tensors) {
   PoolVector<int64_t> counts;
   for (const TensorOfOp& tensor : tensors) counts.push_back(tensor.count);
   return tensor_chunks(counts);

@@ -56,8 +56,7 @@ class ConvolutionsSeen : public Observer {
   bool first_ = true;  // the network's input needs no gradient
 };
 
-template <class Network>
-std::set<Convolution> convolutions_of(const Network& run) {
+template <class Network> std::set<Convolution> convolutions_of(const Network& run) {
   const NoGrad no_grad;
   ConvolutionsSeen observer;
   run();

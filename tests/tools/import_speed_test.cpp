@@ -35,8 +35,7 @@ std::string big_checkpoint(int64_t* tensor_bytes) {
   return torch_zip(w.raw("u").stop(), storages);
 }
 
-template <class Work>
-double fastest_of(int repeats, Work&& work) {
+template <class Work> double fastest_of(int repeats, Work&& work) {
   double best = 1e9;
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();

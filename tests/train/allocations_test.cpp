@@ -15,8 +15,7 @@ namespace {
 const UnetOptions kOptions{.dim = 32, .mults = {1, 2}, .channels = 3, .out_channels = 1};
 
 // Of one call of `step`, after three.
-template <class Step>
-void expect_no_allocations(Step step) {
+template <class Step> void expect_no_allocations(Step step) {
   for (int i = 0; i < 3; ++i) step();
   const int64_t segments = memory_statistics().system_allocations;
   const AllocationCounter counter;

@@ -26,18 +26,12 @@ std::string type_name(const toml::node& node) {
 
 std::string expected_type(Option::Kind kind) {
   switch (kind) {
-    case Option::Kind::kInteger:
-      return "an integer";
-    case Option::Kind::kReal:
-      return "a number";
-    case Option::Kind::kText:
-      return "a string";
-    case Option::Kind::kFlag:
-      return "true or false";
-    case Option::Kind::kTexts:
-      return "an array of strings";
-    case Option::Kind::kReals:
-      return "an array of numbers";
+    case Option::Kind::kInteger: return "an integer";
+    case Option::Kind::kReal: return "a number";
+    case Option::Kind::kText: return "a string";
+    case Option::Kind::kFlag: return "true or false";
+    case Option::Kind::kTexts: return "an array of strings";
+    case Option::Kind::kReals: return "an array of numbers";
   }
   return "";
 }

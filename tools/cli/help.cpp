@@ -25,18 +25,12 @@ std::string wrapped(const std::string& text, size_t indent) {
 
 std::string placeholder(const Option& option) {
   switch (option.kind) {
-    case Option::Kind::kInteger:
-      return " N";
-    case Option::Kind::kReal:
-      return " X";
-    case Option::Kind::kText:
-      return " " + option.unit;
-    case Option::Kind::kFlag:
-      return "";
-    case Option::Kind::kTexts:
-      return " " + option.unit + "...";
-    case Option::Kind::kReals:
-      return " X,Y";
+    case Option::Kind::kInteger: return " N";
+    case Option::Kind::kReal: return " X";
+    case Option::Kind::kText: return " " + option.unit;
+    case Option::Kind::kFlag: return "";
+    case Option::Kind::kTexts: return " " + option.unit + "...";
+    case Option::Kind::kReals: return " X,Y";
   }
   return "";
 }

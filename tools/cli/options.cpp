@@ -11,8 +11,7 @@ std::string range_text(IntRange range) { return concat_message(range.low, "..", 
 std::string range_text(Range range) { return number_text(range.low) + ".." + number_text(range.high); }
 
 // Within the range, and finite.
-template <class T, class R>
-T parse_within(const std::string& text, R range) {
+template <class T, class R> T parse_within(const std::string& text, R range) {
   const std::optional<T> value = parse_number<T>(text);
   check_input(value && *value >= range.low && *value <= range.high, Fault::kUsage, "expected ",
               std::is_integral_v<T> ? "an integer" : "a finite number", " in ", range_text(range), ", found '", text,
@@ -27,8 +26,7 @@ const std::string& single(const std::vector<std::string>& raw) {
 
 std::string text_of(int64_t value) { return std::to_string(value); }
 std::string text_of(double value) { return number_text(value); }
-template <class T>
-std::string text_of(const std::optional<T>& value) {
+template <class T> std::string text_of(const std::optional<T>& value) {
   return value ? text_of(*value) : std::string();
 }
 

@@ -7,8 +7,7 @@
 namespace echodiff {
 namespace {
 
-template <class A, class B>
-TensorDifference difference(const A* a, const B* b, int64_t count) {
+template <class A, class B> TensorDifference difference(const A* a, const B* b, int64_t count) {
   TensorDifference result;
   double largest = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -25,8 +24,7 @@ TensorDifference difference(const A* a, const B* b, int64_t count) {
 }
 
 // f(pointer) with the elements' own type.
-template <class F>
-auto with_data(const Tensor& tensor, F&& f) {
+template <class F> auto with_data(const Tensor& tensor, F&& f) {
   if (tensor.dtype() == DType::f32) return f(tensor.data<float>());
   if (tensor.dtype() == DType::f64) return f(tensor.data<double>());
   return f(tensor.data<int64_t>());

@@ -143,30 +143,14 @@ void PickleMachine::memoize(uint64_t index, const Value& value) {
 
 bool PickleMachine::step_scalar(uint8_t opcode) {
   switch (opcode) {
-    case NONE:
-      push({});
-      return true;
-    case NEWTRUE:
-      push(named(Kind::kBoolean, 1));
-      return true;
-    case NEWFALSE:
-      push(named(Kind::kBoolean, 0));
-      return true;
-    case BININT:
-      push(named(Kind::kInteger, int32_t(unsigned_number(4))));
-      return true;
-    case BININT1:
-      push(named(Kind::kInteger, int64_t(unsigned_number(1))));
-      return true;
-    case BININT2:
-      push(named(Kind::kInteger, int64_t(unsigned_number(2))));
-      return true;
-    case LONG1:
-      push(long_of(unsigned_number(1)));
-      return true;
-    case LONG4:
-      push(long_of(unsigned_number(4)));
-      return true;
+    case NONE: push({}); return true;
+    case NEWTRUE: push(named(Kind::kBoolean, 1)); return true;
+    case NEWFALSE: push(named(Kind::kBoolean, 0)); return true;
+    case BININT: push(named(Kind::kInteger, int32_t(unsigned_number(4)))); return true;
+    case BININT1: push(named(Kind::kInteger, int64_t(unsigned_number(1)))); return true;
+    case BININT2: push(named(Kind::kInteger, int64_t(unsigned_number(2)))); return true;
+    case LONG1: push(long_of(unsigned_number(1))); return true;
+    case LONG4: push(long_of(unsigned_number(4))); return true;
     case BINFLOAT: {
       Value value;
       value.kind = Kind::kReal;
@@ -175,63 +159,30 @@ bool PickleMachine::step_scalar(uint8_t opcode) {
       return true;
     }
     case SHORT_BINUNICODE:
-    case SHORT_BINSTRING:
-      push(string_of(Kind::kText, unsigned_number(1)));
-      return true;
+    case SHORT_BINSTRING: push(string_of(Kind::kText, unsigned_number(1))); return true;
     case BINUNICODE:
-    case BINSTRING:
-      push(string_of(Kind::kText, unsigned_number(4)));
-      return true;
-    case BINUNICODE8:
-      push(string_of(Kind::kText, unsigned_number(8)));
-      return true;
-    case SHORT_BINBYTES:
-      push(string_of(Kind::kBytes, unsigned_number(1)));
-      return true;
-    case BINBYTES:
-      push(string_of(Kind::kBytes, unsigned_number(4)));
-      return true;
+    case BINSTRING: push(string_of(Kind::kText, unsigned_number(4))); return true;
+    case BINUNICODE8: push(string_of(Kind::kText, unsigned_number(8))); return true;
+    case SHORT_BINBYTES: push(string_of(Kind::kBytes, unsigned_number(1))); return true;
+    case BINBYTES: push(string_of(Kind::kBytes, unsigned_number(4))); return true;
     case BINBYTES8:
-    case BYTEARRAY8:
-      push(string_of(Kind::kBytes, unsigned_number(8)));
-      return true;
-    default:
-      return false;
+    case BYTEARRAY8: push(string_of(Kind::kBytes, unsigned_number(8))); return true;
+    default: return false;
   }
 }
 
 bool PickleMachine::step_container(uint8_t opcode) {
   switch (opcode) {
-    case EMPTY_LIST:
-      push(new_container(Kind::kList, {}));
-      return true;
-    case EMPTY_TUPLE:
-      push(new_container(Kind::kTuple, {}));
-      return true;
-    case EMPTY_DICT:
-      push(new_container(Kind::kDict, {}));
-      return true;
-    case EMPTY_SET:
-      push(new_container(Kind::kSet, {}));
-      return true;
-    case LIST:
-      push(new_container(Kind::kList, pop_to_mark()));
-      return true;
-    case TUPLE:
-      push(new_container(Kind::kTuple, pop_to_mark()));
-      return true;
-    case FROZENSET:
-      push(new_container(Kind::kSet, pop_to_mark()));
-      return true;
-    case TUPLE1:
-      push(new_container(Kind::kTuple, pop_items(1)));
-      return true;
-    case TUPLE2:
-      push(new_container(Kind::kTuple, pop_items(2)));
-      return true;
-    case TUPLE3:
-      push(new_container(Kind::kTuple, pop_items(3)));
-      return true;
+    case EMPTY_LIST: push(new_container(Kind::kList, {})); return true;
+    case EMPTY_TUPLE: push(new_container(Kind::kTuple, {})); return true;
+    case EMPTY_DICT: push(new_container(Kind::kDict, {})); return true;
+    case EMPTY_SET: push(new_container(Kind::kSet, {})); return true;
+    case LIST: push(new_container(Kind::kList, pop_to_mark())); return true;
+    case TUPLE: push(new_container(Kind::kTuple, pop_to_mark())); return true;
+    case FROZENSET: push(new_container(Kind::kSet, pop_to_mark())); return true;
+    case TUPLE1: push(new_container(Kind::kTuple, pop_items(1))); return true;
+    case TUPLE2: push(new_container(Kind::kTuple, pop_items(2))); return true;
+    case TUPLE3: push(new_container(Kind::kTuple, pop_items(3))); return true;
     case DICT: {
       const Value dict = new_container(Kind::kDict, {});
       append_to(dict, pop_to_mark(), Kind::kDict);
@@ -255,8 +206,7 @@ bool PickleMachine::step_container(uint8_t opcode) {
       push(to);
       return true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -267,15 +217,9 @@ bool PickleMachine::step_memo(uint8_t opcode) {
     return value;
   };
   switch (opcode) {
-    case BINPUT:
-      memoize(unsigned_number(1), top());
-      return true;
-    case LONG_BINPUT:
-      memoize(unsigned_number(4), top());
-      return true;
-    case MEMOIZE:
-      memoize(memo_.size() + sparse_memo_.size(), top());
-      return true;
+    case BINPUT: memoize(unsigned_number(1), top()); return true;
+    case LONG_BINPUT: memoize(unsigned_number(4), top()); return true;
+    case MEMOIZE: memoize(memo_.size() + sparse_memo_.size(), top()); return true;
     case BINGET:
     case LONG_BINGET: {
       const uint64_t index = unsigned_number(opcode == BINGET ? 1 : 4);
@@ -285,8 +229,7 @@ bool PickleMachine::step_memo(uint8_t opcode) {
       push(index < memo_.size() ? memo_[size_t(index)] : sparse->second);
       return true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -305,12 +248,8 @@ void PickleMachine::step(uint8_t opcode) {
       require(marks_.size() < kMaxStack / 16, "more than ", kMaxStack / 16, " marks; the file is damaged or hostile");
       marks_.push_back(stack_.size());
       return;
-    case POP:
-      pop();
-      return;
-    case POP_MARK:
-      pop_to_mark();
-      return;
+    case POP: pop(); return;
+    case POP_MARK: pop_to_mark(); return;
     case DUP: {
       const Value value = pop();
       push(value);
@@ -341,17 +280,10 @@ void PickleMachine::step(uint8_t opcode) {
       return;
     }
     case REDUCE:
-    case NEWOBJ:
-      reduce();
-      return;
-    case BUILD:
-      build();
-      return;
-    case BINPERSID:
-      persistent_id();
-      return;
-    default:
-      refuse_opcode(opcode);
+    case NEWOBJ: reduce(); return;
+    case BUILD: build(); return;
+    case BINPERSID: persistent_id(); return;
+    default: refuse_opcode(opcode);
   }
 }
 

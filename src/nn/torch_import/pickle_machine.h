@@ -65,12 +65,10 @@ class PickleMachine {
   const Items& items_of(const Value& value) const { return pickle_.containers[value.index]; }
 
   // Throws Error(kBadInput) that names the file and the byte of the opcode.
-  template <class... Parts>
-  [[noreturn]] void fail(const Parts&... parts) const {
+  template <class... Parts> [[noreturn]] void fail(const Parts&... parts) const {
     throw Error(Fault::kBadInput, concat_message(where_, ": byte ", opcode_at_, ": ", parts...));
   }
-  template <class... Parts>
-  void require(bool holds, const Parts&... parts) const {
+  template <class... Parts> void require(bool holds, const Parts&... parts) const {
     if (!holds) fail(parts...);
   }
 

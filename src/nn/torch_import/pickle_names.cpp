@@ -35,8 +35,7 @@ class Flattener {
   }
 
  private:
-  template <class... Parts>
-  void require(bool holds, const Parts&... parts) const {
+  template <class... Parts> void require(bool holds, const Parts&... parts) const {
     check_input(holds, Fault::kBadInput, where_, ": ", parts...);
   }
   std::string text(const PickleValue& value, uint32_t most) {
@@ -135,24 +134,12 @@ class Flattener {
         leaf.text = text(value, kMaxText);
         budget_ -= int64_t(leaf.text.size());
         break;
-      case Kind::kLong:
-        leaf.text = concat_message("an integer of ", value.index, " bytes");
-        break;
-      case Kind::kBytes:
-        leaf.text = concat_message(value.index, " bytes");
-        break;
-      case Kind::kGlobal:
-        leaf.text = concat_message(value.global->module, ".", value.global->name);
-        break;
-      case Kind::kObject:
-        leaf.text = leaf_of(pickle_.containers[value.index][0]).text;
-        break;
-      case Kind::kStorage:
-        leaf.text = "a storage";
-        break;
-      default:
-        leaf.text = concat_message(kind_name(value.kind), " of ", pickle_.containers[value.index].size());
-        break;
+      case Kind::kLong: leaf.text = concat_message("an integer of ", value.index, " bytes"); break;
+      case Kind::kBytes: leaf.text = concat_message(value.index, " bytes"); break;
+      case Kind::kGlobal: leaf.text = concat_message(value.global->module, ".", value.global->name); break;
+      case Kind::kObject: leaf.text = leaf_of(pickle_.containers[value.index][0]).text; break;
+      case Kind::kStorage: leaf.text = "a storage"; break;
+      default: leaf.text = concat_message(kind_name(value.kind), " of ", pickle_.containers[value.index].size()); break;
     }
     return leaf;
   }

@@ -67,8 +67,7 @@ void PickleMachine::reduce() {
 
 PickleValue PickleMachine::call(const KnownGlobal& global, const Items& arguments) {
   switch (global.what) {
-    case Global::kDict:
-      return new_dict(arguments);
+    case Global::kDict: return new_dict(arguments);
     case Global::kSet: {
       expect_count(global, arguments, 0, 1);
       if (arguments.empty()) return new_container(Kind::kSet, {});
@@ -99,20 +98,15 @@ PickleValue PickleMachine::call(const KnownGlobal& global, const Items& argument
     }
     case Global::kRebuildTensor:
     case Global::kRebuildTensorV2:
-    case Global::kRebuildTensorV3:
-      return rebuild_tensor(global, arguments);
+    case Global::kRebuildTensorV3: return rebuild_tensor(global, arguments);
     case Global::kRebuildParameter:
-    case Global::kRebuildOnDevice:
-      return rewrap_tensor(global, arguments);
-    case Global::kRebuildFromType:
-      return rebuild_from_type(global, arguments);
-    case Global::kInert:
-      return inert(global, arguments);
+    case Global::kRebuildOnDevice: return rewrap_tensor(global, arguments);
+    case Global::kRebuildFromType: return rebuild_from_type(global, arguments);
+    case Global::kInert: return inert(global, arguments);
     case Global::kTensorType:
     case Global::kDType:
     case Global::kStorage:
-    case Global::kUntypedStorage:
-      break;
+    case Global::kUntypedStorage: break;
   }
   fail(name_of(global), " is called, expected it as data only; it is refused");
 }

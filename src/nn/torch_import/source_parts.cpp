@@ -90,12 +90,8 @@ SourceParts split_parts(const WeightsFile& file) {
   for (const SourceTensor& tensor : file.tensors) {
     std::string_view name = tensor.name;
     switch (unwrap(&name)) {
-      case Part::model:
-        parts.model.push_back({std::string(name), tensor.values});
-        break;
-      case Part::ema:
-        parts.ema.push_back({std::string(name), tensor.values});
-        break;
+      case Part::model: parts.model.push_back({std::string(name), tensor.values}); break;
+      case Part::ema: parts.ema.push_back({std::string(name), tensor.values}); break;
       case Part::online:
         online.push_back({std::string(name), tensor.values});
         online_names.push_back(tensor.name);

@@ -35,8 +35,7 @@ class LegacyReader {
   }
 
  private:
-  template <class... Parts>
-  void require(bool holds, const Parts&... parts) const {
+  template <class... Parts> void require(bool holds, const Parts&... parts) const {
     check_input(holds, Fault::kBadInput, input_.path(), ": byte ", here_, ": ", parts...);
   }
 

@@ -69,13 +69,9 @@ std::string start_of(const InputFile& input) { return input.read(0, std::min<int
 WeightsFile read_one_file(const InputFile& input) {
   const std::string start = start_of(input);
   switch (content_of(start)) {
-    case Content::kZip:
-      return read_torch_zip(input);
-    case Content::kPickle:
-      return read_torch_legacy(input);
-    default:
-      refuse_familiar(start, input);
-      return read_plain_safetensors(input);
+    case Content::kZip: return read_torch_zip(input);
+    case Content::kPickle: return read_torch_legacy(input);
+    default: refuse_familiar(start, input); return read_plain_safetensors(input);
   }
 }
 

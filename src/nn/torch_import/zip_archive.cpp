@@ -27,8 +27,7 @@ zip* open_archive(const std::string& path, int64_t file_size) {
 
 }  // namespace
 
-template <class... Parts>
-void ZipArchive::fail(const Parts&... parts) const {
+template <class... Parts> void ZipArchive::fail(const Parts&... parts) const {
   throw Error(Fault::kBadInput, concat_message(path_, ": ", parts...));
 }
 

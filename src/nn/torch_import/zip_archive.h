@@ -37,8 +37,7 @@ class ZipArchive {
   std::string read_whole(size_t record);
 
  private:
-  template <class... Parts>
-  [[noreturn]] void fail(const Parts&... parts) const;
+  template <class... Parts> [[noreturn]] void fail(const Parts&... parts) const;
 
   std::string path_, folder_;
   std::unique_ptr<zip, void (*)(zip*)> archive_;

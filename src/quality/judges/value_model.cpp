@@ -22,8 +22,7 @@ std::variant<ValueNet, ResNet18> make_network(const ValueOptions& options, uint6
   return ResNet18({.in_channels = 1 + options.planes, .width = options.width}, seed);
 }
 
-template <class T>
-void check_choice(const char* what, const T& value, std::initializer_list<T> choices) {
+template <class T> void check_choice(const char* what, const T& value, std::initializer_list<T> choices) {
   check_input(std::find(choices.begin(), choices.end(), value) != choices.end(), Fault::kUsage, "value model: ", what,
               ": found '", value, "'");
 }

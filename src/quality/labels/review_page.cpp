@@ -23,8 +23,7 @@ std::string describe(const Thresholds& t) {
     case Rule::kEq4:
       return "Labelled good when at least at sharpness and contrast, and at most at noise, of: " + std::string(taus) +
              ".";
-    case Rule::kBand:
-      return "Labelled good when all three metrics lie within the bands of good pictures.";
+    case Rule::kBand: return "Labelled good when all three metrics lie within the bands of good pictures.";
   }
   return "";
 }

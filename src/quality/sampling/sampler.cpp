@@ -158,15 +158,13 @@ class NetworkTrajectories : public Trajectories {
   }
 
   // One picture of each slot -> (n, 1, H, W) on the job's device.
-  template <class Which>
-  static Tensor states(const std::vector<Slot*>& slots, Which&& which) {
+  template <class Which> static Tensor states(const std::vector<Slot*>& slots, Which&& which) {
     std::vector<Tensor> parts;
     for (const Slot* slot : slots) parts.push_back(which(*slot));
     return concat(parts, 0);
   }
   // The same on the CPU. On a device this waits for the network's calls, so the time is theirs.
-  template <class Which>
-  Tensor looked_at(const std::vector<Slot*>& slots, SamplerTotals& totals, Which&& which) const {
+  template <class Which> Tensor looked_at(const std::vector<Slot*>& slots, SamplerTotals& totals, Which&& which) const {
     const Clock::time_point start = Clock::now();
     const Tensor pictures = states(slots, which).to(Device::kCpu);
     if (job_.device != Device::kCpu) add_network_time(seconds_since(start), slots, totals);

@@ -26,8 +26,7 @@ std::string json_string(const std::string& text) {
 }
 
 // The file whose header this is; read(entry, reader) hands the reader the entry's bytes.
-template <class Read>
-SafetensorsFile read_entries(SafetensorsHeader header, const std::string& path, Read&& read) {
+template <class Read> SafetensorsFile read_entries(SafetensorsHeader header, const std::string& path, Read&& read) {
   SafetensorsFile file;
   file.path = path;
   file.metadata = std::move(header.metadata);

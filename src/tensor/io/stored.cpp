@@ -27,8 +27,7 @@ constexpr TypeFacts kFacts[] = {
 };
 const TypeFacts& facts(StoredType type) { return kFacts[size_t(type)]; }
 
-template <class Name>
-std::optional<StoredType> find_type(std::string_view name, Name&& name_of) {
+template <class Name> std::optional<StoredType> find_type(std::string_view name, Name&& name_of) {
   for (size_t i = 0; i < std::size(kFacts); ++i)
     if (name == name_of(kFacts[i])) return StoredType(i);
   return std::nullopt;
@@ -46,14 +45,10 @@ float nearest_bfloat(float value) {
   return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000U);
 }
 
-template <class T>
-bool same_bits(T a, T b) {
-  return std::memcmp(&a, &b, sizeof a) == 0;
-}
+template <class T> bool same_bits(T a, T b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 // How an element is stored, and what it becomes in a tensor.
-template <class S, class V = int64_t>
-struct Plain {
+template <class S, class V = int64_t> struct Plain {
   using Stored = S;
   using Value = V;
   static V widen(S x) { return V(x); }
@@ -87,40 +82,25 @@ struct Half : Plain<uint16_t, float> {
 };
 
 // Calls fn with the element of the type.
-template <class Fn>
-void with_element(StoredType type, const Fn& fn) {
+template <class Fn> void with_element(StoredType type, const Fn& fn) {
   switch (type) {
-    case StoredType::f32:
-      return fn(Plain<float, float>());
-    case StoredType::f64:
-      return fn(Plain<double, double>());
-    case StoredType::f16:
-      return fn(Half());
-    case StoredType::bf16:
-      return fn(Bfloat());
-    case StoredType::i64:
-      return fn(Plain<int64_t>());
-    case StoredType::i32:
-      return fn(Plain<int32_t>());
-    case StoredType::i16:
-      return fn(Plain<int16_t>());
-    case StoredType::i8:
-      return fn(Plain<int8_t>());
-    case StoredType::u64:
-      return fn(Plain<uint64_t>());
-    case StoredType::u32:
-      return fn(Plain<uint32_t>());
-    case StoredType::u16:
-      return fn(Plain<uint16_t>());
-    case StoredType::u8:
-      return fn(Plain<uint8_t>());
-    case StoredType::boolean:
-      return fn(Boolean());
+    case StoredType::f32: return fn(Plain<float, float>());
+    case StoredType::f64: return fn(Plain<double, double>());
+    case StoredType::f16: return fn(Half());
+    case StoredType::bf16: return fn(Bfloat());
+    case StoredType::i64: return fn(Plain<int64_t>());
+    case StoredType::i32: return fn(Plain<int32_t>());
+    case StoredType::i16: return fn(Plain<int16_t>());
+    case StoredType::i8: return fn(Plain<int8_t>());
+    case StoredType::u64: return fn(Plain<uint64_t>());
+    case StoredType::u32: return fn(Plain<uint32_t>());
+    case StoredType::u16: return fn(Plain<uint16_t>());
+    case StoredType::u8: return fn(Plain<uint8_t>());
+    case StoredType::boolean: return fn(Boolean());
   }
 }
 
-template <class Element>
-void append_as(const Tensor& tensor, StoredType type, std::string* out) {
+template <class Element> void append_as(const Tensor& tensor, StoredType type, std::string* out) {
   using Stored = typename Element::Stored;
   using Value = typename Element::Value;
   check(tensor.dtype() == dtype_of<Value>(), "append_stored: a tensor of ", name_of(tensor.dtype()),
@@ -238,8 +218,7 @@ ViewReader::ViewReader(StoredType type, const StoredView& view)
   in_order_ = is_in_order(view);
 }
 
-template <class Element>
-void ViewReader::take_as(const char* bytes, int64_t first, int64_t count) {
+template <class Element> void ViewReader::take_as(const char* bytes, int64_t first, int64_t count) {
   using Stored = typename Element::Stored;
   using Value = typename Element::Value;
   Value* out = tensor_.mutable_data<Value>();

@@ -59,8 +59,7 @@ class ViewReader {
     int64_t size, source, target;  // steps in the sequence and in the tensor's memory
     int64_t index = 0;
   };
-  template <class Element>
-  void take_as(const char* bytes, int64_t first, int64_t count);
+  template <class Element> void take_as(const char* bytes, int64_t first, int64_t count);
 
   StoredType type_;
   Tensor tensor_;

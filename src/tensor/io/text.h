@@ -13,16 +13,14 @@ namespace echodiff {
 
 // "a,b" <-> {a, b}; "" is the empty list.
 std::vector<std::string> split(std::string_view text, char separator = ',');
-template <class T>
-std::string join(const std::vector<T>& values, const std::string& separator = ",") {
+template <class T> std::string join(const std::vector<T>& values, const std::string& separator = ",") {
   std::ostringstream out;
   for (size_t i = 0; i < values.size(); ++i) out << (i ? separator : "") << values[i];
   return out.str();
 }
 
 // The number that `text` is from its first letter to its last, or nothing.
-template <class T>
-std::optional<T> parse_number(std::string_view text) {
+template <class T> std::optional<T> parse_number(std::string_view text) {
   T value{};
   const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
   return end.ec == std::errc() && end.ptr == text.data() + text.size() ? std::optional<T>(value) : std::nullopt;

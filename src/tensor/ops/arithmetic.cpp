@@ -17,14 +17,10 @@ struct Summed {
 
 const char* name_of(Arithmetic kind) {
   switch (kind) {
-    case Arithmetic::add:
-      return "add";
-    case Arithmetic::sub:
-      return "sub";
-    case Arithmetic::mul:
-      return "mul";
-    case Arithmetic::div:
-      return "div";
+    case Arithmetic::add: return "add";
+    case Arithmetic::sub: return "sub";
+    case Arithmetic::mul: return "mul";
+    case Arithmetic::div: return "div";
   }
   return "";
 }

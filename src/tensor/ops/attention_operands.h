@@ -13,8 +13,7 @@ struct AttentionOperands {
 
   bool joined() const { return inputs.size() == 2; }
   Shape output_shape() const { return {geo.B, geo.Lq, geo.width()}; }
-  template <class T>
-  AttentionInputs<T> pointers(Device device = Device::kCpu) const {
+  template <class T> AttentionInputs<T> pointers(Device device = Device::kCpu) const {
     const T* first = inputs[0].data<T>(device);
     if (!joined()) return {first, inputs[1].data<T>(device), inputs[2].data<T>(device), nullptr};
     return {first, element(first, geo.width()), element(first, 2 * geo.width()),
@@ -22,8 +21,7 @@ struct AttentionOperands {
   }
   // One gradient per input, uninitialised; and where in them the kernels write.
   Gradients make_gradients() const;
-  template <class T>
-  AttentionGradients<T> pointers(Gradients& gradients, Device device = Device::kCpu) const {
+  template <class T> AttentionGradients<T> pointers(Gradients& gradients, Device device = Device::kCpu) const {
     T* first = gradients[0].mutable_data<T>(device);
     if (!joined()) return {first, gradients[1].mutable_data<T>(device), gradients[2].mutable_data<T>(device), nullptr};
     return {first, element(first, geo.width()), element(first, 2 * geo.width()),

@@ -12,8 +12,7 @@ Tensor reduced(const Tensor& elements, Reduction reduction) {
   return sum_to(elements, {}, reduction == Reduction::mean ? 1 / double(elements.count()) : 1);
 }
 
-template <class T>
-LossGradient<T> gradient_of(const T* dy, Reduction reduction, int64_t count) {
+template <class T> LossGradient<T> gradient_of(const T* dy, Reduction reduction, int64_t count) {
   return {dy, reduction != Reduction::none, reduction == Reduction::mean ? 1 / double(count) : 1};
 }
 
@@ -50,8 +49,7 @@ Tensor difference_loss(const char* op, Loss kind, double beta, const Tensor& x, 
   });
 }
 
-template <class T>
-BceGeometry<T> bce_geometry(const Tensor& x, const Tensor& weight, const Tensor& pos_weight) {
+template <class T> BceGeometry<T> bce_geometry(const Tensor& x, const Tensor& weight, const Tensor& pos_weight) {
   const int64_t last = x.rank() - 1, K = last < 0 ? 1 : x.dim(last);
   return {x.count(), K, last < 0 ? 1 : x.shape().strides()[size_t(last)], weight ? weight.data<T>(x.device()) : nullptr,
           pos_weight ? pos_weight.data<T>(x.device()) : nullptr};

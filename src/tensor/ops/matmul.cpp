@@ -23,8 +23,7 @@ struct Operand {
 };
 
 // Number i of a batch of (rows, columns), as the operand means them.
-template <class T>
-MatrixView<T> view(const T* data, bool transposed, int64_t rows, int64_t columns, int64_t i) {
+template <class T> MatrixView<T> view(const T* data, bool transposed, int64_t rows, int64_t columns, int64_t i) {
   data = element(data, i * rows * columns);
   return transposed ? MatrixView<T>{data, 1, rows} : MatrixView<T>{data, columns, 1};
 }

@@ -14,24 +14,15 @@ struct Acoustics {
 
 Acoustics acoustics(Tissue tissue) {
   switch (tissue) {
-    case Tissue::kSkin:
-      return {5, 1, 0};
-    case Tissue::kFat:
-      return {-5, 4, 10};
-    case Tissue::kMuscle:
-      return {-4, 4, 15};
-    case Tissue::kBackground:
-      return {-3, 5, 8};
-    case Tissue::kLiver:
-      return {0, 1.0, 0};
-    case Tissue::kVein:
-      return {-34, 0, -32};
-    case Tissue::kKidney:
-      return {-5, 1, -4};
-    case Tissue::kSinus:
-      return {6, 3, 10};
-    case Tissue::kLung:
-      return {-13, 4, 20};
+    case Tissue::kSkin: return {5, 1, 0};
+    case Tissue::kFat: return {-5, 4, 10};
+    case Tissue::kMuscle: return {-4, 4, 15};
+    case Tissue::kBackground: return {-3, 5, 8};
+    case Tissue::kLiver: return {0, 1.0, 0};
+    case Tissue::kVein: return {-34, 0, -32};
+    case Tissue::kKidney: return {-5, 1, -4};
+    case Tissue::kSinus: return {6, 3, 10};
+    case Tissue::kLung: return {-13, 4, 20};
   }
   return {};
 }

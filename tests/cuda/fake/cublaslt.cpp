@@ -54,13 +54,9 @@ std::optional<cublasStatus_t> told_to_fail(const char* call) {
   return CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
-template <class T, class Opaque>
-T& of(Opaque* opaque) {
-  return *reinterpret_cast<T*>(opaque);
-}
+template <class T, class Opaque> T& of(Opaque* opaque) { return *reinterpret_cast<T*>(opaque); }
 
-template <class V>
-cublasStatus_t take(V& value, const void* bytes, size_t size) {
+template <class V> cublasStatus_t take(V& value, const void* bytes, size_t size) {
   if (!bytes || size != sizeof value) return refuse("an attribute of " + std::to_string(size) + " bytes");
   std::memcpy(&value, bytes, size);
   return CUBLAS_STATUS_SUCCESS;
@@ -149,18 +145,12 @@ extern "C" {
 
 const char* cublasLtGetStatusString(cublasStatus_t status) {
   switch (status) {
-    case CUBLAS_STATUS_SUCCESS:
-      return "CUBLAS_STATUS_SUCCESS";
-    case CUBLAS_STATUS_ALLOC_FAILED:
-      return "CUBLAS_STATUS_ALLOC_FAILED";
-    case CUBLAS_STATUS_INVALID_VALUE:
-      return "CUBLAS_STATUS_INVALID_VALUE";
-    case CUBLAS_STATUS_NOT_SUPPORTED:
-      return "CUBLAS_STATUS_NOT_SUPPORTED";
-    case CUBLAS_STATUS_EXECUTION_FAILED:
-      return "CUBLAS_STATUS_EXECUTION_FAILED";
-    default:
-      return "another cublasStatus_t";
+    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_ALLOC_FAILED: return "CUBLAS_STATUS_ALLOC_FAILED";
+    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
+    case CUBLAS_STATUS_EXECUTION_FAILED: return "CUBLAS_STATUS_EXECUTION_FAILED";
+    default: return "another cublasStatus_t";
   }
 }
 
@@ -193,18 +183,12 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t raw, cublasLt
   if (!is_object(raw, "product", "cublasLtMatmulDescSetAttribute")) return CUBLAS_STATUS_INVALID_VALUE;
   MatmulDesc& desc = of<MatmulDesc>(raw);
   switch (name) {
-    case CUBLASLT_MATMUL_DESC_TRANSA:
-      return take(desc.transpose_a, bytes, size);
-    case CUBLASLT_MATMUL_DESC_TRANSB:
-      return take(desc.transpose_b, bytes, size);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE:
-      return take(desc.epilogue, bytes, size);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
-      return take(desc.bias, bytes, size);
-    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
-      return take(desc.bias_type, bytes, size);
-    default:
-      return CUBLAS_STATUS_NOT_SUPPORTED;
+    case CUBLASLT_MATMUL_DESC_TRANSA: return take(desc.transpose_a, bytes, size);
+    case CUBLASLT_MATMUL_DESC_TRANSB: return take(desc.transpose_b, bytes, size);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(desc.epilogue, bytes, size);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(desc.bias, bytes, size);
+    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE: return take(desc.bias_type, bytes, size);
+    default: return CUBLAS_STATUS_NOT_SUPPORTED;
   }
 }
 
@@ -247,18 +231,12 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t r
   if (!is_object(raw, "preference", "cublasLtMatmulPreferenceSetAttribute")) return CUBLAS_STATUS_INVALID_VALUE;
   Preference& preference = of<Preference>(raw);
   switch (name) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
-      return take(preference.workspace, bytes, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
-      return take(preference.alignment[0], bytes, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
-      return take(preference.alignment[1], bytes, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
-      return take(preference.alignment[2], bytes, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
-      return take(preference.alignment[3], bytes, size);
-    default:
-      return CUBLAS_STATUS_NOT_SUPPORTED;
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(preference.workspace, bytes, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES: return take(preference.alignment[0], bytes, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES: return take(preference.alignment[1], bytes, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES: return take(preference.alignment[2], bytes, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES: return take(preference.alignment[3], bytes, size);
+    default: return CUBLAS_STATUS_NOT_SUPPORTED;
   }
 }
 

@@ -48,13 +48,10 @@ size_t element_size(cudnnBackendAttributeType_t type) {
     case CUDNN_TYPE_HANDLE:
     case CUDNN_TYPE_VOID_PTR:
     case CUDNN_TYPE_INT64:
-    case CUDNN_TYPE_BACKEND_DESCRIPTOR:
-      return 8;
+    case CUDNN_TYPE_BACKEND_DESCRIPTOR: return 8;
     case CUDNN_TYPE_BOOLEAN:
-    case CUDNN_TYPE_CHAR:
-      return 1;
-    default:
-      return 4;  // float and the enumerations
+    case CUDNN_TYPE_CHAR: return 1;
+    default: return 4;  // float and the enumerations
   }
 }
 
@@ -82,28 +79,17 @@ std::initializer_list<cudnnBackendAttributeName_t> required(cudnnBackendDescript
                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
   switch (type) {
-    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
-      return tensor;
-    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR:
-      return convolution;
-    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
-      return graph;
-    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
-      return heuristics;
-    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
-      return plan;
-    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
-      return pack;
-    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
-      return add;
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
-      return forward;
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
-      return backward_data;
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
-      return backward_weight;
-    default:
-      return none;
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR: return tensor;
+    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR: return convolution;
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return graph;
+    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR: return heuristics;
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: return plan;
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR: return pack;
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: return add;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR: return forward;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR: return backward_data;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR: return backward_weight;
+    default: return none;
   }
 }
 
@@ -123,8 +109,7 @@ bool is_f32(const Object& graph) {
   return true;
 }
 
-template <class V>
-cudnnStatus_t give(V value, int64_t wanted, int64_t* count, void* out) {
+template <class V> cudnnStatus_t give(V value, int64_t wanted, int64_t* count, void* out) {
   if (wanted < 1 || !out) return CUDNN_STATUS_BAD_PARAM;
   std::memcpy(out, &value, sizeof value);
   if (count) *count = 1;
@@ -163,20 +148,14 @@ extern "C" {
 size_t cudnnGetVersion() { return CUDNN_VERSION; }
 const char* cudnnGetErrorString(cudnnStatus_t status) {
   switch (status) {
-    case CUDNN_STATUS_SUCCESS:
-      return "CUDNN_STATUS_SUCCESS";
-    case CUDNN_STATUS_BAD_PARAM:
-      return "CUDNN_STATUS_BAD_PARAM";
-    case CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED:
-      return "CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED";
-    case CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH:
-      return "CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH";
-    case CUDNN_STATUS_EXECUTION_FAILED:
-      return "CUDNN_STATUS_EXECUTION_FAILED";
+    case CUDNN_STATUS_SUCCESS: return "CUDNN_STATUS_SUCCESS";
+    case CUDNN_STATUS_BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
+    case CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED: return "CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED";
+    case CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH: return "CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH";
+    case CUDNN_STATUS_EXECUTION_FAILED: return "CUDNN_STATUS_EXECUTION_FAILED";
     case CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED:
       return "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED";
-    default:
-      return "another cudnnStatus_t";
+    default: return "another cudnnStatus_t";
   }
 }
 void cudnnGetLastErrorString(char* message, size_t size) { std::snprintf(message, size, "%s", last_message.c_str()); }
@@ -257,8 +236,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
   const Object* object = object_of(descriptor, "cudnnBackendGetAttribute");
   if (!object || !object->finalized) return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "reading an attribute");
   switch (name) {
-    case CUDNN_ATTR_ENGINEHEUR_RESULTS:
-      return give_configurations(*object, wanted, count, out);
+    case CUDNN_ATTR_ENGINEHEUR_RESULTS: return give_configurations(*object, wanted, count, out);
     case CUDNN_ATTR_ENGINECFG_ENGINE: {
       Object* engine = object_of(*static_cast<cudnnBackendDescriptor_t*>(out), "cudnnBackendGetAttribute");
       if (!engine || engine->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM;
@@ -266,14 +244,11 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
       *count = 1;
       return CUDNN_STATUS_SUCCESS;
     }
-    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
-      return give_notes(*object, wanted, count, out);
-    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
-      return give(int64_t(object->engine), wanted, count, out);
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE: return give_notes(*object, wanted, count, out);
+    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX: return give(int64_t(object->engine), wanted, count, out);
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
       return give(workspace_of(object->object(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).engine), wanted, count, out);
-    default:
-      return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute " + std::to_string(name) + " of the fake");
+    default: return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute " + std::to_string(name) + " of the fake");
   }
 }
 

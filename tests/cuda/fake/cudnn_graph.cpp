@@ -40,8 +40,7 @@ std::optional<Pass> pass_of(const Object& operation) {
                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -127,8 +126,7 @@ struct Walk {
   Walk(const Object& tensor, const int (&axes)[4]) {
     for (int i = 0; i < 4; ++i) size[i] = size_of(tensor, axes[i]), stride[i] = stride_of(tensor, axes[i]);
   }
-  template <class Body>
-  void each(Body body) const {
+  template <class Body> void each(Body body) const {
     size_t at = 0;
     for (int64_t a = 0; a < size[0]; ++a)
       for (int64_t b = 0; b < size[1]; ++b)
@@ -167,8 +165,7 @@ constexpr int kWeightByK[4] = {2, 3, 0, 1};  // R S K C
 constexpr int kWeightByC[4] = {2, 3, 1, 0};  // R S C K
 
 // body(pixel of x, pixel of y, tap of w) for every product of a convolution.
-template <class Body>
-void each_tap(const Shape& s, Body body) {
+template <class Body> void each_tap(const Shape& s, Body body) {
   for (int64_t n = 0; n < s.N; ++n)
     for (int64_t p = 0; p < s.P; ++p)
       for (int64_t q = 0; q < s.Q; ++q)

@@ -28,8 +28,7 @@ struct Object {
 
   bool has(cudnnBackendAttributeName_t name) const { return attributes.count(name) > 0; }
   // Of an attribute that is there.
-  template <class V>
-  V value(cudnnBackendAttributeName_t name, int64_t i = 0) const {
+  template <class V> V value(cudnnBackendAttributeName_t name, int64_t i = 0) const {
     return reinterpret_cast<const V*>(attributes.at(name).bytes.data())[i];
   }
   const Object& object(cudnnBackendAttributeName_t name, int64_t i = 0) const {

@@ -23,8 +23,7 @@ namespace {
 
 Work& work_of(const void* graph) { return *static_cast<Work*>(const_cast<void*>(graph)); }
 
-template <class Handle>
-cudaError_t destroy(Handle handle, const char* kind, const char* call) {
+template <class Handle> cudaError_t destroy(Handle handle, const char* kind, const char* call) {
   const auto failure = next_call(call);
   if (!remove_object(handle, kind, call)) return result(cudaErrorInvalidValue);
   delete &work_of(handle);

@@ -19,8 +19,7 @@ AttentionGeometry joined(int64_t B, int64_t L, int64_t M, int64_t heads, int64_t
 }
 
 // An operand set of either kind and its gradients.
-template <class T>
-struct Operands {
+template <class T> struct Operands {
   AttentionGeometry geo;
   bool is_joined;
   Array<T> q, k, v, memory;  // q holds all three when joined
@@ -49,16 +48,14 @@ struct Operands {
   }
 };
 
-template <class T>
-void close(Run& run, const Operands<T>& got, const Operands<double>& expected) {
+template <class T> void close(Run& run, const Operands<T>& got, const Operands<double>& expected) {
   run.close(got.is_joined ? "dqkv" : "dq", got.q, expected.q);
   run.close("dk", got.k, expected.k);
   run.close("dv", got.v, expected.v);
   run.close("dmemory", got.memory, expected.memory);
 }
 
-template <class T>
-void attentions(Run& run, T) {
+template <class T> void attentions(Run& run, T) {
   for (const AttentionGeometry& geo :
        {separate(2, 35, 37, 2, 5, 0.4), separate(1, 3, 70, 1, 33, 0.17), separate(1, 65, 1, 1, 1, 1),
         joined(2, 33, 4, 2, 7, 0.4), joined(3, 5, 1, 1, 34, 0.2), joined(1, 31, 0, 2, 3, 0.5)}) {
@@ -83,8 +80,7 @@ void attentions(Run& run, T) {
   }
 }
 
-template <class T>
-void linear_attentions(Run& run, T) {
+template <class T> void linear_attentions(Run& run, T) {
   for (const AttentionGeometry& geo :
        {separate(2, 35, 37, 2, 5, 1 / std::sqrt(5.0)), separate(1, 9, 67, 1, 33, 1 / std::sqrt(33.0)),
         separate(1, 1, 1, 1, 1, 1), joined(2, 33, 4, 2, 7, 1 / std::sqrt(7.0)),

@@ -13,8 +13,7 @@ namespace {
 
 using namespace echodiff;
 
-template <class T>
-void activations(Run& run, T) {
+template <class T> void activations(Run& run, T) {
   const int64_t n = 517;
   for (const Activation kind :
        {Activation::silu, Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::sigmoid,
@@ -33,8 +32,7 @@ void activations(Run& run, T) {
 }
 
 // (3, 5, 7) with b repeated along the middle, then a scalar b.
-template <class T>
-void arithmetics(Run& run, T) {
+template <class T> void arithmetics(Run& run, T) {
   const BroadcastGeometry broadcast{{3, {35, 7, 35}}, {5, {7, 0, 7}}, {7, {1, 1, 1}}}, scalar{{105, {1, 0, 1}}};
   for (const BroadcastGeometry& geo : {broadcast, scalar}) {
     for (const Arithmetic kind : {Arithmetic::add, Arithmetic::sub, Arithmetic::mul, Arithmetic::div}) {
@@ -52,8 +50,7 @@ void arithmetics(Run& run, T) {
   }
 }
 
-template <class T>
-void affines(Run& run, T) {
+template <class T> void affines(Run& run, T) {
   const Array<T> x = run.normal<T>(301);
   Array<T> y = run.unwritten<T>(301);
   cuda::affine(301, x.data(), 0.5, -2.0, y.data(), nullptr);
@@ -63,8 +60,7 @@ void affines(Run& run, T) {
   run.close("y", y, expected);
 }
 
-template <class T>
-void channels(Run& run, T) {
+template <class T> void channels(Run& run, T) {
   for (const ChannelGeometry& geo : {ChannelGeometry{2, 9, 5}, ChannelGeometry{3, 133, 33}, ChannelGeometry{1, 7, 1}}) {
     const int64_t n = geo.N * geo.pixels * geo.C;
     const Array<T> x = run.normal<T>(n), e = run.normal<T>(geo.N * geo.C), pair = run.normal<T>(geo.N * 2 * geo.C),
@@ -99,8 +95,7 @@ void casts(Run& run) {
   run.close("back", back, in_double(rounded), 0);
 }
 
-template <class T>
-void reductions(Run& run, T) {
+template <class T> void reductions(Run& run, T) {
   const std::vector<ReduceGeometry> geometries{{{4099, true}},
                                                {{3, false}, {35, true}},
                                                {{301, true}, {13, false}},
@@ -124,8 +119,7 @@ void reductions(Run& run, T) {
   }
 }
 
-template <class T>
-void softmaxes(Run& run, T) {
+template <class T> void softmaxes(Run& run, T) {
   for (const SoftmaxGeometry& geo :
        {SoftmaxGeometry{3, 301, 1}, SoftmaxGeometry{2, 37, 45}, SoftmaxGeometry{2, 5, 3}, SoftmaxGeometry{1, 1, 1}}) {
     const int64_t n = geo.outer * geo.K * geo.inner;
@@ -142,8 +136,7 @@ void softmaxes(Run& run, T) {
   }
 }
 
-template <class T>
-void copies(Run& run, T) {
+template <class T> void copies(Run& run, T) {
   // permute (3, 5, 7) -> (7, 3, 5); a slice of columns; a part of a concat.
   const CopyGeometry permute{{7, {1, 15}}, {3, {35, 5}}, {5, {7, 1}}}, slice{{9, {11, 4}}, {4, {1, 1}}},
       concat{{9, {4, 11}}, {4, {1, 1}}};
@@ -170,8 +163,7 @@ void copies(Run& run, T) {
   run.close("rows", rows, reversed, 0);
 }
 
-template <class T>
-void dropouts(Run& run, T) {
+template <class T> void dropouts(Run& run, T) {
   const DropoutGeometry geo{1027, 0.3, 5, 77};
   const Array<T> x = run.normal<T>(geo.count);
   Array<T> y = run.unwritten<T>(geo.count);

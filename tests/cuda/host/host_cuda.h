@@ -40,8 +40,7 @@ inline void __syncwarp(unsigned mask = ~0u, HOSTCUDA_HERE) {
   hostcuda::exchange(hostcuda::WarpOp::sync, mask, 0, int(threadIdx.x % 32), file, line);
 }
 
-template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int distance, HOSTCUDA_HERE) {
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int distance, HOSTCUDA_HERE) {
   static_assert(sizeof(T) <= 8);
   const unsigned lane = (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32;
   uint64_t bits = 0;
@@ -56,15 +55,11 @@ inline float __fdiv_rn(float a, float b) { return a / b; }
 
 namespace echodiff::cuda {
 
-template <class S>
-S& block_shared() {
+template <class S> S& block_shared() {
   static const char key = 0;
   return *static_cast<S*>(hostcuda::static_shared(&key, sizeof(S)));
 }
-template <class T>
-T* dynamic_shared() {
-  return static_cast<T*>(hostcuda::dynamic_shared_bytes());
-}
+template <class T> T* dynamic_shared() { return static_cast<T*>(hostcuda::dynamic_shared_bytes()); }
 
 struct LaunchShape {
   dim3 grid, block;
@@ -72,8 +67,7 @@ struct LaunchShape {
   cudaStream_t stream = nullptr;
 };
 
-template <class T>
-void add_pointer(const void** pointers, int& count, const T& parameter) {
+template <class T> void add_pointer(const void** pointers, int& count, const T& parameter) {
   if constexpr (std::is_pointer_v<T>) pointers[count++] = parameter;
 }
 

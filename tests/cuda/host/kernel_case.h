@@ -19,8 +19,7 @@ namespace kernels_host {
 
 using echodiff::Bfloat16;
 
-template <class T>
-class Array {
+template <class T> class Array {
  public:
   explicit Array(int64_t size) : data_(new T[size_t(size)]), size_(size) {}
   T* data() { return data_.get(); }
@@ -34,8 +33,7 @@ class Array {
   int64_t size_;
 };
 
-template <class T>
-Array<double> in_double(const Array<T>& x) {
+template <class T> Array<double> in_double(const Array<T>& x) {
   Array<double> out(x.size());
   for (int64_t i = 0; i < x.size(); ++i) out[i] = double(float(x[i]));
   return out;
@@ -51,8 +49,7 @@ class Run {
  public:
   explicit Run(uint64_t seed) : random_(seed) {}
 
-  template <class T>
-  Array<T> normal(int64_t size, double scale = 1) {
+  template <class T> Array<T> normal(int64_t size, double scale = 1) {
     std::normal_distribution<double> draw(0, scale);
     Array<T> out(size);
     for (int64_t i = 0; i < size; ++i) out[i] = T(float(draw(random_)));
@@ -64,8 +61,7 @@ class Run {
     return out;
   }
   // Outputs and scratch: NaN, so that an element that no thread writes shows.
-  template <class T>
-  Array<T> unwritten(int64_t size) {
+  template <class T> Array<T> unwritten(int64_t size) {
     Array<T> out(size);
     for (int64_t i = 0; i < size; ++i) out[i] = T(std::nanf(""));
     return out;
@@ -82,8 +78,7 @@ class Run {
       if (!(error <= tolerance + rounding)) return fail(what, i, value, expected[i]);
     }
   }
-  template <class T>
-  void equal(const char* what, const Array<T>& got, const Array<T>& expected) {
+  template <class T> void equal(const char* what, const Array<T>& got, const Array<T>& expected) {
     for (int64_t i = 0; i < got.size(); ++i)
       if (!(got[i] == expected[i])) return fail(what, i, double(got[i]), double(expected[i]));
   }
@@ -108,8 +103,7 @@ struct KernelCase {
 using KernelCases = std::vector<KernelCase>;
 
 // Both storage types of an op: body(run, T{}).
-template <class Body>
-void add_both(KernelCases& cases, const std::string& name, Body body) {
+template <class Body> void add_both(KernelCases& cases, const std::string& name, Body body) {
   cases.push_back({name + " fp32", [body](Run& run) { body(run, float{}); }});
   cases.push_back({name + " bf16", [body](Run& run) { body(run, Bfloat16{}); }});
 }

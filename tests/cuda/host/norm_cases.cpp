@@ -12,8 +12,7 @@ namespace {
 
 using namespace echodiff;
 
-template <class T>
-void group_norms(Run& run, T) {
+template <class T> void group_norms(Run& run, T) {
   for (const GroupNormGeometry& geo :
        {GroupNormGeometry{2, 6, 35, 3}, GroupNormGeometry{1, 33, 67, 1}, GroupNormGeometry{3, 4, 1, 2}}) {
     const int64_t n = geo.N * geo.pixels * geo.C, groups = geo.N * geo.G;
@@ -64,8 +63,7 @@ void group_norms(Run& run, T) {
   }
 }
 
-template <class T>
-void rms_norms(Run& run, T) {
+template <class T> void rms_norms(Run& run, T) {
   const int64_t N = 3;
   for (const auto& [pixels, C] : {std::pair<int64_t, int64_t>{7, 5}, {35, 65}, {1, 1}, {11, 32}}) {
     const int64_t rows = N * pixels, n = rows * C;
@@ -109,8 +107,7 @@ void rms_norms(Run& run, T) {
   }
 }
 
-template <class T>
-void layer_norms(Run& run, T) {
+template <class T> void layer_norms(Run& run, T) {
   for (const LayerNormGeometry& geo : {LayerNormGeometry{5, 7}, LayerNormGeometry{37, 301}, LayerNormGeometry{1, 1}}) {
     for (const bool affine : {true, false}) {
       const int64_t n = geo.rows * geo.D;
@@ -138,8 +135,7 @@ void layer_norms(Run& run, T) {
   }
 }
 
-template <class T>
-void batch_norms(Run& run, T) {
+template <class T> void batch_norms(Run& run, T) {
   for (const BatchNormGeometry& geo : {BatchNormGeometry{35, 3}, BatchNormGeometry{131, 67}, BatchNormGeometry{2, 1}}) {
     const int64_t n = geo.rows * geo.C;
     const Array<T> x = run.normal<T>(n), dy = run.normal<T>(n);

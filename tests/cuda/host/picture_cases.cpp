@@ -9,15 +9,13 @@ namespace {
 
 using namespace echodiff;
 
-template <class T, class Allocator>
-Array<T> copied(const std::vector<T, Allocator>& from) {
+template <class T, class Allocator> Array<T> copied(const std::vector<T, Allocator>& from) {
   Array<T> out(int64_t(from.size()));
   for (int64_t i = 0; i < out.size(); ++i) out[i] = from[size_t(i)];
   return out;
 }
 
-template <class T>
-void max_pools(Run& run, T) {
+template <class T> void max_pools(Run& run, T) {
   for (const MaxPoolGeometry& geo :
        {MaxPoolGeometry{2, 3, 7, 9, 4, 5, 3, 2, 1, 1}, MaxPoolGeometry{1, 2, 8, 7, 5, 4, 2, 1, 1, 3}}) {
     const int64_t in = geo.N * geo.H * geo.W * geo.C, out = geo.N * geo.P * geo.Q * geo.C;
@@ -41,8 +39,7 @@ struct AxisOnDevice {
       : begin(copied(axis.begin)), end(copied(axis.end)), divisor(copied(axis.divisor)) {}
 };
 
-template <class T>
-void avg_pools(Run& run, T) {
+template <class T> void avg_pools(Run& run, T) {
   const AvgPoolGeometry windows{2, 3, window_axis(7, 4, 3, 2, 1, false), window_axis(9, 5, 3, 2, 1, true)};
   const AvgPoolGeometry adaptive{1, 5, adaptive_axis(7, 3), adaptive_axis(5, 4)};
   for (const AvgPoolGeometry& geo : {windows, adaptive}) {
@@ -65,8 +62,7 @@ void avg_pools(Run& run, T) {
   }
 }
 
-template <class T>
-void resizes(Run& run, T) {
+template <class T> void resizes(Run& run, T) {
   for (const AxisTaps& taps :
        {nearest_taps(5, 9), bilinear_taps(7, 12, false), bilinear_taps(9, 4, true), bicubic_taps(6, 11, false),
         antialias_taps(11, 4, true), transpose(antialias_taps(11, 4, false))}) {
@@ -85,8 +81,7 @@ void resizes(Run& run, T) {
   }
 }
 
-template <class T>
-void upsamples(Run& run, T) {
+template <class T> void upsamples(Run& run, T) {
   const Upsample2Geometry geo{2, 3, 5, 7};
   const int64_t n = geo.N * geo.C * geo.H * geo.W;
   const Array<T> x = run.normal<T>(n), dy = run.normal<T>(4 * n);
@@ -100,8 +95,7 @@ void upsamples(Run& run, T) {
   run.close("dx", dx, of_x);
 }
 
-template <class T>
-void shuffles(Run& run, T) {
+template <class T> void shuffles(Run& run, T) {
   for (const PixelShuffleGeometry& geo : {PixelShuffleGeometry{2, 3, 5, 7, 2}, PixelShuffleGeometry{1, 2, 3, 1, 3}}) {
     const int64_t n = geo.N * geo.C * geo.H * geo.W * geo.f * geo.f;
     const Array<T> x = run.normal<T>(n);

@@ -7,8 +7,7 @@
 namespace echodiff {
 namespace {
 
-template <class T>
-void put(std::string* out, T value) {
+template <class T> void put(std::string* out, T value) {
   out->append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 

@@ -53,8 +53,7 @@ struct LegacyStorage {
 };
 std::string torch_legacy(const std::string& pickle, const std::vector<LegacyStorage>& storages);
 
-template <class T>
-std::string bytes_of_values(const std::vector<T>& values) {
+template <class T> std::string bytes_of_values(const std::vector<T>& values) {
   return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 

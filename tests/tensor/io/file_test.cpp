@@ -23,8 +23,7 @@ class FileTest : public ::testing::Test {
   ScratchFolder folder_;
 };
 
-template <class Work>
-Fault fault_of(Work work) {
+template <class Work> Fault fault_of(Work work) {
   try {
     work();
   } catch (const Error& error) {

@@ -19,8 +19,7 @@
 namespace echodiff {
 namespace {
 
-template <class Read>
-std::string refusal(const Read& read) {
+template <class Read> std::string refusal(const Read& read) {
   try {
     read();
   } catch (const Error& error) {
