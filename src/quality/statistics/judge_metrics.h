@@ -1,5 +1,5 @@
 // What a judge is worth, where pictures share masks: trajectories of one mask are alike, so intervals resample whole
-// masks; and a judge that only knows good masks from poor ones selects masks, so pairs within one mask are counted apart.
+// masks; and a judge that only knows good masks from poor ones selects masks, so pairs within one are counted apart.
 #pragma once
 
 #include <cstdint>

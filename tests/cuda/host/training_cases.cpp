@@ -89,15 +89,16 @@ State copy_of(const State& from) {
   return to;
 }
 
+constexpr AdamCoefficients kAdam{.step_size = 1e-2f,
+                                 .root2 = 0.1f,
+                                 .beta2 = 0.99f,
+                                 .share1 = 0.1f,
+                                 .share2 = 0.01f,
+                                 .eps = 1e-8f,
+                                 .l2 = 0.01f,
+                                 .kept = 0.999f};
+
 void adams(Run& run) {
-  const AdamCoefficients by{.step_size = 1e-2f,
-                            .root2 = 0.1f,
-                            .beta2 = 0.99f,
-                            .share1 = 0.1f,
-                            .share2 = 0.01f,
-                            .eps = 1e-8f,
-                            .l2 = 0.01f,
-                            .kept = 0.999f};
   std::vector<State> device, expected;
   std::vector<Array<float>> gradients;
   std::vector<Array<Bfloat16>> rounded;
@@ -134,11 +135,11 @@ void adams(Run& run) {
     chunks[i] = list[size_t(i)];
     broken[i] = i == 0;  // from an earlier step
   }
-  cuda::adam_update(by, tensors.data(), chunks.data(), chunks.size(), broken.data(), nullptr);
+  cuda::adam_update(kAdam, tensors.data(), chunks.data(), chunks.size(), broken.data(), nullptr);
   for (int64_t i = 0; i < chunks.size(); ++i) {
     const size_t t = size_t(list[size_t(i)].tensor);
     const int64_t begin = list[size_t(i)].begin, end = std::min(counts[t], begin + kTensorChunk);
-    expected_broken[i] = !reference::adam_update(by, describe(expected[t], t), begin, end) || i == 0;
+    expected_broken[i] = !reference::adam_update(kAdam, describe(expected[t], t), begin, end) || i == 0;
   }
   run.equal("broken", broken, expected_broken);
   for (size_t t = 0; t < counts.size(); ++t) {
