@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "kernels/philox.h"
+#include "quality/judges/scorer.h"
 #include "tensor/ops.h"
 #include "tests/scratch_folder.h"
 #include "train/data/image.h"
