@@ -119,9 +119,9 @@ class JsonFamilies : public ReportTest {
 
 TEST_F(JsonFamilies, ARepeatedKeyIsRefused) {
   const std::string rule = thresholds_json(Thresholds(), "labels") + "\n";
-  expect_refused("labels.jsonl", "rule", rule, read_labels);
+  expect_refused("labels.jsonl", "rule", rule, read_label_file);
   write("labels.jsonl", rule + "{\"file\": \"a\", \"file\": \"b\"}\n");
-  expect_named(refusal([&] { read_labels(at("labels.jsonl")); }), "labels.jsonl:2: ", "file");
+  expect_named(refusal([&] { read_label_file(at("labels.jsonl")); }), "labels.jsonl:2: ", "file");
   expect_refused("thresholds.json", "sigma", thresholds_json(Thresholds()), read_thresholds);
   expect_refused("decisions.json", "kind", "{\"kind\": \"decisions\"}", read_decisions);
   write_exit_rule(at("exits.json"), {});
