@@ -25,8 +25,7 @@ ECHODIFF_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::
   return counter;
 }
 
-// Block number `index` of (seed, stream, step). index and step are below 2^32; a stream may have 64 bits, as the hash of
-// a name has.
+// Block number `index` of (seed, stream, step). index and step are below 2^32; a stream may have 64 bits (a hash).
 ECHODIFF_HOST_DEVICE constexpr PhiloxBlock philox_block(uint64_t seed, uint64_t stream, uint64_t step, uint64_t index) {
   return philox4x32({uint32_t(index), uint32_t(index >> 32) ^ uint32_t(stream >> 32), uint32_t(stream), uint32_t(step)},
                     {uint32_t(seed), uint32_t(seed >> 32)});
