@@ -318,10 +318,15 @@ TEST_F(Dsample, TheOldFlagsAreTheSubcommands) {
   };
   same("record", recorded + " --record", recorded, "/chains-0000.safetensors");
   const std::string rec = at("new_record"), exits = model + " --sampler ddim --count 4",
-                    ceiling = model + labelled + " --count 3 --branches 2";
+                    ceiling = model + labelled + " --count 3 --branches 2 --branch-after 0,2";
   same("replay", "--simulate " + rec + judged + " --policy posthoc --out", rec + judged + " --policy posthoc",
        "/samples.jsonl");
-  same("fit", "--simulate=" + rec + judged + " --looks 0,2 --fit", rec + judged + " --looks 0,2");
+  std::vector<float> scores;
+  for (const Trajectory& trajectory : read_recording(rec, false).trajectories)
+    scores.push_back(trajectory.scores[0].back());
+  std::sort(scores.begin(), scores.end());
+  const std::string fitted = " --judge clean --looks 0,2 --tau " + std::to_string(scores[40]);
+  same("fit", "--simulate=" + rec + fitted + " --fit", rec + fitted);
   same("fit-exits", exits + " --fit-adadiff", exits);
   same("ceiling", ceiling + " --ceiling", ceiling);
   // A config file of a replay, as that version left it.
