@@ -94,7 +94,7 @@ Material gather(const ReportOptions& options, uint64_t seed) {
 int make_report(const ReportOptions& options, const Common& common) {
   const Material material = gather(options, common.seed);
   Report report;
-  report.json.text("program", "dreport").text("version", version_string()).text("title", options.title);
+  report.json = {{"program", "dreport"}, {"version", version_string()}, {"title", options.title}};
   summary_section(material, report);
   table_section(material, report);
   training_section(material, report);
@@ -117,7 +117,7 @@ int make_report(const ReportOptions& options, const Common& common) {
                                                     "Conditional sampling of ultrasound pictures with a judge in the "
                                                     "loop: what was trained, what it draws, what the judge is worth "
                                                     "and what it costs."));
-  write_file_atomic(json_path, report.json.finish());
+  write_file_atomic(json_path, report.json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   for (const std::string& line : report.lines) std::printf("%s\n", line.c_str());
   std::printf("report: %s, numbers: %s\n", options.out.c_str(), json_path.c_str());
   return 0;

@@ -27,9 +27,6 @@ std::vector<int64_t> looks_of(const RecordingFacts& facts) {
 
 // `frames` at t in low..high together; scores are the chances.
 TimeBin time_bin(const std::vector<JudgedFrame>& frames, int64_t low, int64_t high) {
-  TimeBin span;
-  span.t_low = low;
-  span.t_high = high;
   std::vector<JudgedFrame> members;
   std::vector<double> chances;
   for (const JudgedFrame& frame : frames)
@@ -37,12 +34,8 @@ TimeBin time_bin(const std::vector<JudgedFrame>& frames, int64_t low, int64_t hi
       members.push_back(frame);
       chances.push_back(frame.logit);
     }
-  span.frames = int64_t(members.size());
-  if (members.empty()) return span;
-  const Reliability reliability = reliability_of(members, chances);
-  span.brier = reliability.brier;
-  span.ece = reliability.ece;
-  span.bins = reliability.bins;
+  TimeBin span{low, high, int64_t(members.size())};
+  if (!members.empty()) span.reliability = reliability_of(members, chances);
   return span;
 }
 
@@ -109,10 +102,10 @@ TimedJudge read_timed_judge(const std::string& path, const std::string& name) {
     span.t_low = time_in(row, "t_low");
     span.t_high = time_in(row, "t_high");
     span.frames = row.count("frames");
-    span.brier = row.number("brier", kNotGiven);
-    span.ece = row.number("ece", kNotGiven);
+    span.reliability.brier = row.number("brier", kNotGiven);
+    span.reliability.ece = row.number("ece", kNotGiven);
     for (const JsonNode& bin : row.items("reliability"))
-      span.bins.push_back(
+      span.reliability.bins.push_back(
           {{bin.number("lo"), bin.number("hi"), bin.count("n"), bin.number("mean_score"), bin.number("fraction_good")},
            {bin.number("fraction_good"), bin.number("low", kNotGiven), bin.number("high", kNotGiven)}});
   }

@@ -13,8 +13,7 @@ namespace echodiff {
 // Frames of a span of t together; low = high = -1: the finished pictures.
 struct TimeBin {
   int64_t t_low = 0, t_high = 0, frames = 0;
-  double brier = kNotGiven, ece = kNotGiven;
-  std::vector<ReliabilityShare> bins;
+  Reliability reliability{kNotGiven, kNotGiven, {}};
 };
 
 struct TimedJudge {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 
-#include "dreport/page/style.h"
 #include "kernels/error.h"
 #include "tensor/io/base64.h"
 

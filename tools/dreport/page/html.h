@@ -12,6 +12,9 @@
 
 namespace echodiff {
 
+// The style sheet: system fonts, tabular figures, and one set of colours for light and one for dark.
+extern const char* const kReportStyle;
+
 // & < > " as entities. Every name or message that comes from a file goes through it.
 std::string escape_html(std::string_view text);
 

@@ -5,13 +5,86 @@
 #include <limits>
 
 #include "dreport/page/html.h"
-#include "dreport/page/plot_parts.h"
 #include "kernels/error.h"
 
 namespace echodiff {
 namespace {
 
+// Where a value lies on the page: linear or logarithmic, from pixel `start` to pixel `end`.
+struct Scale {
+  Axis axis;
+  double start, end;
+
+  double place(double value) const { return axis.logarithmic ? std::log10(value) : value; }
+  double operator()(double value) const {
+    const double low = place(axis.low), high = place(axis.high);
+    return start + (place(value) - low) / (high - low) * (end - start);
+  }
+};
+
+std::string svg_number(double value) {
+  std::string text = fixed(value, 2);
+  if (text.rfind("−", 0) == 0) text = "-" + text.substr(std::string("−").size());
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+// The number at a tick: 0, 0.25, 1,500, 2.5M.
+std::string tick_text(double value) {
+  if (value == 0) return "0";
+  const double size = std::fabs(value);
+  if (size >= 1e6 && std::fmod(size, 1e5) == 0) return rounded(value / 1e6, 2) + "M";
+  if (size >= 1000) return count_text(std::llround(value));
+  return compact(value);
+}
+
+// `extra` holds further attributes, here and below.
+std::string svg_line(double x1, double y1, double x2, double y2, const std::string& css_class, const char* extra = "") {
+  return concat_message("<line x1=\"", svg_number(x1), "\" y1=\"", svg_number(y1), "\" x2=\"", svg_number(x2),
+                        "\" y2=\"", svg_number(y2), "\" class=\"", css_class, "\"", extra, "/>");
+}
+
+std::string svg_text(double x, double y, const char* anchor, const std::string& text, const char* extra = "") {
+  return concat_message("<text x=\"", svg_number(x), "\" y=\"", svg_number(y), "\" text-anchor=\"", anchor, "\"", extra,
+                        ">", escape_html(text), "</text>");
+}
+
+// The ticks of the horizontal axis below `bottom`; those of the vertical axis, with a rule across the plot each; the
+// vertical axis's label, turned, around `middle`.
+std::string svg_x_ticks(const std::vector<double>& values, const Scale& x, double bottom) {
+  std::string out;
+  for (const double value : values) {
+    out += svg_line(x(value), bottom, x(value), bottom + 5, "axis") +
+           svg_text(x(value), bottom + 19, "middle", tick_text(value));
+  }
+  return out;
+}
+
+std::string svg_y_ticks(const std::vector<double>& values, const Scale& y, double left, double right) {
+  std::string out;
+  for (const double value : values) {
+    out +=
+        svg_line(left, y(value), right, y(value), "rule") + svg_text(left - 8, y(value) + 4, "end", tick_text(value));
+  }
+  return out;
+}
+
+std::string svg_y_label(double middle, const std::string& label) {
+  return svg_text(14, middle, "middle", label,
+                  concat_message(" transform=\"rotate(-90 14 ", svg_number(middle), ")\"").c_str());
+}
+
+// The opening of a plot of this size; `title` is what a screen reader says.
+std::string svg_open(double width, double height, const std::string& title) {
+  return concat_message("<svg class=\"plot\" role=\"img\" viewBox=\"0 0 ", svg_number(width), " ", svg_number(height),
+                        "\"><title>", escape_html(title), "</title>");
+}
+
 bool drawable(double value, const Axis& axis) { return std::isfinite(value) && (!axis.logarithmic || value > 0); }
+bool drawable(const Point& point, const LinePlot& plot) {
+  return drawable(point.x.value, plot.x) && drawable(point.y.value, plot.y);
+}
 
 // Fills in an axis that is taken from the data.
 void fit(Axis& axis, const std::vector<double>& values) {
@@ -33,6 +106,31 @@ void fit(Axis& axis, const std::vector<double>& values) {
   }
 }
 
+// Round values on the axis, about `wanted` of them.
+std::vector<double> axis_ticks(const Axis& axis, int64_t wanted) {
+  const auto [low, high] = std::minmax(axis.low, axis.high);
+  std::vector<double> ticks;
+  if (axis.logarithmic) {
+    const bool decades_only = std::log10(high / low) > 3;
+    for (double decade = std::pow(10, std::floor(std::log10(low))); decade <= high; decade *= 10) {
+      for (const double factor : {1.0, 2.0, 5.0}) {
+        const double value = decade * factor;
+        if (value >= low && value <= high && (factor == 1 || !decades_only)) ticks.push_back(value);
+      }
+    }
+    if (ticks.size() >= 3) return ticks;
+    ticks.clear();
+  }
+  const double raw = (high - low) / double(std::max<int64_t>(1, wanted));
+  const double decade = std::pow(10, std::floor(std::log10(raw)));
+  const double lead = raw / decade;
+  const double step = decade * (lead <= 1.5 ? 1 : lead <= 3.5 ? 2 : lead <= 7.5 ? 5 : 10);
+  for (double index = std::ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index += 1) {
+    ticks.push_back(index * step);
+  }
+  return ticks;
+}
+
 std::string style_of(const Series& series) {
   std::string style;
   if (!series.colour.empty()) style = "stroke:" + series.colour + ";";
@@ -40,33 +138,33 @@ std::string style_of(const Series& series) {
   return style.empty() ? "" : " style=\"" + style + "\"";
 }
 
-// From `low` to `high` of one axis at pixel `place` of the other; cut where the axis ends.
-std::string whisker(double place, const Scale& scale, double low, double high, const Axis& axis,
-                    const std::string& css_class, bool lies) {
-  const double least = std::min(axis.low, axis.high), most = std::max(axis.low, axis.high);
-  if (std::isnan(low) || std::isnan(high)) return "";
-  const double from = scale(std::clamp(low, least, most)), to = scale(std::clamp(high, least, most));
+// The interval on one axis at pixel `place` of the other; cut where the axis ends.
+std::string whisker(double place, const Scale& scale, const Estimate& interval, const std::string& css_class,
+                    bool lies) {
+  const auto [least, most] = std::minmax(scale.axis.low, scale.axis.high);
+  if (std::isnan(interval.low) || std::isnan(interval.high)) return "";
+  const double from = scale(std::clamp(interval.low, least, most));
+  const double to = scale(std::clamp(interval.high, least, most));
   return lies ? svg_line(from, place, to, place, css_class) : svg_line(place, from, place, to, css_class);
 }
 
 std::string draw_series(const Series& series, const LinePlot& plot, const Scale& x, const Scale& y) {
   std::string path, dots;
   bool pen_down = false;
-  for (size_t i = 0; i < series.x.size(); ++i) {
-    if (!drawable(series.x[i], plot.x) || !drawable(series.y[i], plot.y)) {
+  for (const Point& point : series.points) {
+    if (!drawable(point, plot)) {
       pen_down = false;
       continue;
     }
-    const double px = x(series.x[i]), py = y(series.y[i]);
+    const double px = x(point.x.value), py = y(point.y.value);
     path += (pen_down ? "L" : "M") + svg_number(px) + " " + svg_number(py);
     pen_down = true;
-    if (!series.low.empty()) dots += whisker(px, y, series.low[i], series.high[i], plot.y, series.css_class, false);
-    if (!series.left.empty()) dots += whisker(py, x, series.left[i], series.right[i], plot.x, series.css_class, true);
+    dots += whisker(px, y, point.y, series.css_class, false);
+    dots += whisker(py, x, point.x, series.css_class, true);
     if (series.dots) {
-      dots +=
-          concat_message("<circle cx=\"", svg_number(px), "\" cy=\"", svg_number(py), "\" r=\"",
-                         series.size.empty() ? "3" : svg_number(series.size[i]), "\" class=\"dot ", series.css_class,
-                         "\"", series.colour.empty() ? "" : " style=\"fill:" + series.colour + "\"", "/>");
+      dots += concat_message("<circle cx=\"", svg_number(px), "\" cy=\"", svg_number(py), "\" r=\"",
+                             svg_number(point.size), "\" class=\"dot ", series.css_class, "\"",
+                             series.colour.empty() ? "" : " style=\"fill:" + series.colour + "\"", "/>");
     }
   }
   std::string out;
@@ -109,29 +207,24 @@ std::string point_labels(const LinePlot& plot, const Scale& x, const Scale& y, c
   constexpr double kGap = 8, kHeight = 14, kWidthOfLetter = 6.4;
   std::vector<TextBox> taken;
   for (const Series& series : plot.series) {
-    if (series.labels.empty()) continue;
-    for (size_t i = 0; i < series.x.size(); ++i) {
-      const double px = x(series.x[i]), py = y(series.y[i]);
+    for (const Point& point : series.points) {
+      if (point.label.empty()) continue;
+      const double px = x(point.x.value), py = y(point.y.value);
       taken.push_back({px - 5, py - 5, px + 5, py + 5});
-      if (!series.low.empty()) taken.push_back({px - 1, y(series.high[i]), px + 1, y(series.low[i])});
-      if (!series.left.empty()) taken.push_back({x(series.left[i]), py - 1, x(series.right[i]), py + 1});
+      taken.push_back({px - 1, y(point.y.high), px + 1, y(point.y.low)});
+      taken.push_back({x(point.x.low), py - 1, x(point.x.high), py + 1});
     }
   }
   std::string out;
   for (const Series& series : plot.series) {
-    for (size_t i = 0; i < series.labels.size(); ++i) {
-      if (!drawable(series.x[i], plot.x) || !drawable(series.y[i], plot.y)) continue;
-      const double px = x(series.x[i]), py = y(series.y[i]);
-      const double width = kWidthOfLetter * double(series.labels[i].size());
-      const TextBox right{px + kGap, py - 7, px + kGap + width, py + 7};
-      const TextBox left{px - kGap - width, py - 7, px - kGap, py + 7};
-      const auto moved = [&](const TextBox& box, double dx, double dy) {
-        return TextBox{box.left + dx, box.top + dy, box.right + dx, box.bottom + dy};
-      };
-      std::vector<TextBox> places = {right, left};
-      for (const double dy : {-kHeight, kHeight, -2 * kHeight, 2 * kHeight}) {
-        for (const TextBox& box : {right, left}) places.push_back(moved(box, 0, dy));
-      }
+    for (const Point& point : series.points) {
+      if (point.label.empty() || !drawable(point, plot)) continue;
+      const double px = x(point.x.value), py = y(point.y.value);
+      const double width = kWidthOfLetter * double(point.label.size());
+      std::vector<TextBox> places;
+      for (const double dy : {0.0, -kHeight, kHeight, -2 * kHeight, 2 * kHeight})
+        for (const double at : {px + kGap, px - kGap - width})
+          places.push_back({at, py - 7 + dy, at + width, py + 7 + dy});
       const auto free = [&](const TextBox& box) {
         const bool inside =
             box.left >= area.left && box.right <= area.right && box.top >= area.top && box.bottom <= area.bottom;
@@ -139,9 +232,9 @@ std::string point_labels(const LinePlot& plot, const Scale& x, const Scale& y, c
                std::none_of(taken.begin(), taken.end(), [&](const TextBox& other) { return box.meets(other); });
       };
       const auto found = std::find_if(places.begin(), places.end(), free);
-      const TextBox box = found == places.end() ? right : *found;
+      const TextBox box = found == places.end() ? places.front() : *found;
       taken.push_back(box);
-      out += svg_text(box.left, box.top + 11, "start", series.labels[i], " class=\"label\"");
+      out += svg_text(box.left, box.top + 11, "start", point.label, " class=\"label\"");
     }
   }
   return out;
@@ -149,55 +242,13 @@ std::string point_labels(const LinePlot& plot, const Scale& x, const Scale& y, c
 
 }  // namespace
 
-std::vector<double> axis_ticks(double low, double high, int64_t wanted, bool logarithmic) {
-  std::vector<double> ticks;
-  if (logarithmic) {
-    const bool decades_only = std::log10(high / low) > 3;
-    for (double decade = std::pow(10, std::floor(std::log10(low))); decade <= high; decade *= 10) {
-      for (const double factor : {1.0, 2.0, 5.0}) {
-        const double value = decade * factor;
-        if (value >= low && value <= high && (factor == 1 || !decades_only)) ticks.push_back(value);
-      }
-    }
-    if (ticks.size() >= 3) return ticks;
-    ticks.clear();
-  }
-  const double raw = (high - low) / double(std::max<int64_t>(1, wanted));
-  const double decade = std::pow(10, std::floor(std::log10(raw)));
-  const double lead = raw / decade;
-  const double step = decade * (lead <= 1.5 ? 1 : lead <= 3.5 ? 2 : lead <= 7.5 ? 5 : 10);
-  for (double index = std::ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index += 1) {
-    ticks.push_back(index * step);
-  }
-  return ticks;
-}
-
-std::vector<double> running_mean(const std::vector<double>& values, int64_t window) {
-  const int64_t n = int64_t(values.size()), half = std::max<int64_t>(0, window / 2);
-  std::vector<double> out(values.size());
-  double sum = 0;
-  int64_t counted = 0, first = 0, next = 0;  // the window [first, next)
-  for (int64_t i = 0; i < n; ++i) {
-    for (; next < std::min(n, i + half + 1); ++next) {
-      if (std::isfinite(values[size_t(next)])) sum += values[size_t(next)], ++counted;
-    }
-    for (; first < i - half; ++first) {
-      if (std::isfinite(values[size_t(first)])) sum -= values[size_t(first)], --counted;
-    }
-    out[size_t(i)] = counted > 0 ? sum / double(counted) : std::numeric_limits<double>::quiet_NaN();
-  }
-  return out;
-}
-
 std::string line_plot(const LinePlot& wanted) {
   LinePlot plot = wanted;
   std::vector<double> all_x, all_y;
   for (const Series& series : plot.series) {
-    for (const std::vector<double>* values : {&series.x, &series.left, &series.right}) {
-      all_x.insert(all_x.end(), values->begin(), values->end());
-    }
-    for (const std::vector<double>* values : {&series.y, &series.low, &series.high}) {
-      all_y.insert(all_y.end(), values->begin(), values->end());
+    for (const auto& [x, y, size, label] : series.points) {
+      all_x.insert(all_x.end(), {x.value, x.low, x.high});
+      all_y.insert(all_y.end(), {y.value, y.low, y.high});
     }
   }
   for (const Level& level : plot.levels) all_y.push_back(level.y);
@@ -205,16 +256,10 @@ std::string line_plot(const LinePlot& wanted) {
   fit(plot.y, all_y);
 
   const double left = 64, right = double(plot.width) - 14, top = 10, bottom = double(plot.height) - 46;
-  const Scale x(plot.x, left, right), y(plot.y, bottom, top);
+  const Scale x{plot.x, left, right}, y{plot.y, bottom, top};
   std::string out = svg_open(double(plot.width), double(plot.height), plot.y.label + " against " + plot.x.label);
-  const auto ticks = [](const Axis& axis, int64_t count) {
-    return axis_ticks(std::min(axis.low, axis.high), std::max(axis.low, axis.high), count, axis.logarithmic);
-  };
-  for (const double value : ticks(plot.y, 5)) {
-    out +=
-        svg_line(left, y(value), right, y(value), "rule") + svg_text(left - 8, y(value) + 4, "end", tick_text(value));
-  }
-  out += svg_x_ticks(ticks(plot.x, std::max<int64_t>(3, plot.width / 115)), x, bottom);
+  out += svg_y_ticks(axis_ticks(plot.y, 5), y, left, right);
+  out += svg_x_ticks(axis_ticks(plot.x, std::max<int64_t>(3, plot.width / 115)), x, bottom);
   out += svg_line(left, bottom, right, bottom, "axis");
   out += svg_text((left + right) / 2, double(plot.height) - 6, "middle", plot.x.label);
   out += svg_y_label((top + bottom) / 2, plot.y.label);
@@ -229,6 +274,51 @@ std::string line_plot(const LinePlot& wanted) {
            svg_text(left + 8, y(level.y) - 6, "start", level.label, " class=\"label\"");
   }
   return legend(plot.series) + out + "</svg>\n";
+}
+
+std::string histogram_plot(const Histogram& histogram) {
+  const size_t bins = histogram.edges.size() - 1, bars = bins + (histogram.last.empty() ? 0 : 1);
+  double highest = 1;
+  for (size_t bin = 0; bin < bars; ++bin) {
+    double sum = 0;
+    for (const Stack& stack : histogram.stacks) sum += stack.count[bin];
+    highest = std::max(highest, sum);
+  }
+  const double width = double(histogram.width), height = double(histogram.height);
+  const double left = 64, top = 10, bottom = height - 46, room = histogram.last.empty() ? 14 : 120;
+  const Scale x{{"", histogram.edges.front(), histogram.edges.back()}, left, width - room};
+  const Scale y{{"", 0, 1.05 * highest}, bottom, top};
+  std::string out;
+  for (const Stack& stack : histogram.stacks) {
+    out +=
+        concat_message("<span><svg class=\"plot key\" viewBox=\"0 0 24 12\"><rect class=\"bar ", stack.css_class,
+                       "\" x=\"6\" y=\"0\" width=\"12\" height=\"12\"/></svg> ", escape_html(stack.name), "</span> ");
+  }
+  out = "<p class=\"legend\">" + out + "</p>" +
+        svg_open(width, height, histogram.y_label + " against " + histogram.x_label);
+  std::vector<double> counts = axis_ticks({"", 0, highest}, 4);
+  std::erase_if(counts, [](double value) { return value != std::floor(value); });
+  out += svg_y_ticks(counts, y, left, width - 14);
+  for (size_t bin = 0; bin < bars; ++bin) {
+    const bool is_last = bin == bins;
+    const double from = is_last ? width - 84 : x(histogram.edges[bin]) + 0.5;
+    const double to = is_last ? width - 34 : x(histogram.edges[bin + 1]) - 0.5;
+    double below = 0;
+    for (const Stack& stack : histogram.stacks) {
+      const double count = stack.count[bin];
+      if (count == 0) continue;
+      out += concat_message("<rect class=\"bar ", stack.css_class, "\" x=\"", svg_number(from), "\" y=\"",
+                            svg_number(y(below + count)), "\" width=\"", svg_number(to - from), "\" height=\"",
+                            svg_number(y(below) - y(below + count)), "\"><title>", escape_html(stack.name), ": ",
+                            count_text(std::llround(count)), "</title></rect>");
+      below += count;
+    }
+    if (is_last) out += svg_text((from + to) / 2, bottom + 19, "middle", histogram.last);
+  }
+  out += svg_x_ticks(axis_ticks(x.axis, 7), x, bottom);
+  out += svg_line(left, bottom, width - 14, bottom, "axis");
+  out += svg_text((left + width - room) / 2, height - 6, "middle", histogram.x_label);
+  return out + svg_y_label((top + bottom) / 2, histogram.y_label) + "</svg>\n";
 }
 
 }  // namespace echodiff

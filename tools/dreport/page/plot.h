@@ -6,18 +6,22 @@
 #include <string>
 #include <vector>
 
+#include "quality/statistics/estimates.h"
+
 namespace echodiff {
 
+struct Point {
+  Estimate x, y;           // where it lies, and the ends of its whiskers
+  double size = 3;         // radius of its dot in plot pixels
+  std::string label = {};  // a name beside it
+};
+
 struct Series {
-  std::string name;                 // in the legend; empty: not listed
-  std::string css_class = "c1";     // c0 (grey) to c5
-  std::string colour;               // a CSS colour in place of the class's
-  std::vector<double> x, y;         // points that are not finite break the line
-  std::vector<double> low, high;    // upright whiskers of each point, or empty
-  std::vector<double> left, right;  // lying ones
-  std::vector<std::string> labels;  // a name beside each point, or empty
-  std::vector<double> size;         // dot radius of each point in plot pixels, or empty: 3
-  double width = 1.8;               // of the line; 0: none
+  std::string name = {};           // in the legend; empty: not listed
+  std::string css_class = "c1";    // c0 (grey) to c5
+  std::string colour = {};         // a CSS colour in place of the class's
+  std::vector<Point> points = {};  // those that are not finite break the line
+  double width = 1.8;              // of the line; 0: none
   double opacity = 1;
   bool dots = false, dashed = false;
 };
@@ -59,11 +63,5 @@ struct Histogram {
   int64_t width = 930, height = 300;
 };
 std::string histogram_plot(const Histogram& histogram);
-
-// The centred running mean over `window` points (fewer at the ends).
-std::vector<double> running_mean(const std::vector<double>& values, int64_t window);
-
-// Round values between low and high (low < high), about `wanted` of them.
-std::vector<double> axis_ticks(double low, double high, int64_t wanted, bool logarithmic);
 
 }  // namespace echodiff

@@ -1,4 +1,4 @@
-#include "dreport/page/style.h"
+#include "dreport/page/html.h"
 
 namespace echodiff {
 

@@ -1,9 +1,8 @@
 // Did the network learn what the mask means: the grey of each organ, and the dark outside the sector.
 #include <cmath>
 
-#include "kernels/error.h"
-
 #include "dreport/sections/sections.h"
+#include "kernels/error.h"
 
 namespace echodiff {
 namespace {
@@ -49,24 +48,23 @@ void show_run(const SamplingRun& run, const Adherence& adherence, Report& report
                                           " of 255 in samples of ", run.place.name,
                                           " (at most 3: ", dark ? "yes" : "no", ")"));
   }
-  JsonWriter& json = report.json;
-  json.begin_object().text("run", run.place.name).text("first", adherence.first).text("second", adherence.second);
-  json.count("compared", adherence.compared).number("training_difference", adherence.training_difference);
-  json.number("sample_difference", adherence.sample_difference);
-  write_proportion(json, "samples", adherence.samples);
-  write_proportion(json, "real", adherence.real);
-  json.begin_array("levels");
-  for (const PlaneLevel& level : adherence.levels) {
-    json.begin_object().text("plane", level.plane).number("samples", level.samples);
-    json.number("training", level.training).end_object();
-  }
-  json.end_array();
+  Json json{{"run", run.place.name},
+            {"first", adherence.first},
+            {"second", adherence.second},
+            {"compared", adherence.compared},
+            {"training_difference", adherence.training_difference},
+            {"sample_difference", adherence.sample_difference},
+            {"samples", adherence.samples},
+            {"real", adherence.real},
+            {"levels", Json::array()}};
+  for (const PlaneLevel& level : adherence.levels)
+    json["levels"] += {{"plane", level.plane}, {"samples", level.samples}, {"training", level.training}};
   if (adherence.has_sector) {
-    json.number("outside_sector_mean", adherence.outside_mean);
-    json.number("outside_sector_worst", adherence.outside_worst);
-    json.flag("outside_sector_dark", dark);
+    json["outside_sector_mean"] = adherence.outside_mean;
+    json["outside_sector_worst"] = adherence.outside_worst;
+    json["outside_sector_dark"] = dark;
   }
-  json.end_object();
+  report.json["adherence"] += json;
 }
 
 }  // namespace
@@ -74,29 +72,27 @@ void show_run(const SamplingRun& run, const Adherence& adherence, Report& report
 void anatomy_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("anatomy", "Learned anatomy: do samples follow their masks?");
-  report.json.begin_array("adherence");
-  bool shown = false;
+  report.json["adherence"] = Json::array();
   if (!material.real) {
     page.missing("Masks and training pictures are needed, and no data set was given.", "Add <code>--data DIR</code>.");
-  } else if (unguided_run(material.runs) == nullptr) {
-    page.missing("There is no run without a judge.", kMakeUnguided);
-  } else {
-    for (const SamplingRun& run : material.runs.sampling) {
-      if (run.guided()) continue;
-      const PictureSet* masks = material.masks_of(run);
-      if (masks == nullptr) continue;
-      const std::optional<Adherence> adherence = adherence_of(run, *masks, *material.real);
-      if (!adherence || adherence->compared == 0) continue;
-      show_run(run, *adherence, report);
-      shown = true;
-    }
-    if (!shown) {
-      page.missing("The masks of the samples weren't found, or they name fewer than two organ planes.",
-                   "Give the folder that <code>dsample --masks</code> used with <code>--masks DIR</code>; planes are "
-                   "named in its dataset.json or by <code>--planes</code>.");
-    }
+    return;
   }
-  report.json.end_array();
+  if (unguided_run(material.runs) == nullptr) {
+    page.missing("There is no run without a judge.", kMakeUnguided);
+    return;
+  }
+  for (const SamplingRun& run : material.runs.sampling) {
+    if (run.guided()) continue;
+    const PictureSet* masks = material.masks_of(run);
+    if (masks == nullptr) continue;
+    const std::optional<Adherence> adherence = adherence_of(run, *masks, *material.real);
+    if (adherence && adherence->compared > 0) show_run(run, *adherence, report);
+  }
+  if (report.json["adherence"].empty()) {
+    page.missing("The masks of the samples weren't found, or they name fewer than two organ planes.",
+                 "Give the folder that <code>dsample --masks</code> used with <code>--masks DIR</code>; planes are "
+                 "named in its dataset.json or by <code>--planes</code>.");
+  }
 }
 
 }  // namespace echodiff

@@ -39,7 +39,7 @@ void decisions_figure(const PolicyResult& policy, Report& report) {
       stack.count[size_t(bin)] += 1;
     }
   }
-  report.json.begin_object().text("policy", policy.name).begin_array("reasons");
+  Json reasons = Json::array();
   size_t place = 1;
   for (auto& [name, stack] : stacks) {
     stack.name = name;
@@ -49,14 +49,11 @@ void decisions_figure(const PolicyResult& policy, Report& report) {
       total += stack.count[bin];
       if (bin < size_t(kBins)) early += stack.count[bin];
     }
-    report.json.begin_object().text("reason", name).number("trajectories", total).number("before_the_end", early);
-    report.json.begin_array("by_t");
-    for (const double count : stack.count) report.json.number("", count);
-    report.json.end_array().end_object();
+    reasons += {{"reason", name}, {"trajectories", total}, {"before_the_end", early}, {"by_t", stack.count}};
     stack.name += concat_message(" (", int64_t(total), ")");
     histogram.stacks.push_back(stack);
   }
-  report.json.end_array().end_object();
+  report.json["decisions"] += {{"policy", policy.name}, {"reasons", reasons}};
   report.page.figure("", histogram_plot(histogram),
                      concat_message("When trajectories of ", escape_html(policy.name),
                                     " were decided, by reason. The bar on the right holds those that ran to their end "
@@ -108,21 +105,16 @@ int64_t show_gallery(const Gallery& gallery, const PolicyResult& policy, Page& p
 void decisions_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("decisions", "Decisions");
-  report.json.begin_array("decisions");
-  bool any = false;
-  for (const PolicyResult& policy : material.policies) {
-    if (!policy.guided()) continue;
-    any = true;
-    decisions_figure(policy, report);
-  }
-  report.json.end_array();
-  if (!any) page.missing("There is no run with a judge.", kMakeGuided);
+  report.json["decisions"] = Json::array();
+  for (const PolicyResult& policy : material.policies)
+    if (policy.guided()) decisions_figure(policy, report);
+  if (report.json["decisions"].empty()) page.missing("There is no run with a judge.", kMakeGuided);
 }
 
 void galleries_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("galleries", "Accepted, discarded, and wrongly judged");
-  report.json.begin_array("galleries");
+  report.json["galleries"] = Json::array();
   const SamplingRun* shown = guided_run(material.runs);
   for (const PolicyResult& policy : material.policies) {
     if (std::find(policy.runs.begin(), policy.runs.end(), shown) == policy.runs.end()) continue;
@@ -141,10 +133,9 @@ void galleries_section(const Material& material, Report& report) {
         "Poor and good are by the metric rule, or by a person’s label where labels.jsonl has one. A discarded "
         "picture is the predicted clean image where its trajectory stopped: a blurred one, on which the "
         "metrics read low noise and low sharpness.");
-    report.json.begin_object().text("policy", policy.name).count("accepted_but_poor", accepted);
-    report.json.count("discarded_but_good", discarded).end_object();
+    report.json["galleries"] +=
+        {{"policy", policy.name}, {"accepted_but_poor", accepted}, {"discarded_but_good", discarded}};
   }
-  report.json.end_array();
   if (shown == nullptr) page.missing("There is no run with a judge.", kMakeGuided);
 }
 

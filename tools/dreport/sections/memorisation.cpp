@@ -32,21 +32,21 @@ std::string pair_cell(const MemorisedPair& pair, const Evaluation& evaluation) {
 void memorisation_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("memorisation", "Nearest training pictures");
-  report.json.begin_array("memorisation");
+  report.json["memorisation"] = Json::array();
   for (const Evaluation& evaluation : material.runs.evaluations) {
     page.paragraph(concat_message(
         "Each picture beside its nearest training picture, by thumbnails at any brightness "
         "and contrast, mirrors counted. Nearer than ",
         rounded(evaluation.copy_distance), ", as one in a hundred held-out real pictures is, counts as a copy."));
     for (const EvaluatedRun& run : evaluation.runs) {
-      report.json.begin_object().text("run", name_of(run)).begin_array("distances");
+      Json distances = Json::array();
       std::vector<std::string> cells;
       for (const MemorisedPair& pair : run.pairs) {
-        report.json.number("", pair.distance);
+        distances += pair.distance;
         if (cells.size() == kPairsShown) continue;
         if (const std::string cell = pair_cell(pair, evaluation); !cell.empty()) cells.push_back(cell);
       }
-      report.json.end_array().end_object();
+      report.json["memorisation"] += {{"run", name_of(run)}, {"distances", distances}};
       page.heading(name_of(run));
       if (cells.empty()) {
         page.missing("The pictures that evaluation.json names are not there.",
@@ -58,7 +58,6 @@ void memorisation_section(const Material& material, Report& report) {
                                  share_text(run.copies), ", 95 % interval ", interval_text(run.copies), "."));
     }
   }
-  report.json.end_array();
   if (material.runs.evaluations.empty())
     page.missing("No evaluation.json compares samples with the training pictures.",
                  "Make it with <code>dlabel evaluate --samples RUN --data DATA --features SCORER --out "

@@ -11,9 +11,8 @@ namespace {
 
 std::vector<Metrics> kept_metrics(const SamplingRun& run) {
   std::vector<Metrics> metrics;
-  for (const Sample& sample : run.samples) {
+  for (const Sample& sample : run.samples)
     if (sample.kept() && sample.metrics) metrics.push_back(*sample.metrics);
-  }
   return metrics;
 }
 
@@ -22,15 +21,17 @@ std::vector<Metrics> kept_metrics(const SamplingRun& run) {
 void metrics_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("metrics", "Picture metrics without and with the judge");
-  report.json.begin_array("table1");
-  Table table;
-  table.header = {"Pictures", "n", "Noise<br>grey levels", "Contrast<br>grey levels",
-                  "Laplacian variance<br>grey levels²"};
+  report.json["table1"] = Json::array();
+  Table table{.header = {"Pictures", "n", "Noise<br>grey levels", "Contrast<br>grey levels",
+                         "Laplacian variance<br>grey levels²"}};
   const auto add = [&](const std::string& name, const std::string& cell, const MeanMetrics& mean) {
     table.rows.push_back(
         {cell, count_text(mean.pictures), fixed(mean.noise, 2), fixed(mean.contrast, 2), fixed(mean.sharpness, 2)});
-    report.json.begin_object().text("pictures", name).count("n", mean.pictures).number("noise", mean.noise);
-    report.json.number("contrast", mean.contrast).number("laplacian_variance", mean.sharpness).end_object();
+    report.json["table1"] += {{"pictures", name},
+                              {"n", mean.pictures},
+                              {"noise", mean.noise},
+                              {"contrast", mean.contrast},
+                              {"laplacian_variance", mean.sharpness}};
   };
   for (const SamplingRun& run : material.runs.sampling) {
     const MeanMetrics mean = mean_of(kept_metrics(run));
@@ -51,7 +52,6 @@ void metrics_section(const Material& material, Report& report) {
                           count_text(paper::kTablePictures), fixed(row.noise, 2), fixed(row.contrast, 2),
                           fixed(row.laplacian_variance, 2)});
   }
-  report.json.end_array();
   if (!any) page.missing("No samples and no data set were measured.", kMakeUnguided);
   page.table(
       table,
@@ -64,54 +64,54 @@ void accounting_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("accounting", "What sampling without a judge wastes");
   const SamplingRun* run = unguided_run(material.runs);
-  const bool ready = run != nullptr && material.rule.thresholds && yield_of(*run).measured > 0;
+  const Yield yield = run != nullptr ? yield_of(*run) : Yield{};
+  const bool ready = material.rule.thresholds && yield.measured > 0;
   if (run == nullptr) page.missing("There is no run without a judge.", kMakeUnguided);
   if (run != nullptr && !ready) page.missing("No rule says which sample is acceptable.", kMakeRule);
 
-  report.json.begin_object("paper").count("sampled", paper::kSampled).count("acceptable", paper::kAcceptable);
-  report.json.number("poor_fraction", paper::kPoorShare).number("hours_on_poor", paper::kHoursOnPoor);
-  report.json.number("unet_calls_per_acceptable", paper::kCallsPerAccepted).end_object();
-  Table table;
-  table.header = {"", "This run", "The paper, section 2.1"};
-  std::vector<std::string> mine(10, "–");
+  report.json["paper"] = {{"sampled", paper::kSampled},
+                          {"acceptable", paper::kAcceptable},
+                          {"poor_fraction", paper::kPoorShare},
+                          {"hours_on_poor", paper::kHoursOnPoor},
+                          {"unet_calls_per_acceptable", paper::kCallsPerAccepted}};
+  const Proportion poor = wilson(yield.good.n - yield.good.k, yield.good.n);
+  const double poor_calls = yield.calls * poor.fraction, poor_seconds = yield.seconds * poor.fraction;
   if (ready) {
-    const Yield yield = yield_of(*run);
-    const Proportion poor = wilson(yield.good.n - yield.good.k, yield.good.n);
-    const double poor_calls = yield.calls * poor.fraction, poor_seconds = yield.seconds * poor.fraction;
-    mine = {count_text(yield.good.n),
-            count_text(yield.good.k) + " (" + percent(yield.good.fraction) + ")",
-            count_text(poor.k) + " (" + percent(poor.fraction) + ")",
-            interval_text(poor),
-            count_text(std::llround(yield.calls / double(std::max<int64_t>(1, yield.trajectories)))),
-            duration_text(yield.seconds / double(std::max<int64_t>(1, yield.trajectories))),
-            count_text(std::llround(poor_calls)),
-            duration_text(poor_seconds),
-            rounded(yield.calls_per_good, 4),
-            duration_text(yield.seconds_per_good)};
-    report.json.begin_object("accounting").text("run", run->place.name).count("trajectories", yield.good.n);
-    report.json.count("acceptable", yield.good.k).count("poor", poor.k).number("poor_fraction", poor.fraction);
-    report.json.number("poor_low", poor.low).number("poor_high", poor.high);
-    report.json.number("unet_calls_on_poor", poor_calls).number("seconds_on_poor", poor_seconds);
-    report.json.number("unet_calls_per_acceptable", yield.calls_per_good).end_object();
+    report.json["accounting"] = {
+        {"run", run->place.name},          {"trajectories", yield.good.n},
+        {"acceptable", yield.good.k},      {"poor", poor.k},
+        {"poor_fraction", poor.fraction},  {"poor_low", poor.low},
+        {"poor_high", poor.high},          {"unet_calls_on_poor", poor_calls},
+        {"seconds_on_poor", poor_seconds}, {"unet_calls_per_acceptable", yield.calls_per_good}};
     report.lines.push_back(concat_message("without a judge: ", share_text(yield.good), " acceptable, ", poor.k,
                                           " poor cost ", count_text(std::llround(poor_calls)), " U-Net calls and ",
                                           duration_text(poor_seconds)));
   }
+  const double trajectories = double(std::max<int64_t>(1, yield.trajectories));
+  const Proportion paper_good = wilson(paper::kAcceptable, paper::kSampled);
+  const Proportion paper_poor = wilson(paper::kPoor, paper::kSampled);
   const std::string derived = "<small>from its counts</small>";
-  const Proportion acceptable = wilson(paper::kAcceptable, paper::kSampled),
-                   poor = wilson(paper::kPoor, paper::kSampled);
-  const std::vector<std::pair<std::string, std::string>> lines = {
-      {"Pictures sampled without a judge", count_text(paper::kSampled)},
-      {"of these acceptable", count_text(acceptable.k) + " (" + percent(acceptable.fraction) + ")"},
-      {"of these poor", count_text(poor.k) + " (" + percent(poor.fraction) + ")"},
-      {"95 % interval of the poor share", interval_text(poor) + derived},
-      {"U-Net calls per picture", count_text(paper::kTimesteps)},
-      {"Time per picture", compact(paper::kMinutesPerPicture) + " min<small>one A6000</small>"},
-      {"U-Net calls spent on poor pictures", count_text(paper::kCallsOnPoor) + derived},
-      {"Time spent on poor pictures", fixed(paper::kHoursOnPoor, 2) + " GPU-hours"},
-      {"U-Net calls per acceptable picture", count_text(std::llround(paper::kCallsPerAccepted)) + derived},
-      {"Time per acceptable picture", duration_text(60 * paper::kMinutesPerAccepted) + derived}};
-  for (size_t i = 0; i < lines.size(); ++i) table.rows.push_back({lines[i].first, mine[i], lines[i].second});
+  const auto counted = [](const Proportion& share) {
+    return count_text(share.k) + " (" + percent(share.fraction) + ")";
+  };
+  Table table{
+      {"", "This run", "The paper, section 2.1"},
+      {{"Pictures sampled without a judge", count_text(yield.good.n), count_text(paper::kSampled)},
+       {"of these acceptable", counted(yield.good), counted(paper_good)},
+       {"of these poor", counted(poor), counted(paper_poor)},
+       {"95 % interval of the poor share", interval_text(poor), interval_text(paper_poor) + derived},
+       {"U-Net calls per picture", count_text(std::llround(yield.calls / trajectories)), count_text(paper::kTimesteps)},
+       {"Time per picture", duration_text(yield.seconds / trajectories),
+        compact(paper::kMinutesPerPicture) + " min<small>one A6000</small>"},
+       {"U-Net calls spent on poor pictures", count_text(std::llround(poor_calls)),
+        count_text(paper::kCallsOnPoor) + derived},
+       {"Time spent on poor pictures", duration_text(poor_seconds), fixed(paper::kHoursOnPoor, 2) + " GPU-hours"},
+       {"U-Net calls per acceptable picture", rounded(yield.calls_per_good, 4),
+        count_text(std::llround(paper::kCallsPerAccepted)) + derived},
+       {"Time per acceptable picture", duration_text(yield.seconds_per_good),
+        duration_text(60 * paper::kMinutesPerAccepted) + derived}}};
+  if (!ready)
+    for (std::vector<std::string>& row : table.rows) row[1] = "–";
   page.table(table, ready ? "Acceptable by the metric rule (" + escape_html(rule_text(*material.rule.thresholds)) +
                                 "). Time is what the run of " + escape_html(run->place.name) +
                                 " took on its own machine, shared out evenly."

@@ -32,28 +32,16 @@ std::string name_of(const TimedJudge& judge) {
 }
 
 Series judge_series(const TimedJudge& judge, size_t place, Estimate AurocAtTime::*member) {
-  Series series;
-  series.name = name_of(judge);
-  series.css_class = concat_message("c", 1 + place % 5);
-  series.dots = true;
-  for (const AurocAtTime& at : judge.auroc) {
-    series.x.push_back(double(at.t));
-    series.y.push_back((at.*member).value);
-    series.low.push_back((at.*member).low);
-    series.high.push_back((at.*member).high);
-  }
+  Series series{.name = name_of(judge), .css_class = concat_message("c", 1 + place % 5), .dots = true};
+  for (const AurocAtTime& at : judge.auroc) series.points.push_back({{double(at.t)}, at.*member});
   return series;
 }
 
 Series ceiling_series(const Ceiling& ceiling, double Ceiling::Look::*member, const std::string& end) {
-  Series series;
-  series.name = ceiling.name + ", " + end + concat_message(" (", ceiling.steps, " steps)");
-  series.css_class = "c0";
-  series.dashed = true;
-  for (const Ceiling::Look& look : ceiling.looks) {
-    series.x.push_back(double(look.t));
-    series.y.push_back(look.*member);
-  }
+  Series series{.name = concat_message(ceiling.name, ", ", end, " (", ceiling.steps, " steps)"),
+                .css_class = "c0",
+                .dashed = true};
+  for (const Ceiling::Look& look : ceiling.looks) series.points.push_back({{double(look.t)}, {look.*member}});
   return series;
 }
 
@@ -85,13 +73,14 @@ void auroc_figures(const RunSet& runs, Page& page) {
 
 std::string span_text(const TimeBin& span) {
   const std::string when = span.t_low < 0 ? "finished" : concat_message("t ", span.t_low, "–", span.t_high);
-  return concat_message(when, ", ", count_text(span.frames), " pictures, calibration error ", fixed(span.ece, 3));
+  return concat_message(when, ", ", count_text(span.frames), " pictures, calibration error ",
+                        fixed(span.reliability.ece, 3));
 }
 
 void reliability_figure(const TimedJudge& judge, Page& page) {
   std::vector<std::string> cells;
   for (const TimeBin& span : judge.calibration)
-    cells.push_back(cell_html(calibration_plot(span.bins, 280), span_text(span)));
+    cells.push_back(cell_html(calibration_plot(span.reliability.bins, 280), span_text(span)));
   if (cells.empty()) return;
   page.figure("", grid_html(cells, 3),
               concat_message("Reliability of ", escape_html(name_of(judge)),
@@ -99,37 +88,29 @@ void reliability_figure(const TimedJudge& judge, Page& page) {
                              "Whiskers: 95 % intervals, whole masks resampled."));
 }
 
-void write(const RunSet& runs, JsonWriter& json) {
-  json.begin_array("auroc_over_t");
+void write(const RunSet& runs, Json& json) {
+  json["auroc_over_t"] = Json::array();
   for (const TimedJudge& judge : runs.judges) {
-    json.begin_object().text("judge", judge.name).text("folder", judge.folder).begin_array("rows");
-    for (const AurocAtTime& at : judge.auroc) {
-      json.begin_object().count("t", at.t).count("good", at.good).count("poor", at.poor).count("masks", at.masks);
-      write_estimate(json, "all", at.all);
-      write_estimate(json, "within_masks", at.within);
-      json.end_object();
-    }
-    json.end_array().begin_array("calibration");
-    for (const TimeBin& span : judge.calibration) {
-      json.begin_object().count("t_low", span.t_low).count("t_high", span.t_high).count("frames", span.frames);
-      json.number("brier", span.brier).number("ece", span.ece).end_object();
-    }
-    json.end_array().end_object();
+    Json rows = Json::array(), spans = Json::array();
+    for (const AurocAtTime& at : judge.auroc)
+      rows += {{"t", at.t},         {"good", at.good}, {"poor", at.poor},
+               {"masks", at.masks}, {"all", at.all},   {"within_masks", at.within}};
+    for (const TimeBin& span : judge.calibration)
+      spans += {{"t_low", span.t_low},
+                {"t_high", span.t_high},
+                {"frames", span.frames},
+                {"brier", span.reliability.brier},
+                {"ece", span.reliability.ece}};
+    json["auroc_over_t"] += {{"judge", judge.name}, {"folder", judge.folder}, {"rows", rows}, {"calibration", spans}};
   }
-  json.end_array().begin_array("ceilings");
+  json["ceilings"] = Json::array();
   for (const Ceiling& ceiling : runs.ceilings) {
-    json.begin_object().text("name", ceiling.name).count("states", ceiling.states).count("branches", ceiling.branches);
-    json.begin_array("looks");
+    Json looks = Json::array();
     for (const Ceiling::Look& look : ceiling.looks)
-      json.begin_object()
-          .count("calls", look.calls)
-          .count("t", look.t)
-          .number("lower", look.lower)
-          .number("upper", look.upper)
-          .end_object();
-    json.end_array().end_object();
+      looks += {{"calls", look.calls}, {"t", look.t}, {"lower", look.lower}, {"upper", look.upper}};
+    json["ceilings"] +=
+        {{"name", ceiling.name}, {"states", ceiling.states}, {"branches", ceiling.branches}, {"looks", looks}};
   }
-  json.end_array();
 }
 
 }  // namespace

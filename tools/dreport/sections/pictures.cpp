@@ -108,8 +108,8 @@ void verdict_figure(const SamplingRun& run, const ReportRule& rule, Report& repo
                      concat_message("Good and poor samples of ", escape_html(run.place.name), ", the first ",
                                     kPerVerdict, " of each by index. ", escape_html(verdict),
                                     ". S: Laplacian variance (grey levels²), C: contrast, N: noise (grey levels)."));
-  report.json.begin_object("good_and_poor").text("run", run.place.name).count("good", counts[0]);
-  report.json.count("poor", counts[1]).count("by_person", by_person).end_object();
+  report.json["good_and_poor"] = {
+      {"run", run.place.name}, {"good", counts[0]}, {"poor", counts[1]}, {"by_person", by_person}};
 }
 
 std::string kept_grid(const SamplingRun& run, bool ruled) {

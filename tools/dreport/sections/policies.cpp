@@ -37,37 +37,26 @@ void cost_quality_figure(const std::vector<PolicyResult>& policies, Page& page) 
     const PolicyResult& policy = policies[i];
     const Estimate& cost = policy.calls_per_accepted;
     if (policy.precision.n == 0 || !std::isfinite(cost.value)) continue;
-    Series point;
-    point.css_class = css_class_of(i, policy);
-    point.x = {cost.value};
-    point.left = {cost.low};
-    point.right = {std::isfinite(cost.high) ? cost.high : cost.value};
-    point.y = {100 * policy.precision.fraction};
-    point.low = {100 * policy.precision.low};
-    point.high = {100 * policy.precision.high};
-    point.labels = {policy.name};
-    point.size = {4.5};
-    point.dots = true;
-    point.width = 0;
-    plot.series.push_back(point);
-    points.emplace_back(cost.value, point.y[0]);
+    const Proportion& good = policy.precision;
+    const Point point{{cost.value, cost.low, std::isfinite(cost.high) ? cost.high : cost.value},
+                      {100 * good.fraction, 100 * good.low, 100 * good.high},
+                      4.5,
+                      policy.name};
+    plot.series.push_back({.css_class = css_class_of(i, policy), .points = {point}, .width = 0, .dots = true});
+    points.emplace_back(cost.value, point.y.value);
     least = std::min(least, cost.value);
     most = std::max(most, cost.value);
   }
   if (points.empty()) return;
   plot.x.logarithmic = most > 8 * least;
   std::sort(points.begin(), points.end());
-  Series frontier;
+  Series frontier{.css_class = "c0", .width = 1.2, .dashed = true};
   double best = -1;
   for (const auto& [cost, quality] : points) {
     if (quality <= best) continue;
     best = quality;
-    frontier.x.push_back(cost);
-    frontier.y.push_back(quality);
+    frontier.points.push_back({{cost}, {quality}});
   }
-  frontier.css_class = "c0";
-  frontier.dashed = true;
-  frontier.width = 1.2;
   plot.series.insert(plot.series.begin(), frontier);
   page.figure(
       "", line_plot(plot),
@@ -92,12 +81,12 @@ void tables(const Material& material, Page& page) {
     double judging = 0, seconds = 0;
     for (const SamplingRun* run : policy.runs) judging += run->totals.scorer_seconds, seconds += run->seconds;
     cost.rows.push_back({policy_cell(policy), count_text(policy.trajectories), accepted_cell(policy),
-                         share_cell(policy.acceptance), estimate_cell(policy.calls_per_accepted),
-                         estimate_cell(policy.calls_per_good), estimate_cell(policy.seconds_per_accepted),
+                         interval_cell(policy.acceptance), interval_cell(policy.calls_per_accepted),
+                         interval_cell(policy.calls_per_good), interval_cell(policy.seconds_per_accepted),
                          percent(judging / seconds)});
     const Proportion& good = policy.precision;
     const bool judged = policy.guided() && base.n > 0 && good.n > 0;
-    quality.rows.push_back({policy_cell(policy), share_cell(good), share_cell(policy.missed),
+    quality.rows.push_back({policy_cell(policy), interval_cell(good), interval_cell(policy.missed),
                             !judged                     ? "–"
                             : good.low > base.fraction  ? "<span class=\"yes\">higher</span>"
                             : good.high < base.fraction ? "<span class=\"no\">lower</span>"
@@ -123,21 +112,25 @@ void tables(const Material& material, Page& page) {
 void write_runs(const Material& material, Report& report) {
   const SamplingRun* unguided = unguided_run(material.runs);
   const Proportion base = unguided != nullptr ? yield_of(*unguided).good : Proportion{};
-  report.json.begin_array("policies");
+  report.json["policies"] = Json::array();
   for (const SamplingRun& run : material.runs.sampling) {
     const Yield yield = yield_of(run);
     const bool above = run.guided() && base.n > 0 && yield.good.low > base.fraction;
-    report.json.begin_object().text("run", run.place.name).text("policy", run.policy).text("sampler", run.sampler);
-    report.json.count("sample_steps", run.sample_steps).count("trajectories", yield.trajectories);
-    report.json.count("accepted", yield.kept)
-        .count("unet_calls", std::llround(yield.calls))
-        .number("seconds", yield.seconds);
-    report.json.number("unet_calls_per_accepted", yield.calls_per_kept);
-    report.json.number("seconds_per_accepted", yield.seconds_per_kept);
-    report.json.number("unet_calls_per_good", yield.calls_per_good);
-    report.json.number("seconds_per_good", yield.seconds_per_good).number("scorer_seconds", run.totals.scorer_seconds);
-    write_proportion(report.json, "precision", yield.good);
-    report.json.flag("above_unguided", above).end_object();
+    report.json["policies"] += {{"run", run.place.name},
+                                {"policy", run.policy},
+                                {"sampler", run.sampler},
+                                {"sample_steps", run.sample_steps},
+                                {"trajectories", yield.trajectories},
+                                {"accepted", yield.kept},
+                                {"unet_calls", std::llround(yield.calls)},
+                                {"seconds", yield.seconds},
+                                {"unet_calls_per_accepted", yield.calls_per_kept},
+                                {"seconds_per_accepted", yield.seconds_per_kept},
+                                {"unet_calls_per_good", yield.calls_per_good},
+                                {"seconds_per_good", yield.seconds_per_good},
+                                {"scorer_seconds", run.totals.scorer_seconds},
+                                {"precision", yield.good},
+                                {"above_unguided", above}};
     const std::string note = policy_text(run);
     report.lines.push_back(concat_message("cost: ", run.place.name, " (", note, "): ", rounded(yield.calls_per_kept),
                                           " U-Net calls and ", rounded(yield.seconds_per_kept), " s per kept picture"));
@@ -146,26 +139,26 @@ void write_runs(const Material& material, Report& report) {
                                             " kept pictures are good, 95 % interval ", interval_text(yield.good)));
     }
   }
-  report.json.end_array();
 }
 
-void write_comparison(const Material& material, Report& report) {
-  report.json.begin_array("comparison");
+void write_comparison(const Material& material, Json& json) {
+  json["comparison"] = Json::array();
   for (const PolicyResult& policy : material.policies) {
-    report.json.begin_object().text("policy", policy.name).begin_array("runs");
-    for (const SamplingRun* run : policy.runs) report.json.text("", run->place.name);
-    report.json.end_array().count("trajectories", policy.trajectories).count("accepted", policy.accepted);
-    report.json.count("distinct", policy.distinct);
-    write_proportion(report.json, "acceptance", policy.acceptance);
-    write_estimate(report.json, "unet_calls_per_accepted", policy.calls_per_accepted);
-    report.json.text("unet_calls_per_accepted_unit", policy.unit());
-    write_estimate(report.json, "unet_calls_per_good", policy.calls_per_good);
-    write_estimate(report.json, "seconds_per_accepted", policy.seconds_per_accepted);
-    write_proportion(report.json, "good_among_accepted", policy.precision);
-    write_proportion(report.json, "good_among_discarded", policy.missed);
-    report.json.end_object();
+    Json runs = Json::array();
+    for (const SamplingRun* run : policy.runs) runs += run->place.name;
+    json["comparison"] += {{"policy", policy.name},
+                           {"runs", runs},
+                           {"trajectories", policy.trajectories},
+                           {"accepted", policy.accepted},
+                           {"distinct", policy.distinct},
+                           {"acceptance", policy.acceptance},
+                           {"unet_calls_per_accepted", policy.calls_per_accepted},
+                           {"unet_calls_per_accepted_unit", policy.unit()},
+                           {"unet_calls_per_good", policy.calls_per_good},
+                           {"seconds_per_accepted", policy.seconds_per_accepted},
+                           {"good_among_accepted", policy.precision},
+                           {"good_among_discarded", policy.missed}};
   }
-  report.json.end_array();
 }
 
 }  // namespace
@@ -174,7 +167,7 @@ void cost_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("cost", "Cost and quality by policy");
   write_runs(material, report);
-  write_comparison(material, report);
+  write_comparison(material, report.json);
   if (material.runs.sampling.empty()) {
     page.missing("There are no samples.", kMakeUnguided);
     return;

@@ -40,15 +40,11 @@ Series median_line(const Group& group) {
   for (const Sample* sample : group.samples) {
     for (const auto& [t, score] : sample->scores) by_t[t].push_back(score);
   }
-  Series median;
-  for (auto& [t, scores] : by_t) {
-    if (scores.size() < kFewestForMedian) continue;
-    median.x.push_back(t);
-    median.y.push_back(median_of(scores));
-  }
-  median.name = group.name + " (" + count_text(int64_t(group.samples.size())) + "), median";
-  median.css_class = group.css_class;
-  median.width = 3;
+  Series median{.name = group.name + " (" + count_text(int64_t(group.samples.size())) + "), median",
+                .css_class = group.css_class,
+                .width = 3};
+  for (auto& [t, scores] : by_t)
+    if (scores.size() >= kFewestForMedian) median.points.push_back({{t}, {median_of(scores)}});
   return median;
 }
 
@@ -59,36 +55,25 @@ void show_run(const SamplingRun& run, bool ruled, Report& report) {
   plot.height = 380;
   double first = 0;
   std::vector<Series> medians;
-  report.json.begin_object().text("run", run.place.name).begin_array("groups");
+  Json groups = Json::array();
   for (const Group& group : groups_of(run, ruled)) {
-    Series ends;
+    if (group.samples.empty()) continue;
+    Series ends{.css_class = group.css_class, .width = 0, .dots = true};
     for (size_t i = 0; i < group.samples.size() && i < kLinesPerGroup; ++i) {
-      Series line;
+      Series& line = plot.series.emplace_back(Series{.css_class = group.css_class, .width = 1, .opacity = 0.4});
       for (const auto& [t, score] : group.samples[i]->scores) {
-        line.x.push_back(t);
-        line.y.push_back(score);
+        line.points.push_back({{double(t)}, {score}});
         first = std::max(first, double(t));
       }
-      line.css_class = ends.css_class = group.css_class;
-      line.width = 1;
-      line.opacity = 0.4;
-      ends.x.push_back(line.x.back());
-      ends.y.push_back(line.y.back());
-      plot.series.push_back(line);
+      ends.points.push_back(line.points.back());
     }
-    if (group.samples.empty()) continue;
-    ends.width = 0;
-    ends.dots = true;
     plot.series.push_back(ends);
     medians.push_back(median_line(group));
-    report.json.begin_object().text("name", group.name).count("trajectories", int64_t(group.samples.size()));
-    report.json.begin_array("median");
-    for (size_t i = 0; i < medians.back().x.size(); ++i) {
-      report.json.begin_array().number("", medians.back().x[i]).number("", medians.back().y[i]).end_array();
-    }
-    report.json.end_array().end_object();
+    Json median = Json::array();
+    for (const Point& point : medians.back().points) median += {point.x.value, point.y.value};
+    groups += {{"name", group.name}, {"trajectories", group.samples.size()}, {"median", median}};
   }
-  report.json.end_array().end_object();
+  report.json["scores"] += {{"run", run.place.name}, {"groups", groups}};
   plot.series.insert(plot.series.end(), medians.begin(), medians.end());
   if (first > 0) plot.x.low = first, plot.x.high = 0;
   if (run.tau >= 0 && run.tau <= 1) plot.levels.push_back({run.tau, "τ = " + fixed(run.tau, 2)});
@@ -105,7 +90,7 @@ void show_run(const SamplingRun& run, bool ruled, Report& report) {
 
 void scores_section(const Material& material, Report& report) {
   report.page.section("scores", "Score against reverse step");
-  report.json.begin_array("scores");
+  report.json["scores"] = Json::array();
   size_t shown = 0;
   // Guided runs first: theirs is the paper's figure.
   for (const bool guided : {true, false}) {
@@ -117,7 +102,6 @@ void scores_section(const Material& material, Report& report) {
       ++shown;
     }
   }
-  report.json.end_array();
   if (shown > 0) return;
   report.page.missing("No run scored its trajectories at more than one step.",
                       "Make one with <code>dsample --model RUN --masks DATA --count 64 --policy paper --scorer SCORER "

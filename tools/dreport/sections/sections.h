@@ -2,20 +2,22 @@
 // and adds lines for stdout. What a section needs and doesn't find, it says.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "dreport/measures.h"
 #include "dreport/page/html.h"
-#include "dreport/page/json_writer.h"
 #include "dreport/runs.h"
 
 namespace echodiff {
 
+using Json = nlohmann::ordered_json;  // NaN and infinity become null
+
 struct Report {
   Page page;
-  JsonWriter json;
+  Json json;
   std::vector<std::string> lines;  // for stdout
 };
 
@@ -52,17 +54,23 @@ std::string share_text(const Proportion& share);
 std::string interval_text(const Proportion& share);
 std::string interval_text(const Estimate& estimate);  // "52–130"
 // With the interval below, for a table; "–" for what isn't measured.
-std::string estimate_cell(const Estimate& estimate);
-std::string share_cell(const Proportion& share);
-void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate);
-void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share);
+std::string interval_cell(const Estimate& estimate);
+std::string interval_cell(const Proportion& share);
+void to_json(Json& json, const Estimate& estimate);
+void to_json(Json& json, const Proportion& share);
 
 // Dots with whiskers where a score's bin lies against its share of good ones; a square of `side` plot pixels.
 std::string calibration_plot(const std::vector<ReliabilityShare>& bins, int64_t side);
 
 // How to make what is missing.
-extern const char* const kMakeUnguided;
-extern const char* const kMakeGuided;
-extern const char* const kMakeRule;
+constexpr const char* kMakeUnguided =
+    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy none --out OUT</code> and add OUT to "
+    "<code>--runs</code>.";
+constexpr const char* kMakeGuided =
+    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy posthoc --scorer SCORER "
+    "--keep-discarded --out OUT</code> and add OUT to <code>--runs</code>.";
+constexpr const char* kMakeRule =
+    "Give <code>--thresholds FILE</code> (from <code>dlabel calibrate --images DATA --size 64 --out FILE</code>) or "
+    "<code>--data DIR</code>.";
 
 }  // namespace echodiff

@@ -7,16 +7,6 @@
 
 namespace echodiff {
 
-const char* const kMakeUnguided =
-    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy none --out OUT</code> and add OUT to "
-    "<code>--runs</code>.";
-const char* const kMakeGuided =
-    "Make it with <code>dsample --model RUN --masks DATA --count 64 --policy posthoc --scorer SCORER "
-    "--keep-discarded --out OUT</code> and add OUT to <code>--runs</code>.";
-const char* const kMakeRule =
-    "Give <code>--thresholds FILE</code> (from <code>dlabel calibrate --images DATA --size 64 --out FILE</code>) or "
-    "<code>--data DIR</code>.";
-
 const SamplingRun* unguided_run(const RunSet& runs) {
   for (const SamplingRun& run : runs.sampling) {
     if (!run.guided()) return &run;
@@ -74,24 +64,22 @@ std::string interval_text(const Estimate& estimate) {
   return rounded(estimate.low) + "–" + (std::isinf(estimate.high) ? "∞" : rounded(estimate.high));
 }
 
-std::string estimate_cell(const Estimate& estimate) {
+std::string interval_cell(const Estimate& estimate) {
   if (std::isnan(estimate.value)) return "–";
   return rounded(estimate.value) + "<small>" + interval_text(estimate) + "</small>";
 }
 
-std::string share_cell(const Proportion& share) {
+std::string interval_cell(const Proportion& share) {
   if (share.n == 0) return "–";
   return percent(share.fraction) + "<small>" + interval_text(share) + " of " + count_text(share.n) + "</small>";
 }
 
-void write_estimate(JsonWriter& json, const std::string& key, const Estimate& estimate) {
-  json.begin_object(key).number("value", estimate.value).number("low", estimate.low);
-  json.number("high", estimate.high).end_object();
+void to_json(Json& json, const Estimate& estimate) {
+  json = {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
 }
 
-void write_proportion(JsonWriter& json, const std::string& key, const Proportion& share) {
-  json.begin_object(key).count("k", share.k).count("n", share.n).number("fraction", share.fraction);
-  json.number("low", share.low).number("high", share.high).end_object();
+void to_json(Json& json, const Proportion& share) {
+  json = {{"k", share.k}, {"n", share.n}, {"fraction", share.fraction}, {"low", share.low}, {"high", share.high}};
 }
 
 namespace {
@@ -99,16 +87,16 @@ namespace {
 // The table that is filled, and the same numbers under their keys.
 struct Summary {
   Table table;
-  JsonWriter& json;
+  Json& json;
 
   void add_share(const std::string& name, const std::string& key, const Proportion& share, const std::string& paper) {
     if (share.n == 0) return;
     table.rows.push_back({name, share_text(share), interval_text(share), paper});
-    write_proportion(json, key, share);
+    json[key] = share;
   }
   void add_number(const std::string& name, const std::string& key, double value, const std::string& text) {
     table.rows.push_back({name, text, "", "not stated"});
-    json.number(key, value);
+    json[key] = value;
   }
 };
 
@@ -132,7 +120,7 @@ void add_policies(const Material& material, const SamplingRun* unguided, Summary
         {"U-Net calls per good kept picture<small>" + escape_html(policy.name) + ", by " + policy.unit() + "</small>",
          rounded(cost.value), interval_text(cost),
          first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
-    write_estimate(summary.json, "calls_per_good_" + policy.runs.front()->place.name, cost);
+    summary.json["calls_per_good_" + policy.runs.front()->place.name] = cost;
   }
 }
 
@@ -141,8 +129,8 @@ void add_policies(const Material& material, const SamplingRun* unguided, Summary
 void summary_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("summary", "Summary");
-  report.json.begin_object("summary");
-  Summary summary{{.header = {"Quantity", "This run", "95 % interval", "The paper"}}, report.json};
+  Summary summary{{.header = {"Quantity", "This run", "95 % interval", "The paper"}},
+                  report.json["summary"] = Json::object()};
   const SamplingRun* unguided = unguided_run(material.runs);
   const bool ruled = material.rule.thresholds.has_value();
   if (ruled) add_policies(material, unguided, summary);
@@ -165,7 +153,6 @@ void summary_section(const Material& material, Report& report) {
     summary.add_number("Validation loss, last", "validation_loss", last, rounded(last, 4));
     break;
   }
-  report.json.end_object();
 
   if (!ruled && !material.runs.sampling.empty()) page.missing("No rule says which sample is good.", kMakeRule);
   if (summary.table.rows.empty() && material.runs.sampling.empty()) {
@@ -183,43 +170,41 @@ void summary_section(const Material& material, Report& report) {
 void inputs_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("inputs", "What this report was made from");
-  Table table;
-  table.header = {"Folder", "Kind", "Holds"};
-  report.json.begin_array("inputs");
-  const auto add = [&](const RunPlace& place, const std::string& kind, const std::string& holds) {
-    table.rows.push_back({escape_html(place.name), kind, holds});
-    report.json.begin_object().text("name", place.name).text("kind", kind).end_object();
+  Table table{.header = {"Folder", "Kind", "Holds"}};
+  report.json["inputs"] = Json::array();
+  const auto add = [&](const std::string& name, const std::string& kind, const std::string& holds) {
+    table.rows.push_back({escape_html(name), kind, holds});
+    report.json["inputs"] += {{"name", name}, {"kind", kind}};
   };
   for (const DiffusionRun& run : material.runs.diffusion) {
     const double last = run.train_loss.step.empty() ? 0 : run.train_loss.step.back();
-    add(run.place, "diffusion training", count_text(int64_t(last)) + " steps");
+    add(run.place.name, "diffusion training", count_text(int64_t(last)) + " steps");
   }
   for (const ScorerRun& run : material.runs.scorers)
-    add(run.place, "scorer training", run.measured ? "metrics" : "log");
-  for (const RunPlace& place : material.runs.others) add(place, "other training", "not shown here");
+    add(run.place.name, "scorer training", run.measured ? "metrics" : "log");
+  for (const RunPlace& place : material.runs.others) add(place.name, "other training", "not shown here");
   for (const TimedJudge& judge : material.runs.judges)
-    add({judge.folder, judge.folder}, judge.folder == judge.name ? "value model training" : "recording",
+    add(judge.folder, judge.folder == judge.name ? "value model training" : "recording",
         "judge " + escape_html(judge.name) + " by t");
   for (const Evaluation& evaluation : material.runs.evaluations) {
     const std::string folder = std::filesystem::path(evaluation.path).parent_path().filename().string();
-    add({evaluation.path, folder.empty() ? "evaluation.json" : folder + "/evaluation.json"}, "evaluation",
+    add(folder.empty() ? "evaluation.json" : folder + "/evaluation.json", "evaluation",
         count_text(int64_t(evaluation.runs.size())) + " runs against " + count_text(evaluation.held_out) +
             " held-out pictures, features of " + escape_html(evaluation.features));
   }
   for (const Ceiling& ceiling : material.runs.ceilings)
-    add({ceiling.name, ceiling.name}, "ceiling",
+    add(ceiling.name, "ceiling",
         count_text(ceiling.states) + " states, " + count_text(ceiling.branches) + " endings each");
   for (const SamplingRun& run : material.runs.sampling) {
-    add(run.place, "samples",
+    add(run.place.name, "samples",
         count_text(run.totals.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
   }
   const auto add_set = [&](const std::string& folder, const PictureSet& set, const std::string& kind) {
-    add({folder, std::filesystem::path(folder).filename().string()}, kind,
+    add(std::filesystem::path(folder).filename().string(), kind,
         count_text(int64_t(set.dataset.examples.size())) + (set.pictures ? " pictures" : " masks"));
   };
   if (material.real) add_set(material.runs.data, *material.real, "data set");
   for (const auto& [folder, set] : material.masks) add_set(folder, set, "masks of the samples");
-  report.json.end_array();
   page.table(table);
 
   if (!material.rule.thresholds) {
@@ -233,11 +218,10 @@ void inputs_section(const Material& material, Report& report) {
       compact(rule.metric.sigma), " pixels), on grey levels from 0 to ", compact(rule.metric.scale),
       ", borders reflected (reflect-101), over the ", rule.region == "sector" ? "sector" : "whole picture",
       ". Rule: ", escape_html(rule_text(rule)), " (", escape_html(material.rule.origin), ")."));
-  report.json.begin_object("rule").text("rule", rule_name(rule.rule)).text("text", rule_text(rule));
-  report.json.text("origin", material.rule.origin).number("tau_sharpness", rule.tau_sharpness);
-  report.json.number("tau_contrast", rule.tau_contrast).number("tau_noise", rule.tau_noise);
-  report.json.number("sigma", rule.metric.sigma).number("scale", rule.metric.scale).text("region", rule.region);
-  report.json.end_object();
+  report.json["rule"] = {
+      {"rule", rule_name(rule.rule)},        {"text", rule_text(rule)},           {"origin", material.rule.origin},
+      {"tau_sharpness", rule.tau_sharpness}, {"tau_contrast", rule.tau_contrast}, {"tau_noise", rule.tau_noise},
+      {"sigma", rule.metric.sigma},          {"scale", rule.metric.scale},        {"region", rule.region}};
 }
 
 }  // namespace echodiff

@@ -92,7 +92,7 @@ std::string difference_cell(const Row& row) {
   if (row.run == row.first) return "the first";
   const Estimate& difference = row.run->kid_minus_first;
   const double base = row.first->kid.value;
-  std::string cell = estimate_cell(difference);
+  std::string cell = interval_cell(difference);
   if (!std::isnan(difference.value) && base > 0)
     cell += "<small>" + fixed(100 * difference.low / base, 0) + " to " + fixed(100 * difference.high / base, 0) +
             " % of its</small>";
@@ -101,7 +101,7 @@ std::string difference_cell(const Row& row) {
 
 std::string agreement_cell(const Row& row) {
   if (row.agreement == nullptr || std::isnan(row.agreement->mean.value)) return "–";
-  std::string cell = estimate_cell(row.agreement->mean);
+  std::string cell = interval_cell(row.agreement->mean);
   for (const auto& [name, one] : row.agreement->classes)
     cell += "<small>" + escape_html(name) + " " + rounded(one.value) + " (" + interval_text(one) + ")</small>";
   return cell;
@@ -113,39 +113,30 @@ struct Column {
 };
 
 std::vector<Column> columns() {
-  const auto cost = [](Estimate PolicyResult::*member) {
-    return [member](const Row& row) { return row.policy ? estimate_cell(row.policy->*member) : std::string("–"); };
-  };
-  const auto number = [](Estimate EvaluatedPart::*member) {
-    return [member](const Row& row) { return row.part ? estimate_cell(row.part->*member) : std::string("–"); };
-  };
-  const auto share = [](Proportion EvaluatedPart::*member) {
-    return [member](const Row& row) { return row.part ? share_cell(row.part->*member) : std::string("–"); };
-  };
-  const auto of_run = [](Proportion EvaluatedRun::*member) {
-    return [member](const Row& row) { return row.run ? share_cell(row.run->*member) : std::string("–"); };
+  // A number or share of the row's policy, part or run, where it has one.
+  const auto of = [](auto Row::*source, auto member) {
+    return [=](const Row& row) { return row.*source ? interval_cell(row.*source->*member) : "–"; };
   };
   return {
-      {"U-Net calls<br>per accepted", cost(&PolicyResult::calls_per_kept)},
-      {"times the<br>baseline’s", cost(&PolicyResult::times_baseline)},
-      {"per accepted,<br>distinct", cost(&PolicyResult::calls_per_accepted)},
-      {"Seconds<br>per accepted", cost(&PolicyResult::seconds_per_kept)},
-      {"per accepted,<br>distinct", cost(&PolicyResult::seconds_per_accepted)},
-      {"Masks<br>reached", [](const Row& row) { return row.policy ? share_cell(row.policy->masks_reached) : "–"; }},
-      {"Good by the<br>independent judge", [](const Row& row) { return share_cell(row.judged_good); }},
-      {"KID", number(&EvaluatedPart::kid)},
+      {"U-Net calls<br>per accepted", of(&Row::policy, &PolicyResult::calls_per_kept)},
+      {"times the<br>baseline’s", of(&Row::policy, &PolicyResult::times_baseline)},
+      {"per accepted,<br>distinct", of(&Row::policy, &PolicyResult::calls_per_accepted)},
+      {"Seconds<br>per accepted", of(&Row::policy, &PolicyResult::seconds_per_kept)},
+      {"per accepted,<br>distinct", of(&Row::policy, &PolicyResult::seconds_per_accepted)},
+      {"Masks<br>reached", of(&Row::policy, &PolicyResult::masks_reached)},
+      {"Good by the<br>independent judge", [](const Row& row) { return interval_cell(row.judged_good); }},
+      {"KID", of(&Row::part, &EvaluatedPart::kid)},
       {"KID less that<br>of the first", difference_cell},
-      {"FID", number(&EvaluatedPart::fid)},
-      {"Precision", share(&EvaluatedPart::precision)},
-      {"Recall", share(&EvaluatedPart::recall)},
-      {"Density", number(&EvaluatedPart::density)},
-      {"Coverage", share(&EvaluatedPart::coverage)},
+      {"FID", of(&Row::part, &EvaluatedPart::fid)},
+      {"Precision", of(&Row::part, &EvaluatedPart::precision)},
+      {"Recall", of(&Row::part, &EvaluatedPart::recall)},
+      {"Density", of(&Row::part, &EvaluatedPart::density)},
+      {"Coverage", of(&Row::part, &EvaluatedPart::coverage)},
       {"Dice with<br>the mask", agreement_cell},
-      {"No near-<br>duplicates", of_run(&EvaluatedRun::distinct)},
-      {"Copies of<br>training pictures", of_run(&EvaluatedRun::copies)},
-      {"Copies of<br>their speckle", [](const Row& row) { return share_cell(row.copied_detail); }},
-      {"Nearer than<br>held-out ones",
-       [](const Row& row) { return row.run ? estimate_cell(row.run->closer_than_held_out) : std::string("–"); }},
+      {"No near-<br>duplicates", of(&Row::run, &EvaluatedRun::distinct)},
+      {"Copies of<br>training pictures", of(&Row::run, &EvaluatedRun::copies)},
+      {"Copies of<br>their speckle", [](const Row& row) { return interval_cell(row.copied_detail); }},
+      {"Nearer than<br>held-out ones", of(&Row::run, &EvaluatedRun::closer_than_held_out)},
   };
 }
 
@@ -168,44 +159,43 @@ Table table_of(const std::vector<Row>& rows) {
   return table;
 }
 
-void write_measured(const Row& row, JsonWriter& json) {
-  const auto share = [&](const char* key, const Proportion& value) {
-    if (value.n > 0) write_proportion(json, key, value);
-  };
-  const auto number = [&](const char* key, const Estimate& value) {
-    if (!std::isnan(value.value)) write_estimate(json, key, value);
+Json json_of(const Row& row) {
+  Json json{{"name", row.name}};
+  const auto put = [&](const std::string& key, const auto& measured) {
+    if (interval_cell(measured) != "–") json[key] = measured;
   };
   if (const PolicyResult* policy = row.policy) {
-    number("unet_calls_per_accepted", policy->calls_per_kept);
-    json.text("unet_calls_per_accepted_unit", policy->unit());
-    number("times_baseline", policy->times_baseline);
-    number("unet_calls_per_distinct", policy->calls_per_accepted);
-    number("seconds_per_accepted", policy->seconds_per_kept);
-    number("seconds_per_distinct", policy->seconds_per_accepted);
-    share("masks_reached", policy->masks_reached);
+    put("unet_calls_per_accepted", policy->calls_per_kept);
+    json["unet_calls_per_accepted_unit"] = policy->unit();
+    put("times_baseline", policy->times_baseline);
+    put("unet_calls_per_distinct", policy->calls_per_accepted);
+    put("seconds_per_accepted", policy->seconds_per_kept);
+    put("seconds_per_distinct", policy->seconds_per_accepted);
+    put("masks_reached", policy->masks_reached);
   }
-  share("judged_good", row.judged_good);
-  share("copied_detail", row.copied_detail);
+  put("judged_good", row.judged_good);
+  put("copied_detail", row.copied_detail);
   if (const EvaluatedPart* part = row.part) {
-    json.count("measured", part->n);
-    number("kid", part->kid);
-    number("fid", part->fid);
-    share("precision", part->precision);
-    share("recall", part->recall);
-    number("density", part->density);
-    share("coverage", part->coverage);
-    number("outside_energy", part->outside_energy);
+    json["measured"] = part->n;
+    put("kid", part->kid);
+    put("fid", part->fid);
+    put("precision", part->precision);
+    put("recall", part->recall);
+    put("density", part->density);
+    put("coverage", part->coverage);
+    put("outside_energy", part->outside_energy);
   }
   if (row.agreement != nullptr) {
-    number("dice", row.agreement->mean);
-    for (const auto& [name, one] : row.agreement->classes) number(("dice_" + name).c_str(), one);
+    put("dice", row.agreement->mean);
+    for (const auto& [name, one] : row.agreement->classes) put("dice_" + name, one);
   }
   if (const EvaluatedRun* run = row.run) {
-    number("kid_minus_first", run->kid_minus_first);
-    share("distinct", run->distinct);
-    share("copies", run->copies);
-    number("closer_than_held_out", run->closer_than_held_out);
+    put("kid_minus_first", run->kid_minus_first);
+    put("distinct", run->distinct);
+    put("copies", run->copies);
+    put("closer_than_held_out", run->closer_than_held_out);
   }
+  return json;
 }
 
 std::string measured_note(const Evaluation& evaluation) {
@@ -223,13 +213,8 @@ void table_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("table", "Policy by policy");
   const std::vector<Row> rows = rows_of(material);
-  report.json.begin_array("table");
-  for (const Row& row : rows) {
-    report.json.begin_object().text("name", row.name);
-    write_measured(row, report.json);
-    report.json.end_object();
-  }
-  report.json.end_array();
+  report.json["table"] = Json::array();
+  for (const Row& row : rows) report.json["table"] += json_of(row);
   if (rows.empty()) {
     page.missing("There are no samples.", kMakeUnguided);
     return;

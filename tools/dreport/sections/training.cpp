@@ -13,9 +13,26 @@ namespace {
 
 constexpr int64_t kPlotPoints = 900;  // more than a screen resolves
 
-// At most kPlotPoints points, each the mean of as many neighbours.
-Series thinned(const Curve& curve) {
-  Series series;
+// The centred running mean over `window` points (fewer at the ends).
+std::vector<double> running_mean(const std::vector<double>& values, int64_t window) {
+  const int64_t n = int64_t(values.size()), half = std::max<int64_t>(0, window / 2);
+  std::vector<double> out(values.size());
+  double sum = 0;
+  int64_t counted = 0, first = 0, next = 0;  // the window [first, next)
+  for (int64_t i = 0; i < n; ++i) {
+    for (; next < std::min(n, i + half + 1); ++next) {
+      if (std::isfinite(values[size_t(next)])) sum += values[size_t(next)], ++counted;
+    }
+    for (; first < i - half; ++first) {
+      if (std::isfinite(values[size_t(first)])) sum -= values[size_t(first)], --counted;
+    }
+    out[size_t(i)] = counted > 0 ? sum / double(counted) : kNotGiven;
+  }
+  return out;
+}
+
+// The curve's line in that style: at most kPlotPoints points, each the mean of as many neighbours.
+Series thinned(const Curve& curve, Series series) {
   const size_t n = curve.value.size(), bucket = std::max<size_t>(1, (n + kPlotPoints - 1) / kPlotPoints);
   for (size_t start = 0; start < n; start += bucket) {
     const size_t end = std::min(n, start + bucket);
@@ -24,8 +41,7 @@ Series thinned(const Curve& curve) {
       step += curve.step[i] / double(end - start);
       value += curve.value[i] / double(end - start);
     }
-    series.x.push_back(step);
-    series.y.push_back(value);
+    series.points.push_back({{step}, {value}});
   }
   return series;
 }
@@ -44,25 +60,14 @@ LinePlot loss_plot(const Curve& train, const Curve& validation) {
   plot.x = {.label = "step"};
   plot.y = {.label = "loss", .logarithmic = true};
   if (!train.value.empty()) {
-    Series raw = thinned(train);
-    raw.css_class = "c1";
-    raw.opacity = 0.28;
-    raw.width = 1;
-    plot.series.push_back(raw);
+    plot.series.push_back(thinned(train, {.width = 1, .opacity = 0.28}));
     Curve smooth = train;
     smooth.value = running_mean(train.value, window_of(train.value.size()));
-    Series mean = thinned(smooth);
-    mean.css_class = "c1";
-    mean.width = 2.2;
-    mean.name = "training, running mean";
-    plot.series.push_back(mean);
+    plot.series.push_back(thinned(smooth, {.name = "training, running mean", .width = 2.2}));
   }
   if (!validation.value.empty()) {
-    Series held_out = thinned(validation);
-    held_out.css_class = "c2";
-    held_out.dots = validation.value.size() <= 60;
-    held_out.name = "validation";
-    plot.series.push_back(held_out);
+    const bool dots = validation.value.size() <= 60;
+    plot.series.push_back(thinned(validation, {.name = "validation", .css_class = "c2", .dots = dots}));
   }
   return plot;
 }
@@ -81,9 +86,8 @@ void show_bins(const DiffusionRun& run, Page& page) {
   const double T = std::atof(timesteps.c_str());
   const size_t count = run.val_bins.size();
   for (size_t i = 0; i < count; ++i) {
-    Series series = thinned(run.val_bins[i]);
-    series.colour = bin_colour(i, count);
-    series.dots = series.x.size() <= 40;
+    Series series = thinned(run.val_bins[i], {.colour = bin_colour(i, count)});
+    series.dots = series.points.size() <= 40;
     const double low = double(i) / double(count), high = double(i + 1) / double(count);
     series.name = T > 0 ? "t " + count_text(std::llround(low * T)) + "–" + count_text(std::llround(high * T) - 1)
                         : concat_message("t/T ", fixed(low, 2), "–", fixed(high, 2));
@@ -112,7 +116,7 @@ void show_diffusion(const DiffusionRun& run, Report& report) {
   }
   if (std::isfinite(run.seconds)) facts += (facts.empty() ? "" : " · ") + ("time " + duration_text(run.seconds));
   if (!facts.empty()) page.paragraph(facts);
-  report.json.begin_object().text("run", run.place.name).number("seconds", run.seconds);
+  Json& json = report.json["diffusion"].emplace_back(Json{{"run", run.place.name}, {"seconds", run.seconds}});
   if (run.train_loss.value.empty() && run.val_loss.value.empty()) {
     page.missing("Its log.jsonl holds no loss yet.", "Let <code>dtrain diffusion</code> run on.");
   } else {
@@ -125,20 +129,19 @@ void show_diffusion(const DiffusionRun& run, Report& report) {
     const auto write = [&](const char* key, const Curve& curve, int64_t window) {
       if (curve.value.empty()) return;
       const std::vector<double> smooth = running_mean(curve.value, window);
-      report.json.begin_object(key).count("points", int64_t(curve.value.size())).number("last_step", curve.step.back());
-      report.json.number("first", smooth.front()).number("last", smooth.back());
-      report.json.number("least", *std::min_element(smooth.begin(), smooth.end())).end_object();
+      json[key] = {{"points", curve.value.size()},
+                   {"last_step", curve.step.back()},
+                   {"first", smooth.front()},
+                   {"last", smooth.back()},
+                   {"least", *std::min_element(smooth.begin(), smooth.end())}};
     };
     write("train_loss", run.train_loss, window_of(points));
     write("val_loss", run.val_loss, 1);
     if (!run.val_bins.empty()) {
       show_bins(run, page);
-      report.json.begin_array("val_bins_last");
-      for (const Curve& bin : run.val_bins) report.json.number("", bin.value.back());
-      report.json.end_array();
+      for (const Curve& bin : run.val_bins) json["val_bins_last"] += bin.value.back();
     }
   }
-  report.json.end_object();
   if (!run.sheet.empty()) {
     const GrayImage sheet = read_png(run.sheet);
     page.figure(
@@ -184,10 +187,10 @@ Table counts_table(const ScorerRun& run) {
 void show_scorer(const ScorerRun& run, Report& report) {
   Page& page = report.page;
   page.heading(run.place.name);
-  report.json.begin_object().text("run", run.place.name).number("auroc", run.auroc).number("accuracy", run.accuracy);
-  report.json.number("brier", run.brier).number("ece", run.ece).begin_object("counts");
-  for (const auto& [name, count] : run.counts) report.json.count(name, count);
-  report.json.end_object().end_object();
+  Json counts = Json::object();
+  for (const auto& [name, count] : run.counts) counts[name] = count;
+  report.json["scorer"] += {{"run", run.place.name}, {"auroc", run.auroc}, {"accuracy", run.accuracy},
+                            {"brier", run.brier},    {"ece", run.ece},     {"counts", counts}};
   if (!run.measured) {
     page.missing("It has no metrics.json: it was stopped before its held-out pictures were scored.",
                  "Run <code>dtrain scorer --labels labels.jsonl --out RUN</code> to its end.");
@@ -228,36 +231,30 @@ std::string calibration_plot(const std::vector<ReliabilityShare>& calibration, i
   plot.diagonal = true;
   int64_t largest = 1;
   for (const ReliabilityShare& bin : calibration) largest = std::max(largest, bin.count);
-  Series bins;
+  Series& bins = plot.series.emplace_back(Series{.width = 1.2, .dots = true});
   for (const ReliabilityShare& bin : calibration) {
     if (bin.count == 0) continue;
-    bins.x.push_back(bin.mean_score);
-    bins.y.push_back(bin.fraction_good);
-    bins.low.push_back(bin.share.low);
-    bins.high.push_back(bin.share.high);
-    bins.size.push_back((3 + 6 * std::sqrt(double(bin.count) / double(largest))) * double(side) / 430);
+    bins.points.push_back({{bin.mean_score},
+                           {bin.fraction_good, bin.share.low, bin.share.high},
+                           (3 + 6 * std::sqrt(double(bin.count) / double(largest))) * double(side) / 430});
   }
-  bins.dots = true;
-  bins.width = 1.2;
-  plot.series.push_back(bins);
   return line_plot(plot);
 }
 
 void training_section(const Material& material, Report& report) {
   report.page.section("training", "Training of the diffusion model");
-  report.json.begin_array("diffusion");
+  report.json["diffusion"] = Json::array();
   if (material.runs.diffusion.empty()) {
     report.page.missing("There is no training run of the diffusion model.",
                         "Make it with <code>dtrain diffusion --data DATA --out RUN</code> and add RUN to "
                         "<code>--runs</code>.");
   }
   for (const DiffusionRun& run : material.runs.diffusion) show_diffusion(run, report);
-  report.json.end_array();
 }
 
 void scorer_section(const Material& material, Report& report) {
   report.page.section("scorer", "The judge");
-  report.json.begin_array("scorer");
+  report.json["scorer"] = Json::array();
   if (material.runs.scorers.empty()) {
     report.page.missing(
         "There is no scorer run.",
@@ -265,7 +262,6 @@ void scorer_section(const Material& material, Report& report) {
         "--labels labels.jsonl --out RUN</code>, and add RUN to <code>--runs</code>.");
   }
   for (const ScorerRun& run : material.runs.scorers) show_scorer(run, report);
-  report.json.end_array();
 }
 
 }  // namespace echodiff
