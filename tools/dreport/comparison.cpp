@@ -13,29 +13,10 @@ namespace echodiff {
 namespace {
 
 // Settings that change which trajectories are begun and how they are worked off, not what becomes of one; and those
-// that the summary states too, as they were resolved.
-const std::set<std::string> kNotThePolicy = {"seed",
-                                             "threads",
-                                             "device",
-                                             "quiet",
-                                             "config",
-                                             "out",
-                                             "count",
-                                             "batch",
-                                             "shard",
-                                             "accept",
-                                             "trace",
-                                             "keep-discarded",
-                                             "policy",
-                                             "eta",
-                                             "guidance",
-                                             "tau",
-                                             "sampler",
-                                             "sample-steps",
-                                             "score-on",
-                                             "made_by.program",
-                                             "made_by.version",
-                                             "made_by.revision"};
+// that the summary states too, as they were resolved. The table made_by is left out too.
+const std::set<std::string> kNotThePolicy = {
+    "seed",  "threads",        "device", "quiet", "config",   "out", "count",   "batch",        "shard",   "accept",
+    "trace", "keep-discarded", "policy", "eta",   "guidance", "tau", "sampler", "sample-steps", "score-on"};
 
 // The setting that names the replayed recording ("simulate" in the version before); nothing for a live run.
 std::string recording_key(const SamplingRun& run) {
@@ -44,10 +25,11 @@ std::string recording_key(const SamplingRun& run) {
   return "";
 }
 
-std::map<std::string, std::string> settings_of(const SamplingRun& run) {
-  std::map<std::string, std::string> settings;
-  for (const auto& [key, value] : run.config)
-    if (kNotThePolicy.count(key) == 0) settings[key] = value;
+Config settings_of(const SamplingRun& run) {
+  Config settings = run.config;
+  std::erase_if(settings, [](const auto& setting) {
+    return kNotThePolicy.count(setting.first) != 0 || setting.first.starts_with("made_by.");
+  });
   return settings;
 }
 
@@ -78,10 +60,10 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
   tell_number("τ", &SamplingRun::tau);
   tell(run.score_on == "xt" ? "on x_t" : "on " + run.score_on,
        [&](const SamplingRun& other) { return other.score_on == run.score_on; });
-  const std::map<std::string, std::string> settings = settings_of(run);
+  const Config settings = settings_of(run);
   const auto tell_setting = [&](const std::string& key, const std::string& value) {
     tell(key + " " + std::filesystem::path(value).filename().string(), [&](const SamplingRun& other) {
-      const std::map<std::string, std::string>::const_iterator theirs = other.config.find(key);
+      const Config::const_iterator theirs = other.config.find(key);
       return theirs != other.config.end() && theirs->second == value;
     });
   };

@@ -25,8 +25,8 @@ int64_t picture_size(const RunSet& runs) {
     }
   }
   for (const DiffusionRun& run : runs.diffusion) {
-    const std::map<std::string, std::string>::const_iterator found = run.config.find("image-size");
-    if (found != run.config.end() && std::atoll(found->second.c_str()) > 0) return std::atoll(found->second.c_str());
+    const int64_t size = std::atoll(value_in(run.config, "image-size").c_str());
+    if (size > 0) return size;
   }
   return 0;
 }
@@ -69,10 +69,8 @@ Material gather(const ReportOptions& options, uint64_t seed) {
   for (const std::string& path : options.ceilings) material.runs.ceilings.push_back(read_ceiling(path));
   if (!options.data.empty()) material.runs.data = options.data;
   for (const DiffusionRun& run : material.runs.diffusion) {
-    const std::map<std::string, std::string>::const_iterator named = run.config.find("data");
-    if (material.runs.data.empty() && named != run.config.end() && fs::is_directory(named->second)) {
-      material.runs.data = named->second;
-    }
+    const std::string named = value_in(run.config, "data");
+    if (material.runs.data.empty() && fs::is_directory(named)) material.runs.data = named;
   }
   const int64_t size = picture_size(material.runs);
   if (!material.runs.data.empty()) {

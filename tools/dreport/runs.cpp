@@ -27,15 +27,15 @@ RunKind kind_of(const fs::path& folder) {
   if (has("dataset.json") || (has("images") && has("masks"))) return RunKind::kData;
   if (!has("log.jsonl") && !has("checkpoints")) return RunKind::kUnknown;
   // A run that was stopped early has no metrics yet: its configuration tells.
-  if (!has("config.toml")) return RunKind::kDiffusion;
-  const std::map<std::string, std::string> config = read_flat_toml((folder / "config.toml").string());
-  const std::map<std::string, std::string>::const_iterator program = config.find("made_by.program");
+  const Config config = read_config(folder);
   if (config.count("labels") != 0) return RunKind::kScorer;
-  return program == config.end() || program->second == "dtrain diffusion" ? RunKind::kDiffusion : RunKind::kOther;
+  const std::string program = value_in(config, "made_by.program");
+  return program.empty() || program == "dtrain diffusion" ? RunKind::kDiffusion : RunKind::kOther;
 }
 
 // The losses of log.jsonl; a value that isn't finite is written as null and breaks the curve.
-void read_log(const std::string& path, Curve& train, Curve& validation, std::vector<Curve>* bins, double* seconds) {
+void read_log(const std::string& folder, TrainingLog& log) {
+  const std::string path = (fs::path(folder) / "log.jsonl").string();
   if (!fs::exists(path)) return;
   for (const JsonNode& line : read_json_lines(path, true)) {
     const bool trains = line.find("loss") != nullptr, validates = line.find("val_loss") != nullptr;
@@ -45,14 +45,13 @@ void read_log(const std::string& path, Curve& train, Curve& validation, std::vec
       curve.step.push_back(step);
       curve.value.push_back(value);
     };
-    if (trains) append(train, line.number("loss"));
-    if (validates) append(validation, line.number("val_loss"));
-    if (seconds != nullptr && line.find("seconds") != nullptr) *seconds = std::fmax(*seconds, line.number("seconds"));
-    if (bins == nullptr) continue;
+    if (trains) append(log.train_loss, line.number("loss"));
+    if (validates) append(log.val_loss, line.number("val_loss"));
+    log.seconds = std::fmax(log.seconds, line.number("seconds", kNotGiven));
     const std::vector<JsonNode>& values = line.items("val_bins");
-    if (values.size() > bins->size()) bins->resize(values.size());
+    if (values.size() > log.val_bins.size()) log.val_bins.resize(values.size());
     for (size_t i = 0; i < values.size(); ++i) {
-      append((*bins)[i], values[i].kind == JsonNode::Kind::kNull ? kNotGiven : values[i].as_number("val_bins"));
+      append(log.val_bins[i], values[i].kind == JsonNode::Kind::kNull ? kNotGiven : values[i].as_number("val_bins"));
     }
   }
 }
@@ -60,18 +59,17 @@ void read_log(const std::string& path, Curve& train, Curve& validation, std::vec
 DiffusionRun read_diffusion(const RunPlace& place) {
   DiffusionRun run;
   run.place = place;
-  const fs::path folder = place.path;
-  if (fs::exists(folder / "config.toml")) run.config = read_flat_toml((folder / "config.toml").string());
-  read_log((folder / "log.jsonl").string(), run.train_loss, run.val_loss, &run.val_bins, &run.seconds);
-  if (fs::is_directory(folder / "samples")) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder / "samples")) {
-      const std::string name = entry.path().filename().string();
-      if (name.rfind("step-", 0) != 0 || entry.path().extension() != ".png") continue;
-      const int64_t step = std::atoll(name.c_str() + 5);
-      if (!run.sheet.empty() && step < run.sheet_step) continue;
-      run.sheet = entry.path().string();
-      run.sheet_step = step;
-    }
+  run.config = read_config(place.path);
+  read_log(place.path, run);
+  const fs::path sheets = fs::path(place.path) / "samples";
+  if (!fs::is_directory(sheets)) return run;
+  for (const fs::directory_entry& entry : fs::directory_iterator(sheets)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step-", 0) != 0 || entry.path().extension() != ".png") continue;
+    const int64_t step = std::atoll(name.c_str() + 5);
+    if (!run.sheet.empty() && step < run.sheet_step) continue;
+    run.sheet = entry.path().string();
+    run.sheet_step = step;
   }
   return run;
 }
@@ -79,10 +77,10 @@ DiffusionRun read_diffusion(const RunPlace& place) {
 ScorerRun read_scorer(const RunPlace& place) {
   ScorerRun run;
   run.place = place;
+  read_log(place.path, run);
   const std::string metrics = (fs::path(place.path) / "metrics.json").string();
-  read_log((fs::path(place.path) / "log.jsonl").string(), run.train_loss, run.val_loss, nullptr, nullptr);
-  if (!fs::exists(metrics)) return run;
-  run.measured = true;
+  run.measured = fs::exists(metrics);
+  if (!run.measured) return run;
   const JsonNode json = read_json(metrics);
   run.auroc = json.number("auroc", kNotGiven);
   run.accuracy = json.number("accuracy", kNotGiven);
@@ -129,6 +127,16 @@ std::string last_part(const std::string& path) {
 }
 
 }  // namespace
+
+Config read_config(const std::string& folder) {
+  const std::string path = (fs::path(folder) / "config.toml").string();
+  return fs::exists(path) ? read_flat_toml(path) : Config{};
+}
+
+std::string value_in(const Config& config, const std::string& key) {
+  const Config::const_iterator found = config.find(key);
+  return found == config.end() ? "" : found->second;
+}
 
 RunSet read_runs(const std::vector<std::string>& folders) {
   std::vector<std::string> paths;

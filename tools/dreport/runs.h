@@ -22,30 +22,36 @@ struct RunPlace {
   std::string name;  // the last part of the path, or the path where two runs share it
 };
 
+// config.toml of a run, empty when absent; and one of its values, empty too.
+using Config = std::map<std::string, std::string>;
+Config read_config(const std::string& folder);
+std::string value_in(const Config& config, const std::string& key);
+
 // One curve of log.jsonl: a value per logged step.
 struct Curve {
   std::vector<double> step, value;
 };
-
-// dtrain diffusion.
-struct DiffusionRun {
-  RunPlace place;
-  std::map<std::string, std::string> config;  // config.toml, empty when absent
+struct TrainingLog {
   Curve train_loss, val_loss;
   std::vector<Curve> val_bins;  // the validation loss by t, in equal bins from t = 0 to T - 1
   double seconds = kNotGiven;   // the largest logged
-  std::string sheet;            // path of the last samples/step-NNNNNNNN.png, or empty
+};
+
+// dtrain diffusion.
+struct DiffusionRun : TrainingLog {
+  RunPlace place;
+  Config config;
+  std::string sheet;  // path of the last samples/step-NNNNNNNN.png, or empty
   int64_t sheet_step = 0;
 };
 
 // dtrain scorer.
-struct ScorerRun {
+struct ScorerRun : TrainingLog {
   RunPlace place;
   bool measured = false;  // metrics.json is there
   double auroc = kNotGiven, accuracy = kNotGiven, brier = kNotGiven, ece = kNotGiven;
   std::vector<ReliabilityShare> calibration;
   std::vector<std::pair<std::string, int64_t>> counts;  // in the file's order
-  Curve train_loss, val_loss;
 };
 
 // dsample: one trajectory; no picture where it was not kept.
@@ -63,10 +69,10 @@ struct Sample : SampleLine {
 // policy is "judge" where nothing says which.
 struct SamplingRun : SampleSummary {
   RunPlace place;
-  std::map<std::string, std::string> config;  // config.toml, empty when absent
-  std::string masks;                          // the data-set folder its masks came from, as config.toml says, or empty
-  double calls = 0;                           // as in Sample
-  bool finished = false;                      // summary.json is there
+  Config config;
+  std::string masks;      // the data-set folder its masks came from, as config.toml says, or empty
+  double calls = 0;       // as in Sample
+  bool finished = false;  // summary.json is there
   std::vector<Sample> samples;
   std::optional<Labels> labels;  // its labels.jsonl
 

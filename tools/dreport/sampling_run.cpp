@@ -7,8 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "train/config.h"
-
 namespace echodiff {
 namespace fs = std::filesystem;
 namespace {
@@ -60,10 +58,8 @@ SamplingRun read_sampling(const RunPlace& place) {
   const fs::path folder = place.path;
   run.finished = fs::exists(folder / "summary.json");
   if (run.finished) static_cast<SampleSummary&>(run) = read_sample_summary(place.path);
-  const std::string config = (folder / "config.toml").string();
-  if (fs::exists(config)) run.config = read_flat_toml(config);
-  const std::map<std::string, std::string>::const_iterator masks = run.config.find("masks");
-  if (masks != run.config.end()) run.masks = masks->second;
+  run.config = read_config(place.path);
+  run.masks = value_in(run.config, "masks");
   for (SampleLine& line : read_samples(place.path)) {
     Sample& sample = run.samples.emplace_back();
     sample.calls = run.whole_calls(line.unet_calls, line.shallow_calls);
