@@ -106,30 +106,35 @@ Yield yield_of(const SamplingRun& run) {
 
 namespace {
 
-struct GreyMean {
+// Mean grey of the plane's pixels, or of those outside of it; NaN where they are fewer than `fewest`.
+double mean_where(const GrayImage& image, const GrayImage& plane, bool inside, int64_t fewest) {
   int64_t pixels = 0;
-  double level = kNotGiven;
-};
-
-GreyMean mean_where(const GrayImage& image, const GrayImage& plane, bool inside) {
-  GreyMean mean;
   double sum = 0;
   for (size_t i = 0; i < image.pixels.size(); ++i) {
     if ((plane.pixels[i] != 0) != inside) continue;
     sum += image.pixels[i];
-    ++mean.pixels;
+    ++pixels;
   }
-  if (mean.pixels > 0) mean.level = sum / double(mean.pixels);
-  return mean;
+  return pixels < fewest ? kNotGiven : sum / double(pixels);
 }
 
-// planes[0] - planes[1] in grey levels; nullopt where one of them has too few pixels.
-std::optional<double> difference(const GrayImage& image, const Example& example) {
-  const GreyMean first = mean_where(image, example.planes[0], true);
-  const GreyMean second = mean_where(image, example.planes[1], true);
-  if (first.pixels < kFewestPixels || second.pixels < kFewestPixels) return std::nullopt;
-  return first.level - second.level;
-}
+// Mean greys, one for each picture that has enough of the pixels.
+struct GreyLevels {
+  std::vector<std::vector<double>> organs;             // by plane
+  std::vector<double> differences = {}, outside = {};  // planes[0] - planes[1]; outside the sector
+
+  void add(const GrayImage& image, const Example& example) {
+    const auto append = [](std::vector<double>& levels, double level) {
+      if (!std::isnan(level)) levels.push_back(level);
+      return level;
+    };
+    std::vector<double> levels;
+    for (size_t p = 0; p < organs.size(); ++p)
+      levels.push_back(append(organs[p], mean_where(image, example.planes[p], true, kFewestPixels)));
+    append(differences, levels[0] - levels[1]);
+    append(outside, mean_where(image, example.planes.back(), false, 1));
+  }
+};
 
 double mean(const std::vector<double>& values) { return values.empty() ? kNotGiven : mean_of(values).value; }
 
@@ -150,49 +155,31 @@ std::optional<Adherence> adherence_of(const SamplingRun& run, const PictureSet& 
   result.second = names[1];
   result.has_sector = masks.sector;
 
-  const size_t organs = names.size() - 1;
-  std::vector<double> training, all_real, sampled, outside, training_outside;
-  std::vector<std::vector<double>> training_levels(organs), sample_levels(organs);
-  const auto collect = [organs](const GrayImage& image, const Example& example,
-                                std::vector<std::vector<double>>& levels) {
-    for (size_t p = 0; p < organs; ++p) {
-      const GreyMean grey = mean_where(image, example.planes[p], true);
-      if (grey.pixels >= kFewestPixels) levels[p].push_back(grey.level);
-    }
-  };
+  const std::vector<std::vector<double>> organs(names.size() - 1);
+  GreyLevels all_real{organs}, training{organs}, sampled{organs};
   for (const Example& example : real.dataset.examples) {
-    const std::optional<double> step = difference(example.image, example);
-    if (step) all_real.push_back(*step);
-    if (example.split != "train") continue;
-    if (step) training.push_back(*step);
-    collect(example.image, example, training_levels);
-    const GreyMean dark = mean_where(example.image, example.planes.back(), false);
-    if (dark.pixels > 0) training_outside.push_back(dark.level);
+    all_real.add(example.image, example);
+    if (example.split == "train") training.add(example.image, example);
   }
   for (const Sample& sample : run.samples) {
     if (!sample.kept()) continue;
     const Example* example = masks.find(sample.mask);
     if (example == nullptr || example->planes.back().width != sample.image.width) continue;
     ++result.compared;
-    if (const std::optional<double> step = difference(sample.image, *example)) sampled.push_back(*step);
-    collect(sample.image, *example, sample_levels);
-    const GreyMean dark = mean_where(sample.image, example->planes.back(), false);
-    if (dark.pixels > 0) outside.push_back(dark.level);
+    sampled.add(sample.image, *example);
   }
-  result.training_difference = mean(training);
-  result.sample_difference = mean(sampled);
-  result.outside_training = mean(training_outside);
-  if (!training.empty()) {
-    result.samples = share_like(sampled, result.training_difference);
-    result.real = share_like(all_real, result.training_difference);
+  result.training_difference = mean(training.differences);
+  result.sample_difference = mean(sampled.differences);
+  if (!training.differences.empty()) {
+    result.samples = share_like(sampled.differences, result.training_difference);
+    result.real = share_like(all_real.differences, result.training_difference);
   }
-  for (size_t p = 0; p < organs; ++p) {
-    result.levels.push_back({names[p], mean(sample_levels[p]), mean(training_levels[p])});
-  }
-  if (!outside.empty()) {
-    result.outside_mean = mean(outside);
-    result.outside_worst = *std::max_element(outside.begin(), outside.end());
-  }
+  for (size_t p = 0; p < organs.size(); ++p)
+    result.levels.push_back({names[p], mean(sampled.organs[p]), mean(training.organs[p])});
+  result.outside_training = mean(training.outside);
+  result.outside_mean = mean(sampled.outside);
+  if (!sampled.outside.empty())
+    result.outside_worst = *std::max_element(sampled.outside.begin(), sampled.outside.end());
   return result;
 }
 
