@@ -8,6 +8,45 @@
 #include "tensor/autograd.h"
 
 namespace echodiff {
+namespace {
+
+// f(T{}) with the type that memory of the host holds.
+template <class F> void with_host_type(DType dtype, F&& f) {
+  if (dtype == DType::f32) return f(float{});
+  if (dtype == DType::f64) return f(double{});
+  f(int64_t{});
+}
+
+// f(number, place in memory) for each element, in logical row-major order.
+template <class F> void walk_logical(const Shape& shape, F&& f) {
+  const PoolVector<int64_t> strides = shape.strides();
+  PoolVector<int64_t> index(size_t(shape.rank()), 0);
+  const int64_t n = shape.count();
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t offset = 0;
+    for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
+    f(i, offset);
+    for (int64_t d = shape.rank() - 1; d >= 0 && ++index[size_t(d)] == shape[d]; --d) index[size_t(d)] = 0;
+  }
+}
+
+// Elements between any two devices. Only a copy to the host waits.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
+  if (to_device == Device::kCpu && from_device == Device::kCpu) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  if constexpr (cuda::kBuiltWithCuda) {
+    if (to_device == Device::kCpu)
+      cuda::copy_to_host(to, from, bytes);
+    else if (from_device == Device::kCpu)
+      cuda::copy_to_device(to, from, bytes);
+    else
+      cuda::copy_on_device(to, from, bytes);
+  }
+}
+
+}  // namespace
 
 struct Tensor::Impl {
   Shape shape;
@@ -54,26 +93,6 @@ void* Tensor::write(DType dtype, Device device) {
   return data;
 }
 
-namespace {
-
-// Elements between any two devices. Only a copy to the host waits.
-void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
-  if (to_device == Device::kCpu && from_device == Device::kCpu) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  if constexpr (cuda::kBuiltWithCuda) {
-    if (to_device == Device::kCpu)
-      cuda::copy_to_host(to, from, bytes);
-    else if (from_device == Device::kCpu)
-      cuda::copy_to_device(to, from, bytes);
-    else
-      cuda::copy_on_device(to, from, bytes);
-  }
-}
-
-}  // namespace
-
 double Tensor::item() const {
   check(count() == 1, "item: expected one element, got shape ", shape());
   return to_vector()[0];
@@ -82,19 +101,10 @@ double Tensor::item() const {
 std::vector<double> Tensor::to_vector() const {
   if (device() != Device::kCpu) return (dtype() == DType::bf16 ? to(DType::f32) : *this).to(Device::kCpu).to_vector();
   std::vector<double> values(static_cast<size_t>(count()));
-  const PoolVector<int64_t> strides = shape().strides();
-  PoolVector<int64_t> index(size_t(rank()), 0);
-  for (double& value : values) {
-    int64_t offset = 0;
-    for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
-    switch (dtype()) {
-      case DType::f32: value = double(data<float>()[offset]); break;
-      case DType::f64: value = data<double>()[offset]; break;
-      case DType::i64: value = double(data<int64_t>()[offset]); break;
-      case DType::bf16: break;  // on cuda alone: see above
-    }
-    for (int64_t d = rank() - 1; d >= 0 && ++index[size_t(d)] == shape()[d]; --d) index[size_t(d)] = 0;
-  }
+  with_host_type(dtype(), [&]<class T>(T) {
+    const T* from = data<T>();
+    walk_logical(shape(), [&](int64_t i, int64_t offset) { values[size_t(i)] = double(from[offset]); });
+  });
   return values;
 }
 
@@ -133,23 +143,13 @@ Tensor Tensor::to(DType target) const {
       return out;
     }
   }
-  const auto convert = [n](const auto* from, auto* into) {
-    for (int64_t i = 0; i < n; ++i) into[i] = std::remove_reference_t<decltype(into[i])>(from[i]);
-  };
-  const auto from = [&](auto* into) {
-    if (dtype() == DType::f32)
-      convert(data<float>(), into);
-    else if (dtype() == DType::f64)
-      convert(data<double>(), into);
-    else
-      convert(data<int64_t>(), into);
-  };
-  if (target == DType::f32)
-    from(out.mutable_data<float>());
-  else if (target == DType::f64)
-    from(out.mutable_data<double>());
-  else
-    from(out.mutable_data<int64_t>());
+  with_host_type(dtype(), [&]<class From>(From) {
+    with_host_type(target, [&]<class Into>(Into) {
+      const From* from = data<From>();
+      Into* into = out.mutable_data<Into>();
+      for (int64_t i = 0; i < n; ++i) into[i] = Into(from[i]);
+    });
+  });
   return out;
 }
 void Tensor::copy_from(const Tensor& other) {
@@ -218,13 +218,7 @@ Tensor full(const Shape& shape, double value, DType dtype, Device device) {
   if (dtype == DType::bf16) return full(shape, value, DType::f32, device).to(dtype);
   if (device != Device::kCpu) return full(shape, value, dtype).to(device);
   Tensor x = empty(shape, dtype);
-  const int64_t n = x.count();
-  if (dtype == DType::f32)
-    std::fill_n(x.mutable_data<float>(), n, float(value));
-  else if (dtype == DType::f64)
-    std::fill_n(x.mutable_data<double>(), n, value);
-  else
-    std::fill_n(x.mutable_data<int64_t>(), n, int64_t(value));
+  with_host_type(dtype, [&]<class T>(T) { std::fill_n(x.mutable_data<T>(), x.count(), T(value)); });
   return x;
 }
 Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
@@ -236,37 +230,19 @@ Tensor arange(int64_t n) {
   return x;
 }
 
-namespace {
-
-// Copies values in logical row-major order into x's memory order.
-template <class From, class T> void scatter_logical(const From* values, const Shape& shape, T* out) {
-  const PoolVector<int64_t> strides = shape.strides();
-  PoolVector<int64_t> index(size_t(shape.rank()), 0);
-  const int64_t n = shape.count();
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t offset = 0;
-    for (size_t d = 0; d < index.size(); ++d) offset += index[d] * strides[d];
-    out[offset] = T(values[i]);
-    for (int64_t d = shape.rank() - 1; d >= 0 && ++index[size_t(d)] == shape[d]; --d) index[size_t(d)] = 0;
-  }
-}
-
-}  // namespace
-
 Tensor from_vector(const Shape& shape, const std::vector<double>& values, DType dtype) {
   check(int64_t(values.size()) == shape.count(), "from_vector: ", values.size(), " values for shape ", shape);
   Tensor x = empty(shape, dtype);
-  if (dtype == DType::f32)
-    scatter_logical(values.data(), shape, x.mutable_data<float>());
-  else if (dtype == DType::f64)
-    scatter_logical(values.data(), shape, x.mutable_data<double>());
-  else
-    scatter_logical(values.data(), shape, x.mutable_data<int64_t>());
+  with_host_type(dtype, [&]<class T>(T) {
+    T* out = x.mutable_data<T>();
+    walk_logical(shape, [&](int64_t i, int64_t offset) { out[offset] = T(values[size_t(i)]); });
+  });
   return x;
 }
 Tensor from_values(const Shape& shape, const float* values) {
   Tensor x = empty(shape);
-  scatter_logical(values, shape, x.mutable_data<float>());
+  float* out = x.mutable_data<float>();
+  walk_logical(shape, [&](int64_t i, int64_t offset) { out[offset] = values[i]; });
   return x;
 }
 Tensor from_indices(const std::vector<int64_t>& values) {

@@ -25,7 +25,7 @@ struct source_location {
 }
 EOF
 sources=(tests/fuzz/fuzz_weights.cpp tests/nn/torch_import/torch_files.cpp src/nn/torch_import/*.cpp src/tensor/*.cpp
-         src/tensor/io/{file,safetensors,safetensors_header,stored,text}.cpp)
+         src/tensor/io/{file,safetensors,stored,text}.cpp)
 objects=()
 for source in "${sources[@]}"; do
   object=$build/objects/$(echo "$source" | tr / _).o

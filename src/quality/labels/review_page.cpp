@@ -7,8 +7,8 @@
 
 #include "kernels/error.h"
 #include "quality/labels/review_page_html.h"
-#include "tensor/io/base64.h"
 #include "tensor/io/png.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {

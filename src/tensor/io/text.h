@@ -42,4 +42,7 @@ std::string in_quotes(std::string_view name);
 
 bool is_utf8(std::string_view text);
 
+// Bytes as text, for pictures inside an HTML page: RFC 4648, with padding.
+std::string base64(const std::string& bytes);
+
 }  // namespace echodiff

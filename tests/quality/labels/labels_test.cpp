@@ -9,8 +9,8 @@
 #include "kernels/error.h"
 #include "quality/labels/review_page.h"
 #include "quality/recordings/picture_list.h"
-#include "tensor/io/base64.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "tests/scratch_folder.h"
 
 namespace echodiff {

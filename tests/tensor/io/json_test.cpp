@@ -12,7 +12,7 @@
 #include "quality/recordings/picture_list.h"
 #include "quality/sampling/exits.h"
 #include "quality/sampling/policy/restart.h"
-#include "tensor/io/safetensors_header.h"
+#include "tensor/io/safetensors.h"
 #include "tests/tools/report_folder.h"
 #include "train/data/dataset_index.h"
 
@@ -140,8 +140,8 @@ TEST_F(JsonFamilies, ARepeatedKeyIsRefused) {
                  [](const std::string& path) { parse_diffusers_config(read_file(path), path, {}); });
   expect_refused("model.safetensors.index.json", "weight_map", "{\"weight_map\": {}}", read_weights_file);
   const std::string entry = R"("w": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})";
-  const std::string header = "{" + entry + ", " + entry + "}";
-  expect_named(refusal([&] { parse_safetensors_header(header, 0, "w.safetensors"); }), "w.safetensors", "w");
+  const std::string header = "{" + entry + ", " + entry + "}", length{char(header.size()), 0, 0, 0, 0, 0, 0, 0};
+  expect_named(refusal([&] { parse_safetensors(length + header, "w.safetensors"); }), "w.safetensors", "w");
 }
 
 TEST_F(JsonFamilies, ARepeatedKeyIsRefusedInAReport) {

@@ -32,5 +32,13 @@ TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("", "ab"), 2u);
 }
 
+TEST(Base64, EndsOfEveryLength) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("M"), "TQ==");
+  EXPECT_EQ(base64("Ma"), "TWE=");
+  EXPECT_EQ(base64("Man"), "TWFu");
+  EXPECT_EQ(base64("Man\xff"), "TWFu/w==");
+}
+
 }  // namespace
 }  // namespace echodiff

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "kernels/error.h"
-#include "tensor/io/base64.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 
