@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "nn/torch_import/difference.h"
+#include "nn/torch_import/parity.h"
 #include "nn/torch_import/weights_file.h"
 #include "tensor/io/file.h"
 #include "tests/nn/torch_import/torch_files.h"

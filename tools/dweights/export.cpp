@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "dweights/dweights.h"
-#include "nn/torch_import/diffusers_config.h"
+#include "nn/torch_import/maps.h"
 #include "quality/judges/scorer.h"
 #include "tensor/io/file.h"
 #include "train/checkpoint.h"

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "dweights/dweights.h"
-#include "nn/torch_import/difference.h"
+#include "nn/torch_import/parity.h"
 #include "nn/torch_import/weights_file.h"
 #include "tensor/io/text.h"
 #include "tensor/observe.h"

@@ -1,9 +1,8 @@
-#include "nn/torch_import/diffusers_config.h"
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "nn/torch_import/maps.h"
 #include "tensor/io/json.h"
 
 namespace echodiff {

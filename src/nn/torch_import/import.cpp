@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "nn/torch_import/diffusers_config.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
 
@@ -33,15 +32,9 @@ Location locate(const std::string& path) {
   return {folder.string(), config};  // an index of shards under another name, or the error of the reader
 }
 
-struct Source {
-  SourceParts parts;
-  std::string where;
-};
-
-Source read_source(const std::string& path, const ImportOptions& options, std::vector<std::string>* notes) {
+SourceParts read_parts(const std::string& path, const ImportOptions& options, std::vector<std::string>* notes) {
   const WeightsFile file = read_weights_file(path);
-  Source source{split_parts(file), path};
-  SourceParts& parts = source.parts;
+  SourceParts parts = split_parts(file);
   for (const std::string& warning : file.warnings) notes->push_back(warning);
   if (options.part == "ema" || parts.model.empty()) {
     check_input(!parts.ema.empty(), Fault::kBadInput, path, ": expected ",
@@ -56,7 +49,7 @@ Source read_source(const std::string& path, const ImportOptions& options, std::v
   if (!parts.ignored.empty())
     notes->push_back(concat_message("left out ", parts.ignored.size(), " tensors: second copies and optimisers' (",
                                     parts.ignored.front(), ", ..)"));
-  return source;
+  return parts;
 }
 
 Tensor* find_tensor(StateDict* weights, const std::string& name) {
@@ -92,10 +85,8 @@ Tensor fold_outputs(const Tensor& values, int64_t colours) {
   return concat(groups, 0);
 }
 
-struct Ends {
-  std::string first, last;
-};
-Ends ends_of(const std::string& architecture) {
+// The first convolution's weight, and the last one.
+std::pair<std::string, std::string> ends_of(const std::string& architecture) {
   if (architecture == "guided") return {"input_blocks.0.0.weight", "out.2."};
   if (architecture == "diffusers") return {"conv_in.weight", "conv_out."};
   return {"init_conv.weight", "final_conv."};
@@ -103,13 +94,13 @@ Ends ends_of(const std::string& architecture) {
 
 void to_one_channel(DenoiserImport* import) {
   const int64_t colours = import->options.image_channels;
-  const Ends ends = ends_of(import->options.architecture);
+  const auto [first_weight, last_layer] = ends_of(import->options.architecture);
   for (StateDict* weights : {&import->model, &import->ema}) {
     if (weights->empty()) continue;
-    Tensor* first = find_tensor(weights, ends.first);
+    Tensor* first = find_tensor(weights, first_weight);
     *first = fold_inputs(*first, colours);
     for (const char* name : {"weight", "bias"}) {
-      Tensor* last = find_tensor(weights, ends.last + name);
+      Tensor* last = find_tensor(weights, last_layer + name);
       *last = fold_outputs(*last, colours);
     }
   }
@@ -117,7 +108,7 @@ void to_one_channel(DenoiserImport* import) {
   import->exp_avg_sq.clear();
   import->options.image_channels = 1;
   import->notes.push_back(
-      concat_message(ends.first, " summed over ", colours, " colours, ", ends.last,
+      concat_message(first_weight, " summed over ", colours, " colours, ", last_layer,
                      "* averaged: the network takes and gives grey pictures; without fine-tuning it "
                      "answers as for three equal channels"));
 }
@@ -168,9 +159,9 @@ DenoiserOptions denoiser_options(const std::string& as, const WeightShapes& weig
 void take_adam(const SourceAdam& adam, Denoiser* network, const std::string& where, DenoiserImport* import) {
   if (adam.exp_avg.empty()) return;
   const std::vector<NamedTensor> parameters = network->parameters();
-  bool fits = adam.complete && adam.exp_avg.size() == parameters.size();
+  bool fits = adam.exp_avg.size() == parameters.size() && adam.exp_avg_sq.size() == parameters.size();
   for (size_t i = 0; fits && i < parameters.size(); ++i)
-    fits = adam.exp_avg[i].shape() == parameters[i].tensor.shape() &&
+    fits = adam.exp_avg[i] && adam.exp_avg_sq[i] && adam.exp_avg[i].shape() == parameters[i].tensor.shape() &&
            adam.exp_avg_sq[i].shape() == parameters[i].tensor.shape();
   check_input(fits, Fault::kBadInput, where, ": its optimiser's state of ", adam.exp_avg.size(),
               " entries is not Adam's of this network's ", parameters.size(),
@@ -202,9 +193,8 @@ std::string recognise_network(const StateDict& weights, const std::string& where
 DenoiserImport import_denoiser(const std::string& path, const ImportOptions& options) {
   DenoiserImport import;
   const Location location = locate(path);
-  Source source = read_source(location.weights, options, &import.notes);
-  const std::string& where = source.where;
-  SourceParts& parts = source.parts;
+  const std::string& where = location.weights;
+  SourceParts parts = read_parts(where, options, &import.notes);
   const std::string as = options.as.empty() ? recognise_network(parts.model, where) : options.as;
   check_input(as != "resnet18", Fault::kBadInput, where, ": is a ResNet, expected a diffusion network");
   if (options.class_label) {
@@ -241,10 +231,10 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
 
 ResNet18Import import_resnet18(const std::string& path, const ImportOptions& options) {
   ResNet18Import import;
-  Source source = read_source(path, options, &import.notes);
-  import.options = infer_resnet18(WeightShapes(source.parts.model, source.where));
+  const StateDict weights = read_parts(path, options, &import.notes).model;
+  import.options = infer_resnet18(WeightShapes(weights, path));
   ResNet18 network(import.options, options.seed);
-  const FittedWeights fitted = fit_weights(resnet18_map(), source.parts.model, network.state_dict(), source.where);
+  const FittedWeights fitted = fit_weights(resnet18_map(), weights, network.state_dict(), path);
   import.weights = fitted.weights;
   if (!fitted.missing.empty()) import.notes.push_back("no num_batches_tracked in the file: left at 0");
   const int64_t channels = options.hints.image_channels.value_or(import.options.in_channels);

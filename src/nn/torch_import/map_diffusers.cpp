@@ -16,18 +16,10 @@ const KeyMap& diffusers_map() {
           {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.group_norm.{weight,bias}"},  //
           {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.to_{q,k,v}.{weight,bias}"},  //
           {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.to_out.0.{weight,bias}"},    //
-          {"down_blocks.#.attentions.#.query.{weight,bias}", "down_blocks.#.attentions.#.to_q.*"},
-          {"down_blocks.#.attentions.#.key.{weight,bias}", "down_blocks.#.attentions.#.to_k.*"},
-          {"down_blocks.#.attentions.#.value.{weight,bias}", "down_blocks.#.attentions.#.to_v.*"},
-          {"down_blocks.#.attentions.#.proj_attn.{weight,bias}", "down_blocks.#.attentions.#.to_out.0.*"},
-          {"up_blocks.#.attentions.#.query.{weight,bias}", "up_blocks.#.attentions.#.to_q.*"},
-          {"up_blocks.#.attentions.#.key.{weight,bias}", "up_blocks.#.attentions.#.to_k.*"},
-          {"up_blocks.#.attentions.#.value.{weight,bias}", "up_blocks.#.attentions.#.to_v.*"},
-          {"up_blocks.#.attentions.#.proj_attn.{weight,bias}", "up_blocks.#.attentions.#.to_out.0.*"},
-          {"mid_block.attentions.#.query.{weight,bias}", "mid_block.attentions.#.to_q.*"},
-          {"mid_block.attentions.#.key.{weight,bias}", "mid_block.attentions.#.to_k.*"},
-          {"mid_block.attentions.#.value.{weight,bias}", "mid_block.attentions.#.to_v.*"},
-          {"mid_block.attentions.#.proj_attn.{weight,bias}", "mid_block.attentions.#.to_out.0.*"},
+          {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.query.{weight,bias}", "*.attentions.#.to_q.*"},
+          {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.key.{weight,bias}", "*.attentions.#.to_k.*"},
+          {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.value.{weight,bias}", "*.attentions.#.to_v.*"},
+          {"{down_blocks.#,up_blocks.#,mid_block}.attentions.#.proj_attn.{weight,bias}", "*.attentions.#.to_out.0.*"},
           {"{down_blocks.#.downsamplers,up_blocks.#.upsamplers}.0.conv.{weight,bias}"},           // 3x3
           {"{down_blocks.#.downsamplers,up_blocks.#.upsamplers}.0.norm{1,2}.{weight,bias}"},      // "resnet"
           {"{down_blocks.#.downsamplers,up_blocks.#.upsamplers}.0.conv{1,2}.{weight,bias}"},      //

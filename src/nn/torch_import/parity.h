@@ -1,4 +1,5 @@
-// How far a network is from what PyTorch computed: outputs, and submodules' outputs where they are given.
+// How far two tensors are apart, and how far a network is from what PyTorch computed: outputs, and submodules' outputs
+// where they are given.
 #pragma once
 
 #include <functional>
@@ -8,6 +9,14 @@
 #include "tensor/io/safetensors.h"
 
 namespace echodiff {
+
+struct TensorDifference {
+  double absolute = 0;    // the largest |a - b|
+  double relative = 0;    // that over the largest |a|; `absolute` itself where that is 0
+  int64_t different = 0;  // elements whose values differ; a NaN equals a NaN
+};
+// Of tensors of one shape, whatever their dtypes.
+TensorDifference difference_of(const Tensor& a, const Tensor& b);
 
 struct ParityRow {
   std::string name;  // of the reference in the file, with its case: "a/y", "act/middle_block"

@@ -67,20 +67,16 @@ PickleMachine::Items PickleMachine::pop_to_mark() {
   return items;
 }
 
-PickleValue PickleMachine::named(Kind kind, int64_t integer) const {
-  Value value;
-  value.kind = kind;
-  value.integer = integer;
-  return value;
+PickleValue PickleMachine::value_of(Kind kind, int64_t integer, size_t index) {
+  return {kind, uint32_t(index), {integer}};
 }
+
+PickleValue PickleMachine::value_of(const KnownGlobal& global) { return {Kind::kGlobal, 0, {.global = &global}}; }
 
 PickleValue PickleMachine::new_container(Kind kind, Items items) {
   charge(64 + 32 * int64_t(items.size()));
-  Value value;
-  value.kind = kind;
-  value.index = uint32_t(pickle_.containers.size());
   pickle_.containers.push_back(std::move(items));
-  return value;
+  return value_of(kind, 0, pickle_.containers.size() - 1);
 }
 
 void PickleMachine::append_to(const Value& container, const Items& items, Kind kind) {
@@ -105,10 +101,8 @@ PickleValue PickleMachine::string_of(Kind kind, uint64_t length) {
   require(length <= uint64_t(bytes_.size() - at_), "text or bytes of length ", length, ", but only ",
           bytes_.size() - at_, " bytes are left; the file is damaged or cut off");
   require(length <= kMaxString, "text or bytes of length ", length, ", expected at most ", kMaxString);
-  Value value = named(kind, at_);
-  value.index = uint32_t(length);
   at_ += int64_t(length);
-  return value;
+  return value_of(kind, at_ - int64_t(length), length);
 }
 
 // Little-endian two's complement.
@@ -118,7 +112,7 @@ PickleValue PickleMachine::long_of(uint64_t length) {
   const std::string_view digits = bytes_.at(value.integer, int64_t(length));
   uint64_t number = !digits.empty() && uint8_t(digits.back()) >= 128 ? ~uint64_t(0) : 0;
   std::memcpy(&number, digits.data(), digits.size());
-  return named(Kind::kInteger, int64_t(number));
+  return value_of(Kind::kInteger, int64_t(number));
 }
 
 std::string PickleMachine::line() {
@@ -144,20 +138,16 @@ void PickleMachine::memoize(uint64_t index, const Value& value) {
 bool PickleMachine::step_scalar(uint8_t opcode) {
   switch (opcode) {
     case NONE: push({}); return true;
-    case NEWTRUE: push(named(Kind::kBoolean, 1)); return true;
-    case NEWFALSE: push(named(Kind::kBoolean, 0)); return true;
-    case BININT: push(named(Kind::kInteger, int32_t(unsigned_number(4)))); return true;
-    case BININT1: push(named(Kind::kInteger, int64_t(unsigned_number(1)))); return true;
-    case BININT2: push(named(Kind::kInteger, int64_t(unsigned_number(2)))); return true;
+    case NEWTRUE: push(value_of(Kind::kBoolean, 1)); return true;
+    case NEWFALSE: push(value_of(Kind::kBoolean, 0)); return true;
+    case BININT: push(value_of(Kind::kInteger, int32_t(unsigned_number(4)))); return true;
+    case BININT1: push(value_of(Kind::kInteger, int64_t(unsigned_number(1)))); return true;
+    case BININT2: push(value_of(Kind::kInteger, int64_t(unsigned_number(2)))); return true;
     case LONG1: push(long_of(unsigned_number(1))); return true;
     case LONG4: push(long_of(unsigned_number(4))); return true;
-    case BINFLOAT: {
-      Value value;
-      value.kind = Kind::kReal;
-      value.real = std::bit_cast<double>(__builtin_bswap64(unsigned_number(8)));
-      push(value);
+    case BINFLOAT:
+      push({Kind::kReal, 0, {.real = std::bit_cast<double>(__builtin_bswap64(unsigned_number(8)))}});
       return true;
-    }
     case SHORT_BINUNICODE:
     case SHORT_BINSTRING: push(string_of(Kind::kText, unsigned_number(1))); return true;
     case BINUNICODE:
@@ -273,10 +263,7 @@ void PickleMachine::step(uint8_t opcode) {
         module = short_text(pair[0], "the module of a class");
         name = short_text(pair[1], "the name of a class");
       }
-      Value value;
-      value.kind = Kind::kGlobal;
-      value.global = &known_global(module, name, concat_message(where_, ": byte ", opcode_at_));
-      push(value);
+      push(value_of(known_global(module, name, concat_message(where_, ": byte ", opcode_at_))));
       return;
     }
     case REDUCE:

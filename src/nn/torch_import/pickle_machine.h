@@ -34,7 +34,8 @@ class PickleMachine {
   Value string_of(Kind kind, uint64_t length);
   Value long_of(uint64_t length);
   std::string line();
-  Value named(Kind kind, int64_t integer) const;
+  static Value value_of(Kind kind, int64_t integer, size_t index = 0);
+  static Value value_of(const KnownGlobal& global);
   Value new_container(Kind kind, Items items);
   void append_to(const Value& container, const Items& items, Kind kind);
   void push(Value value);

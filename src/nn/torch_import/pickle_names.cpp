@@ -53,7 +53,8 @@ class Flattener {
     } else if (value.is_container() && !listed_whole(value)) {
       visit_items(value, depth);
     } else {
-      add_leaf(value);
+      flat_.leaves.push_back(leaf_of(value));
+      flat_.leaves.back().name = name_;
     }
   }
 
@@ -142,12 +143,6 @@ class Flattener {
       default: leaf.text = concat_message(kind_name(value.kind), " of ", pickle_.containers[value.index].size()); break;
     }
     return leaf;
-  }
-
-  void add_leaf(const PickleValue& value) {
-    SourceLeaf leaf = leaf_of(value);
-    leaf.name = name_;
-    flat_.leaves.push_back(std::move(leaf));
   }
 
   const Pickle& pickle_;

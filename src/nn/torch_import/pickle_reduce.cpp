@@ -196,19 +196,15 @@ PickleValue PickleMachine::rebuild_tensor(const KnownGlobal& global, const Items
   require(offset <= std::numeric_limits<int64_t>::max() - base, of, " has ", geometry.str(), "; the file is damaged");
   tensor.view.offset = *extent == 0 ? 0 : offset + base;
   charge(192 + 32 * int64_t(tensor.view.strides.size()));
-  Value value = named(Kind::kTensor, 0);
-  value.index = uint32_t(pickle_.tensors.size());
   pickle_.tensors.push_back(std::move(tensor));
-  return value;
+  return value_of(Kind::kTensor, 0, pickle_.tensors.size() - 1);
 }
 
 // Its items: the class, then the state that BUILD gives it, or None.
 PickleValue PickleMachine::inert(const KnownGlobal& global, const Items& arguments) {
   require(std::all_of(arguments.begin(), arguments.end(), is_plain), name_of(global),
           " holds more than numbers and text; it is refused");
-  Value type = named(Kind::kGlobal, 0);
-  type.global = &global;
-  return new_container(Kind::kObject, {type, Value{}});
+  return new_container(Kind::kObject, {value_of(global), Value{}});
 }
 
 void PickleMachine::build() {
@@ -275,10 +271,8 @@ void PickleMachine::persistent_id() {
             in_quotes(first.key), " is described twice, differently; the file is damaged");
   }
   charge(48);
-  Value value = named(Kind::kStorage, 0);
-  value.index = uint32_t(uses_.size());
   uses_.push_back(use);
-  push(value);
+  push(value_of(Kind::kStorage, 0, uses_.size() - 1));
 }
 
 }  // namespace echodiff

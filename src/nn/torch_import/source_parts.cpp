@@ -123,10 +123,6 @@ SourceParts split_parts(const WeightsFile& file) {
     else if (part == Part::optimizer && name.starts_with(kGroup) && leaf.is_number())
       parts.adam.settings[std::string(name.substr(kGroup.size()))] = leaf.real;
   }
-  const auto defined = [](const Tensor& t) { return t.defined(); };
-  SourceAdam& adam = parts.adam;
-  adam.complete = !adam.exp_avg.empty() && adam.exp_avg.size() == adam.exp_avg_sq.size() &&
-                  std::ranges::all_of(adam.exp_avg, defined) && std::ranges::all_of(adam.exp_avg_sq, defined);
   return parts;
 }
 

@@ -15,10 +15,9 @@ namespace echodiff {
 
 // Adam's state. PyTorch's file has no names: entry i belongs to the i-th parameter.
 struct SourceAdam {
-  std::vector<Tensor> exp_avg, exp_avg_sq;
+  std::vector<Tensor> exp_avg, exp_avg_sq;  // undefined where the file has none
   int64_t step = 0;
   std::map<std::string, double> settings;  // lr, betas.0, betas.1, eps, weight_decay, ... of the first group
-  bool complete = false;                   // every entry has both
 };
 
 struct SourceParts {

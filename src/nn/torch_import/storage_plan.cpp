@@ -22,8 +22,8 @@ int64_t saturating_add(int64_t a, int64_t b) {
 
 }  // namespace
 
-StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string where)
-    : pickle_(pickle), flat_(flat), swap_(swap), where_(std::move(where)), of_storage_(pickle.storages.size()) {
+StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string path)
+    : pickle_(pickle), flat_(flat), swap_(swap), path_(std::move(path)), of_storage_(pickle.storages.size()) {
   using Key = std::tuple<uint32_t, StoredType, int64_t, PoolVector<int64_t>, std::vector<int64_t>>;
   std::map<Key, size_t> known;
   for (const FlatPickle::Entry& entry : flat.tensors) {
@@ -48,11 +48,11 @@ StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t f
     const int64_t own =
         pickle.storages[storage].untyped ? elements * 8 : elements * size_of(value_type(pickle.storages[storage].type));
     excess = saturating_add(excess, std::max<int64_t>(0, made - own));
-    check_input(excess <= 2 * file_size + (64LL << 20), Fault::kBadInput, where_, ": storage ",
+    check_input(excess <= 2 * file_size + (64LL << 20), Fault::kBadInput, path_, ": storage ",
                 in_quotes(pickle.storages[storage].key), " of ", elements,
                 " elements: its tensors repeat elements (stride 0 or overlap) to ", made,
                 " bytes, expected at most 2 x the file + 64 MiB; save .clone()s of them");
-    check_input(!swap || !pickle.storages[storage].untyped, Fault::kBadInput, where_, ": storage ",
+    check_input(!swap || !pickle.storages[storage].untyped, Fault::kBadInput, path_, ": storage ",
                 in_quotes(pickle.storages[storage].key), " is big-endian without a type, and is not read");
   }
 }
@@ -85,32 +85,32 @@ void StoragePlan::begin(size_t storage) {
 
 void StoragePlan::end(size_t storage) {
   for (const size_t view : of_storage_[storage]) {
-    views_[view].made = views_[view].reader->finish(where_ + ": tensor " + in_quotes(*views_[view].name));
+    views_[view].made = views_[view].reader->finish(path_ + ": tensor " + in_quotes(*views_[view].name));
     views_[view].reader = nullptr;
   }
 }
 
-std::vector<SourceTensor> StoragePlan::finish() {
-  std::vector<SourceTensor> tensors;
+WeightsFile StoragePlan::finish(const std::string& kind) {
+  WeightsFile file;
+  file.path = path_;
+  file.kind = kind;
+  file.leaves = flat_.leaves;
   for (size_t i = 0; i < flat_.tensors.size(); ++i) {
     View& view = views_[view_of_[i]];
     if (!view.made && bytes_of_storage(view.tensor->storage) == 0) {  // an empty storage has no block to go by
       begin(view.tensor->storage);
       end(view.tensor->storage);
     }
-    tensors.push_back({flat_.tensors[i].name, torch_name(view.tensor->type), view.made});
+    file.tensors.push_back({flat_.tensors[i].name, torch_name(view.tensor->type), view.made});
   }
-  return tensors;
-}
-
-void describe_pickle(const Pickle& pickle, const StoragePlan& plan, WeightsFile* file) {
-  file->facts.push_back(concat_message("pickle protocol ", pickle.protocol));
-  if (plan.shared() > 0) file->facts.push_back(concat_message(plan.shared(), " tensors are the same as others"));
-  for (const PickleStorage& storage : pickle.storages)
-    if (storage.location != "cpu") {
-      file->facts.push_back(concat_message("saved from ", in_quotes(storage.location), ", read to the CPU"));
-      break;
-    }
+  file.facts.push_back(concat_message("pickle protocol ", pickle_.protocol));
+  if (const size_t shared = flat_.tensors.size() - views_.size(); shared > 0)
+    file.facts.push_back(concat_message(shared, " tensors are the same as others"));
+  const auto moved = std::ranges::find_if(pickle_.storages, [](const auto& it) { return it.location != "cpu"; });
+  if (moved != pickle_.storages.end())
+    file.facts.push_back(concat_message("saved from ", in_quotes(moved->location), ", read to the CPU"));
+  if (swap_) file.facts.push_back("big-endian: elements were swapped");
+  return file;
 }
 
 }  // namespace echodiff

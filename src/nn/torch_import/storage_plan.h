@@ -12,9 +12,9 @@ namespace echodiff {
 class StoragePlan {
  public:
   // Tensors that are the same view of the same storage become one, shared. Throws Error(kBadInput), starting with
-  // `where`, when views repeat elements (stride 0, overlap) beyond 2 x `file_size` + 64 MiB in all. `swap`: elements
+  // `path`, when views repeat elements (stride 0, overlap) beyond 2 x `file_size` + 64 MiB in all. `swap`: elements
   // are big-endian.
-  StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string where);
+  StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string path);
 
   int64_t bytes_of_storage(size_t storage) const;
   // How many bytes at a time: the whole storage when a view jumps back and forth in it.
@@ -22,9 +22,8 @@ class StoragePlan {
   // The storage's bytes in order, `block_bytes` at a time. Swaps them in place where needed.
   void take(size_t storage, char* bytes, int64_t first, int64_t count);
 
-  // When every storage has gone by.
-  std::vector<SourceTensor> finish();
-  int64_t shared() const { return int64_t(flat_.tensors.size()) - int64_t(views_.size()); }
+  // When every storage has gone by: the file, with what a person may want to know of the pickle.
+  WeightsFile finish(const std::string& kind);
 
  private:
   struct View {
@@ -39,13 +38,15 @@ class StoragePlan {
   const Pickle& pickle_;
   const FlatPickle& flat_;
   bool swap_;
-  std::string where_;
+  std::string path_;
   std::vector<View> views_;
   std::vector<size_t> view_of_;                  // of each of flat.tensors
   std::vector<std::vector<size_t>> of_storage_;  // its views
 };
 
-// Adds what a person may want to know of the pickle.
-void describe_pickle(const Pickle& pickle, const StoragePlan& plan, WeightsFile* file);
+// torch.save since 1.6: a zip of data.pkl and one record per storage.
+WeightsFile read_torch_zip(const InputFile& input);
+// torch.save before 1.6: five pickles, then the storages in order.
+WeightsFile read_torch_legacy(const InputFile& input);
 
 }  // namespace echodiff

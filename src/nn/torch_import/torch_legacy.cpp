@@ -3,7 +3,6 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "nn/torch_import/containers.h"
 #include "nn/torch_import/storage_plan.h"
 #include "tensor/io/text.h"
 
@@ -25,13 +24,7 @@ class LegacyReader {
     const FlatPickle flat = flatten_pickle(pickle, bytes_, input_.path());
     StoragePlan plan(pickle, flat, input_.size(), false, input_.path());
     read_storages(pickle, plan);
-    WeightsFile file;
-    file.path = input_.path();
-    file.kind = "legacy";
-    file.tensors = plan.finish();
-    file.leaves = flat.leaves;
-    describe_pickle(pickle, plan, &file);
-    return file;
+    return plan.finish("legacy");
   }
 
  private:

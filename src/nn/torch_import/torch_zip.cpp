@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "nn/torch_import/containers.h"
 #include "nn/torch_import/storage_plan.h"
 #include "nn/torch_import/zip_archive.h"
 #include "tensor/io/text.h"
@@ -75,9 +74,7 @@ WeightsFile read_torch_zip(const InputFile& input) {
   StoragePlan plan(pickle, flat, input.size(), swap, path);
   const std::vector<int64_t> storages = storages_of_records(archive, pickle, plan, path);
 
-  WeightsFile file;
-  file.path = path;
-  file.kind = "zip";
+  std::vector<std::string> warnings;
   for (size_t i = 0; i < storages.size(); ++i) {
     const int64_t storage = storages[i];
     if (storage >= 0) {
@@ -86,14 +83,12 @@ WeightsFile read_torch_zip(const InputFile& input) {
     } else if (int64_t(i) != data) {
       archive.read(i, kDrain, [](char*, int64_t, int64_t) {});
       if (archive.records()[i].name.starts_with("data/"))
-        file.warnings.push_back("record " + in_quotes(archive.records()[i].name) + " belongs to no tensor");
+        warnings.push_back("record " + in_quotes(archive.records()[i].name) + " belongs to no tensor");
     }
   }
-  file.tensors = plan.finish();
-  file.leaves = flat.leaves;
-  file.facts.push_back("folder " + in_quotes(archive.folder()));
-  describe_pickle(pickle, plan, &file);
-  if (swap) file.facts.push_back("big-endian: elements were swapped");
+  WeightsFile file = plan.finish("zip");
+  file.facts.insert(file.facts.begin(), "folder " + in_quotes(archive.folder()));
+  file.warnings = std::move(warnings);
   return file;
 }
 

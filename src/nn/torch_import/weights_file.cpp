@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <map>
 
-#include "nn/torch_import/containers.h"
+#include "nn/torch_import/storage_plan.h"
+#include "tensor/io/json.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/io/text.h"
 
@@ -12,6 +14,8 @@ namespace echodiff {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kMaxIndex = 8'000'000;  // bytes
 
 enum class Content { kZip, kPickle, kIndex, kOther };
 
@@ -75,6 +79,63 @@ WeightsFile read_one_file(const InputFile& input) {
   }
 }
 
+// The weight_map, in the index's order.
+std::vector<std::pair<std::string, std::string>> parse_index(const InputFile& index) {
+  const std::string& path = index.path();
+  check_input(index.size() <= kMaxIndex, Fault::kBadInput, path, ": an index of ", index.size(),
+              " bytes, expected at most ", kMaxIndex);
+  const JsonNode json = parse_json(index.read(0, index.size()), path);
+  const JsonNode* map = json.find("weight_map");
+  check_input(map != nullptr && !map->fields.empty(), Fault::kBadInput, path,
+              ": no \"weight_map\" of names to files, expected an index of sharded weights");
+  std::vector<std::pair<std::string, std::string>> places;
+  for (const auto& [name, node] : map->fields) {
+    check_input(node.kind == JsonNode::Kind::kText, Fault::kBadInput, map->where, ": key ", in_quotes(name),
+                ": unexpected ", node.kind_name(), ", expected the name of a file");
+    const std::string& file = node.string;
+    check_input(!file.empty() && file.find('/') == std::string::npos && file.find('\0') == std::string::npos &&
+                    file != "." && file != "..",
+                Fault::kBadInput, path, ": key ", in_quotes(name), " names the file ", in_quotes(file),
+                ", expected one beside the index");
+    places.emplace_back(name, file);
+  }
+  return places;
+}
+
+// Each tensor from a file beside the index, as transformers and diffusers write it.
+WeightsFile read_sharded(const InputFile& index) {
+  const std::string& path = index.path();
+  const std::vector<std::pair<std::string, std::string>> places = parse_index(index);  // name, file
+  std::map<std::string, std::map<std::string, SourceTensor>> shards;
+  WeightsFile file;
+  file.path = path;
+  file.kind = "sharded";
+  for (const auto& [name, shard] : places) shards.try_emplace(shard);
+  for (auto& [name, tensors] : shards) {
+    const std::filesystem::path shard_path = std::filesystem::path(path).parent_path() / name;
+    WeightsFile shard = read_one_file(InputFile(shard_path.string()));
+    check_input(shard.leaves.empty(), Fault::kBadInput, shard.path, ": holds ",
+                in_quotes(shard.leaves.empty() ? "" : shard.leaves[0].name),
+                " beside tensors, expected a shard of tensors only");
+    for (SourceTensor& tensor : shard.tensors) tensors.emplace(tensor.name, std::move(tensor));
+    for (const std::string& warning : shard.warnings) file.warnings.push_back(name + ": " + warning);
+    file.facts.push_back("shard " + in_quotes(name));
+  }
+  for (const auto& [name, shard] : places) {
+    std::map<std::string, SourceTensor>& tensors = shards[shard];
+    const auto found = tensors.find(name);
+    check_input(found != tensors.end(), Fault::kBadInput, path, ": tensor ", in_quotes(name), " is not in ",
+                in_quotes(shard), ", where the index has it");
+    file.tensors.push_back(std::move(found->second));
+    tensors.erase(found);
+  }
+  for (const auto& [name, tensors] : shards)
+    check_input(tensors.empty(), Fault::kBadInput, path, ": tensor ",
+                in_quotes(tensors.empty() ? "" : tensors.begin()->first), " of ", in_quotes(name),
+                " is not in the index");
+  return file;
+}
+
 // The one index of sharded safetensors in a folder.
 std::string index_in(const std::string& folder) {
   std::vector<std::string> found;
@@ -96,7 +157,7 @@ const SourceTensor* WeightsFile::find(const std::string& name) const {
 WeightsFile read_weights_file(const std::string& path) {
   std::error_code ignored;
   const InputFile input(fs::is_directory(path, ignored) ? index_in(path) : path);
-  if (content_of(start_of(input)) == Content::kIndex) return read_sharded(input, read_one_file);
+  if (content_of(start_of(input)) == Content::kIndex) return read_sharded(input);
   return read_one_file(input);
 }
 

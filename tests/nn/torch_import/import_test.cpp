@@ -8,7 +8,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "nn/torch_import/diffusers_config.h"
 #include "nn/trace.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"

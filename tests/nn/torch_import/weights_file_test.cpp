@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "nn/torch_import/difference.h"
+#include "nn/torch_import/parity.h"
 #include "tensor/io/file.h"
 #include "tensor/io/safetensors.h"
 #include "tests/nn/torch_import/read_bytes.h"

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "kernels/error.h"
-#include "nn/torch_import/diffusers_config.h"
+#include "nn/torch_import/maps.h"
 #include "nn/torch_import/weights_file.h"
 #include "quality/labels/labels.h"
 #include "quality/recordings/picture_list.h"
