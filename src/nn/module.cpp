@@ -11,37 +11,33 @@ namespace echodiff {
 namespace {
 
 using TensorFunction = std::function<void(const std::string& name, Tensor&)>;
+using ModuleFunction = std::function<void(const std::string& name, Module&)>;
 
-class TensorVisitor : public Visitor {
+// Calls those functions that it has.
+class FunctionVisitor : public Visitor {
  public:
-  TensorVisitor(TensorFunction parameter, TensorFunction buffer)
-      : parameter_(std::move(parameter)), buffer_(std::move(buffer)) {}
+  FunctionVisitor(TensorFunction parameter, TensorFunction buffer, ModuleFunction module = {})
+      : parameter_(std::move(parameter)), buffer_(std::move(buffer)), module_(std::move(module)) {}
 
  protected:
-  void on_parameter(const std::string& name, Tensor& tensor) override { parameter_(name, tensor); }
-  void on_buffer(const std::string& name, Tensor& tensor) override { buffer_(name, tensor); }
+  void on_parameter(const std::string& name, Tensor& tensor) override { call(parameter_, name, tensor); }
+  void on_buffer(const std::string& name, Tensor& tensor) override { call(buffer_, name, tensor); }
+  void on_module(const std::string& name, Module& module) override { call(module_, name, module); }
 
  private:
+  template <class F, class T> static void call(const F& f, const std::string& name, T& of) {
+    if (f) f(name, of);
+  }
   TensorFunction parameter_, buffer_;
-};
-
-class ModuleVisitor : public Visitor {
- public:
-  explicit ModuleVisitor(std::function<void(const std::string& name, Module&)> f) : f_(std::move(f)) {}
-
- protected:
-  void on_module(const std::string& name, Module& module) override { f_(name, module); }
-
- private:
-  std::function<void(const std::string&, Module&)> f_;
+  ModuleFunction module_;
 };
 
 void visit_parameters(Module& module, const TensorFunction& f) {
-  TensorVisitor visitor(f, [](const std::string&, Tensor&) {});
+  FunctionVisitor visitor(f, {});
   module.visit(visitor);
 }
 void visit_tensors(Module& module, const TensorFunction& f) {
-  TensorVisitor visitor(f, f);
+  FunctionVisitor visitor(f, f);
   module.visit(visitor);
 }
 // Every floating-point tensor becomes f of it.
@@ -56,8 +52,8 @@ void replace_tensors(Module& module, const std::function<Tensor(const Tensor&)>&
   });
 }
 // The module itself (as "") and all below it.
-void visit_modules(Module& module, const std::function<void(const std::string&, Module&)>& f) {
-  ModuleVisitor visitor(f);
+void visit_modules(Module& module, const ModuleFunction& f) {
+  FunctionVisitor visitor({}, {}, f);
   visitor.child("", module);
 }
 

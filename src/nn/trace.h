@@ -12,13 +12,13 @@ namespace echodiff {
 
 class ActivationTrace {
  public:
-  ActivationTrace();
-  ~ActivationTrace();
+  ActivationTrace() { innermost_ = this; }
+  ~ActivationTrace() { innermost_ = outer_; }
   ActivationTrace(const ActivationTrace&) = delete;
   ActivationTrace& operator=(const ActivationTrace&) = delete;
 
   // The innermost one alive on this thread, or nullptr.
-  static ActivationTrace* current();
+  static ActivationTrace* current() { return innermost_; }
 
   void keep(const std::string& name, const Tensor& output) {
     if (outputs_.insert_or_assign(name, output).second) order_.push_back(name);
@@ -28,7 +28,8 @@ class ActivationTrace {
   const std::vector<std::string>& order() const { return order_; }  // their names, as they first ran
 
  private:
-  ActivationTrace* outer_;
+  static inline thread_local ActivationTrace* innermost_ = nullptr;
+  ActivationTrace* outer_ = innermost_;
   std::map<std::string, Tensor> outputs_;
   std::vector<std::string> order_;
 };
