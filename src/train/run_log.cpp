@@ -56,7 +56,7 @@ RunLog::RunLog(const std::string& path, int64_t keep_to_step) : path_(path) {
 
 RunLog::~RunLog() { close(file_); }
 
-void RunLog::write(const std::vector<std::pair<std::string, LogValue>>& fields) {
+void RunLog::write(const LogFields& fields) {
   std::string line = "{";
   for (const auto& [name, value] : fields) line += (line.size() > 1 ? ", \"" : "\"") + name + "\": " + json_text(value);
   line += "}\n";
@@ -66,6 +66,36 @@ void RunLog::write(const std::vector<std::pair<std::string, LogValue>>& fields) 
     if (n < 0 && errno == EINTR) continue;
     check_input(n > 0, Fault::kIo, path_, ": can't write: ", std::strerror(errno));
     written += size_t(n);
+  }
+}
+
+PatientLog::PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn)
+    : path_(path), warn_(std::move(warn)), log_(std::in_place, path, keep_to_step) {}
+
+void PatientLog::finish() {
+  while (!waiting_.empty()) {
+    // Opening again drops the line that the failed write left half written, if any.
+    if (!log_) log_.emplace(path_, std::get<int64_t>(waiting_.front()[0].second));
+    try {
+      log_->write(waiting_.front());
+    } catch (const Error&) {
+      log_.reset();
+      throw;
+    }
+    waiting_.pop_front();
+  }
+}
+
+void PatientLog::write(int64_t step, const LogFields& fields) {
+  LogFields line{{"step", step}};
+  line.insert(line.end(), fields.begin(), fields.end());
+  waiting_.push_back(std::move(line));
+  try {
+    finish();
+    warned_ = false;
+  } catch (const Error& error) {
+    if (!warned_) warn_(std::string(error.what()) + "; the log waits, training goes on");
+    warned_ = true;
   }
 }
 

@@ -6,6 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -14,6 +17,7 @@
 namespace echodiff {
 
 using LogValue = std::variant<int64_t, double, std::string, std::vector<double>>;
+using LogFields = std::vector<std::pair<std::string, LogValue>>;
 
 class RunLog {
  public:
@@ -25,11 +29,30 @@ class RunLog {
   RunLog& operator=(const RunLog&) = delete;
 
   // Numbers are written with the fewest digits that read back the same; NaN and inf as null. Throws Error kIo.
-  void write(const std::vector<std::pair<std::string, LogValue>>& fields);
+  void write(const LogFields& fields);
 
  private:
   std::string path_;
   int file_ = -1;
+};
+
+// One that outlasts a full disk: lines that can't be written wait, and training goes on.
+class PatientLog {
+ public:
+  // As RunLog; `warn` gets one message when lines begin to wait.
+  PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn);
+
+  // Appends {"step": step, fields...}, and first all that wait.
+  void write(int64_t step, const LogFields& fields);
+  // Writes what still waits. Throws Error(kIo).
+  void finish();
+
+ private:
+  std::string path_;
+  std::function<void(const std::string&)> warn_;
+  std::optional<RunLog> log_;
+  std::deque<LogFields> waiting_;
+  bool warned_ = false;
 };
 
 }  // namespace echodiff

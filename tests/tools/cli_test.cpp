@@ -14,7 +14,6 @@
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tests/scratch_folder.h"
-#include "train/config.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
 

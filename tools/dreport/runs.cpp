@@ -7,7 +7,7 @@
 
 #include "kernels/error.h"
 #include "tensor/io/json.h"
-#include "train/config.h"
+#include "train/run_dir.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "dsample/dsample.h"
-#include "train/config.h"
+#include "train/run_dir.h"
 
 namespace echodiff {
 namespace {

@@ -21,7 +21,6 @@
 #include "train/data/loader.h"
 #include "train/data/prefetch.h"
 #include "train/draws.h"
-#include "train/patient_log.h"
 #include "train/run_dir.h"
 #include "train/validation.h"
 
