@@ -16,22 +16,23 @@ struct Settings {
   int64_t repeats = 15;
 };
 
+using In = const std::vector<Tensor>&;
+
 struct OpBench {
   std::string name;
   std::vector<Shape> shapes;  // of the inputs, all of which require a gradient
-  std::function<Tensor(const std::vector<Tensor>&)> fn;
+  std::function<Tensor(In)> fn;
   double products = 0;  // multiply-adds of the forward pass; the backward pass counts twice that
 };
 
 OpBench convolution(int64_t N, int64_t C, int64_t K, int64_t size, int64_t kernel, int64_t stride) {
   const int64_t out = size / stride;
-  const std::string name = "conv2d " + std::to_string(kernel) + "x" + std::to_string(kernel) +
-                           (stride == 2 ? " /2" : "") + " " + std::to_string(C) + " to " + std::to_string(K) + ", " +
-                           std::to_string(N) + " x " + std::to_string(size) + "x" + std::to_string(size);
+  const std::string name = concat_message("conv2d ", kernel, "x", kernel, stride == 2 ? " /2" : "", " ", C, " to ", K,
+                                          ", ", N, " x ", size, "x", size);
   const Conv2dOptions options{.stride = {stride, stride}, .padding = {kernel / 2, kernel / 2}};
   return {name,
           {{N, C, size, size}, {K, C, kernel, kernel}, {K}},
-          [=](const std::vector<Tensor>& in) { return conv2d(in[0], in[1], in[2], options); },
+          [=](In in) { return conv2d(in[0], in[1], in[2], options); },
           double(N * K * C * out * out * kernel * kernel)};
 }
 
@@ -55,42 +56,32 @@ std::vector<OpBench> benches() {
   const double d = 32;
   list.push_back({"linear 256 to 512, 8 rows",
                   {{8, 256}, {512, 256}, {512}},
-                  [](const std::vector<Tensor>& in) { return linear(in[0], in[1], in[2]); },
+                  [](In in) { return linear(in[0], in[1], in[2]); },
                   8.0 * 256 * 512});
   list.push_back({"attention, 4 heads, 256 tokens",
                   {few, few_keys, few_keys},
-                  [](const std::vector<Tensor>& in) { return attention(in[0], in[1], in[2], 4); },
+                  [](In in) { return attention(in[0], in[1], in[2], 4); },
                   2.0 * 4 * 4 * 256 * 260 * d});
   list.push_back({"attention, 4 heads, 4096 tokens",
                   {tokens, keys, keys},
-                  [](const std::vector<Tensor>& in) { return attention(in[0], in[1], in[2], 4); },
+                  [](In in) { return attention(in[0], in[1], in[2], 4); },
                   2.0 * 4 * 4 * 4096 * 4100 * d});
   list.push_back({"linear_attention, 4096 tokens",
                   {tokens, keys, keys},
-                  [](const std::vector<Tensor>& in) { return linear_attention(in[0], in[1], in[2], 4); },
+                  [](In in) { return linear_attention(in[0], in[1], in[2], 4); },
                   2.0 * 4 * 4 * 4096 * d * d});
   for (const Shape& shape : {map, deep}) {
-    const std::string size =
-        ", 4 x " + std::to_string(shape[1]) + " x " + std::to_string(shape[2]) + "x" + std::to_string(shape[3]);
     const int64_t C = shape[1];
-    list.push_back({"group_norm" + size, {shape, {C}, {C}}, [](const std::vector<Tensor>& in) {
-                      return group_norm(in[0], 32, in[1], in[2], 1e-5);
-                    }});
-    list.push_back({"rms_norm" + size, {shape, {1, C, 1, 1}}, [](const std::vector<Tensor>& in) {
-                      return rms_norm(in[0], in[1]);
-                    }});
-    list.push_back({"scale_shift" + size, {shape, {4, 2 * C}}, [](const std::vector<Tensor>& in) {
-                      return scale_shift(in[0], in[1]);
-                    }});
-    list.push_back({"silu" + size, {shape}, [](const std::vector<Tensor>& in) { return silu(in[0]); }});
-    list.push_back({"add" + size, {shape, shape}, [](const std::vector<Tensor>& in) { return in[0] + in[1]; }});
-    list.push_back({"concat" + size, {shape, shape}, [](const std::vector<Tensor>& in) {
-                      return concat({in[0], in[1]}, 1);
-                    }});
+    const std::string size = concat_message(", 4 x ", C, " x ", shape[2], "x", shape[3]);
     list.push_back(
-        {"upsample_nearest2" + size, {shape}, [](const std::vector<Tensor>& in) { return upsample_nearest2(in[0]); }});
-    list.push_back(
-        {"pixel_unshuffle" + size, {shape}, [](const std::vector<Tensor>& in) { return pixel_unshuffle(in[0], 2); }});
+        {"group_norm" + size, {shape, {C}, {C}}, [](In in) { return group_norm(in[0], 32, in[1], in[2], 1e-5); }});
+    list.push_back({"rms_norm" + size, {shape, {1, C, 1, 1}}, [](In in) { return rms_norm(in[0], in[1]); }});
+    list.push_back({"scale_shift" + size, {shape, {4, 2 * C}}, [](In in) { return scale_shift(in[0], in[1]); }});
+    list.push_back({"silu" + size, {shape}, [](In in) { return silu(in[0]); }});
+    list.push_back({"add" + size, {shape, shape}, [](In in) { return in[0] + in[1]; }});
+    list.push_back({"concat" + size, {shape, shape}, [](In in) { return concat({in[0], in[1]}, 1); }});
+    list.push_back({"upsample_nearest2" + size, {shape}, [](In in) { return upsample_nearest2(in[0]); }});
+    list.push_back({"pixel_unshuffle" + size, {shape}, [](In in) { return pixel_unshuffle(in[0], 2); }});
   }
   return list;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/cli.h"
+#include "nn/torch_import/import.h"
 
 namespace echodiff {
 
@@ -16,9 +17,9 @@ struct FileCommands {
 
 // import: a PyTorch file becomes a run directory (import.cpp).
 struct ImportCommand {
-  std::string file, out, as, attention_order = "legacy", part, planes, against;
-  std::string schedule = "file", predict = "file";
-  std::optional<int64_t> num_heads, num_head_channels, image_channels, image_size, timesteps, classes, class_label;
+  ImportOptions source;
+  std::string file, out, attention_order = "legacy", planes, against, schedule = "file", predict = "file";
+  std::optional<int64_t> image_size, timesteps;
   void declare(Options& root);
 };
 

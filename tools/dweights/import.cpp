@@ -8,7 +8,6 @@
 #include "dweights/dweights.h"
 #include "dweights/networks.h"
 #include "kernels/thread_pool.h"
-#include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
 #include "tensor/io/text.h"
 #include "train/checkpoint.h"
@@ -181,20 +180,8 @@ void find_attention(const SafetensorsFile& io, const Common& common, DenoiserImp
                               " --attention-order ", best.new_attention_order ? "new" : "legacy"));
 }
 
-ImportOptions options_of(const ImportCommand& flags, uint64_t seed) {
-  ImportOptions options;
-  options.as = flags.as;
-  options.part = flags.part;
-  options.hints = {flags.num_heads, flags.num_head_channels, flags.attention_order == "new", flags.image_channels};
-  options.class_label = flags.class_label;
-  options.classes = flags.classes;
-  options.seed = seed;
-  if (!flags.against.empty() && !flags.num_heads && !flags.num_head_channels) options.hints.num_heads = 1;
-  return options;
-}
-
-int import_classifier(const ImportCommand& flags, const ImportOptions& options, const Common& common) {
-  const ResNet18Import import = import_resnet18(flags.file, options);
+int import_classifier(const ImportCommand& flags, const Common& common) {
+  const ResNet18Import import = import_resnet18(flags.file, flags.source);
   require_finite(import.weights, Fault::kBadInput, flags.file);
   const RunDirectory directory(flags.out);
   refuse_taken(flags.out);
@@ -208,11 +195,14 @@ int import_classifier(const ImportCommand& flags, const ImportOptions& options, 
   return 0;
 }
 
-int import_file(const ImportCommand& flags, const Common& common) {
+int import_file(ImportCommand& flags, const Common& common) {
   set_thread_count(int(common.threads));
-  const ImportOptions options = options_of(flags, common.seed);
-  if (flags.as == "resnet18") return import_classifier(flags, options, common);
-  DenoiserImport import = import_denoiser(flags.file, options);
+  NetworkHints& hints = flags.source.hints;
+  hints.new_attention_order = flags.attention_order == "new";
+  if (!flags.against.empty() && !hints.num_head_channels) hints.num_heads = hints.num_heads.value_or(1);
+  flags.source.seed = common.seed;
+  if (flags.source.as == "resnet18") return import_classifier(flags, common);
+  DenoiserImport import = import_denoiser(flags.file, flags.source);
   require_finite(import.model, Fault::kBadInput, flags.file);
   require_finite(import.ema, Fault::kBadInput, flags.file);
   if (!flags.against.empty()) find_attention(read_safetensors(flags.against), common, &import);
@@ -236,15 +226,16 @@ int import_file(const ImportCommand& flags, const Common& common) {
 }
 
 void check_flags(const ImportCommand& flags) {
-  check_input(!(flags.num_heads && flags.num_head_channels), Fault::kUsage,
+  const NetworkHints& hints = flags.source.hints;
+  check_input(!(hints.num_heads && hints.num_head_channels), Fault::kUsage,
               "--num-head-channels: --num-heads is given too; choose one");
-  const bool guided = flags.as == "guided-diffusion" || flags.as == "sdm";
-  check_input(guided || (!flags.num_heads && !flags.num_head_channels), Fault::kUsage,
-              "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.as);
+  const bool guided = flags.source.as == "guided-diffusion" || flags.source.as == "sdm";
+  check_input(guided || (!hints.num_heads && !hints.num_head_channels), Fault::kUsage,
+              "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.source.as);
   check_input(guided || flags.against.empty(), Fault::kUsage,
-              "--against: only guided-diffusion and sdm need it, found --as ", flags.as);
-  check_input(!flags.classes || flags.as == "resnet18", Fault::kUsage, "--classes: needs --as resnet18, found --as ",
-              flags.as);
+              "--against: only guided-diffusion and sdm need it, found --as ", flags.source.as);
+  check_input(!flags.source.classes || flags.source.as == "resnet18", Fault::kUsage,
+              "--classes: needs --as resnet18, found --as ", flags.source.as);
 }
 
 }  // namespace
@@ -255,26 +246,28 @@ void ImportCommand::declare(Options& root) {
   options.add_positional("file", file, ".pt .pth .ckpt .bin .safetensors, or a folder that diffusers saved").required();
   options.add("--out", out, "run directory to write", "RUN").required();
   options
-      .add_choice("--as", as, "whose network it is (sdm is unproven)",
+      .add_choice("--as", source.as, "whose network it is (sdm is unproven)",
                   {"resnet18", "lucidrains", "guided-diffusion", "sdm", "diffusers"})
       .required();
-  options.add("--num-heads", num_heads, "guided-diffusion, sdm: attention heads, which the file doesn't say", {1, 1024},
-              "heads", "from --num-head-channels");
-  options.add("--num-head-channels", num_head_channels, "the same, by the channels of a head", {1, 4096}, "channels",
-              "from --num-heads");
+  options.add("--num-heads", source.hints.num_heads,
+              "guided-diffusion, sdm: attention heads, which the file doesn't say", {1, 1024}, "heads",
+              "from --num-head-channels");
+  options.add("--num-head-channels", source.hints.num_head_channels, "the same, by the channels of a head", {1, 4096},
+              "channels", "from --num-heads");
   options.add_choice("--attention-order", attention_order,
                      "guided-diffusion, sdm: rows of qkv by head first (legacy) or by q, k, v (new)",
                      {"legacy", "new"});
   options.add("--against", against, "find heads and order by parity with these answers, as dweights verify takes them",
               "FILE.safetensors");
-  options.add_choice("--part", part, "of a training checkpoint: the trained weights or their moving average alone",
-                     {"model", "ema"}, "all there is, with Adam's state");
-  options.add("--image-channels", image_channels, "channels of a picture; 1 makes a network of RGB one of grey",
-              {1, 64}, "channels", "as the file");
-  options.add("--classes", classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000}, "classes",
-              "as the file");
-  options.add("--class-label", class_label, "of a class-conditional network: the class to keep for good", {0, 1000000},
-              "class", "refused");
+  options.add_choice("--part", source.part,
+                     "of a training checkpoint: the trained weights or their moving average alone", {"model", "ema"},
+                     "all there is, with Adam's state");
+  options.add("--image-channels", source.hints.image_channels,
+              "channels of a picture; 1 makes a network of RGB one of grey", {1, 64}, "channels", "as the file");
+  options.add("--classes", source.classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000},
+              "classes", "as the file");
+  options.add("--class-label", source.class_label, "of a class-conditional network: the class to keep for good",
+              {0, 1000000}, "class", "refused");
   options.add("--image-size", image_size, "side of the pictures it was trained on", {1, 4096}, "pixels",
               "as config.json, else 64");
   options.add("--planes", planes, "names of the mask planes, the sector last", "NAME,NAME,...", "plane_1, .., sector");
