@@ -50,9 +50,9 @@ void compare(const std::string& where, const Tensor& reference, const Tensor& ac
 }  // namespace
 
 GoldenFile::GoldenFile(const std::string& file) : file_(file) {
-  const std::filesystem::path golden = *test_shared_dir() / "golden";
-  content_ = read_safetensors((golden / file).string());
-  std::ifstream stream(golden / "tolerances.json");
+  const std::string path = golden_path(file).string();
+  content_ = read_safetensors(path);
+  std::ifstream stream(path.substr(0, path.size() - file.size()) + "tolerances.json");
   const nlohmann::json all = nlohmann::json::parse(stream);
   if (!all.contains(file)) return;
   for (const auto& [key, value] : all.at(file).items()) tolerances_[key] = value.at("rel");

@@ -1,4 +1,4 @@
-// Comparing with what PyTorch computed: golden/*.safetensors, at the accuracy golden/tolerances.json states.
+// Comparing with what PyTorch computed: tests/golden/, at the accuracy that tolerances.json there states.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace echodiff {
 
-// One golden file and its row of tolerances. Needs test_shared_dir() (derive the suite from SharedTest).
+// One golden file and its row of tolerances.
 class GoldenFile {
  public:
   explicit GoldenFile(const std::string& file);  // relative to golden/, e.g. "ops/conv2d.safetensors"

@@ -1,15 +1,15 @@
 #include "tests/shared.h"
 
 #include <cstdlib>
-#include <string>
 
 namespace echodiff {
 
-std::optional<std::filesystem::path> test_shared_dir() {
+std::filesystem::path golden_path(const std::string& name) {
+  const std::filesystem::path root = ECHODIFF_SOURCE_DIR, own = root / "tests/golden" / name;
   const char* chosen = std::getenv("ECHODIFF_SHARED");
-  const std::filesystem::path dir = chosen != nullptr ? chosen : ECHODIFF_SOURCE_DIR "/../shared";
-  if (!std::filesystem::is_directory(dir / "golden")) return std::nullopt;
-  return std::filesystem::canonical(dir);
+  const std::filesystem::path other =
+      (chosen != nullptr ? std::filesystem::path(chosen) : root / "../shared") / "golden" / name;
+  return std::filesystem::exists(own) || !std::filesystem::exists(other) ? own : other;
 }
 
 Device test_device() {

@@ -2,11 +2,11 @@
 # (cmake/Folder.cmake): those objects come first on the command line, so an archive's own of the same names are never
 # taken from it, and where one were, the link would fail for a symbol defined twice.
 if(ECHODIFF_WITH_CUDA)
-  layer_missing(cuda-fake "the programs of this build are for a real device; it is tested with ECHODIFF_CUDA=AUTO")
+  test_missing(cuda-fake cuda-fake "the programs of this build are for a real device; it is tested with ECHODIFF_CUDA=AUTO")
   return()
 endif()
 if(NOT EXISTS "${ECHODIFF_CUDA_INCLUDE}/cudnn.h")
-  layer_missing(cuda-fake "no headers of cuDNN in this build (see ECHODIFF_CUDA)")
+  test_missing(cuda-fake cuda-fake "no headers of cuDNN in this build (see ECHODIFF_CUDA)")
   return()
 endif()
 

@@ -13,9 +13,7 @@
 namespace echodiff {
 namespace {
 
-class ForwardProcess : public SharedTest {};
-
-TEST_F(ForwardProcess, MatchesGolden) {
+TEST(ForwardProcess, MatchesGolden) {
   const GoldenFile golden("trajectory/forward_process.safetensors");
   const Schedule s = make_schedule(ScheduleKind::linear, 50);
   const Tensor &x_0 = golden.at("x0"), &t = golden.at("t"), &noise = golden.at("noise");

@@ -8,6 +8,7 @@
 
 #include "diffusion/samplers/samplers.h"
 #include "nn/denoiser.h"
+#include "nn/torch_import/import.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
 #include "tests/golden.h"
@@ -35,7 +36,7 @@ std::vector<Case> golden_cases() {
   };
 }
 
-constexpr int64_t kPixels = 16 * 16;
+constexpr int64_t kSide = 8, kPixels = kSide * kSide;
 
 // Largest difference between `actual` and row `row` of golden `key`, over the largest value of that row.
 double difference(const Tensor& golden, int64_t row, const Tensor& actual, int64_t offset) {
@@ -49,22 +50,22 @@ double difference(const Tensor& golden, int64_t row, const Tensor& actual, int64
   return worst / scale;
 }
 
-// Both samples' pictures (2, 1, 16, 16) at step i of a recorded (K, 2, 1, 16, 16).
-Tensor at_step(const Tensor& recorded, int64_t i) { return reshape(slice(recorded, 0, i, i + 1), {2, 1, 16, 16}); }
+// Both samples' pictures (2, 1, H, W) at step i of a recorded (K, 2, 1, H, W).
+Tensor at_step(const Tensor& recorded, int64_t i) {
+  return reshape(slice(recorded, 0, i, i + 1), {2, 1, kSide, kSide});
+}
 
 // Row i of the recorded noise, where the plan draws some.
 Tensor noise_of(const SamplingPlan& plan, const GoldenFile& inputs, int64_t i) {
   return plan.steps[size_t(i)].draws_noise ? at_step(inputs.at("noise"), i) : Tensor();
 }
 
-// The states begin at `x` (2, 1, 16, 16).
+// The states begin at `x` (2, 1, H, W).
 void put(const Tensor& x, std::vector<SampleState>& states) {
   for (int64_t n = 0; n < 2; ++n) states[size_t(n)].x = slice(x, 0, n, n + 1);
 }
 
-using Trajectory = SharedTest;
-
-TEST_F(Trajectory, RecordedEpsGivesRecordedSteps) {
+TEST(Trajectory, RecordedEpsGivesRecordedSteps) {
   const GoldenFile inputs("trajectory/inputs.safetensors");
   for (const Case& c : golden_cases()) {
     if (c.options.prediction != Prediction::eps) continue;  // eps is not what that network answered
@@ -94,14 +95,14 @@ TEST_F(Trajectory, RecordedEpsGivesRecordedSteps) {
   }
 }
 
-TEST_F(Trajectory, OurNetworkWalksThemToo) {
+TEST(Trajectory, OurNetworkWalksThemToo) {
   const NoGrad no_grad;
   const GoldenFile inputs("trajectory/inputs.safetensors");
   DenoiserOptions options;
   options.dim = 8;
   options.mults = {1, 2};
   Denoiser network(options, 0);
-  network.load_state_dict(read_safetensors((golden_dir() / "trajectory/tiny_unet_d8.safetensors").string()).tensors);
+  network.load_state_dict(import_denoiser(golden_path("trajectory/tiny_unet_d8.pt").string(), {}).model);
   network.eval();
   for (const Case& c : golden_cases()) {
     const GoldenFile golden(std::string("trajectory/") + c.file + ".safetensors");

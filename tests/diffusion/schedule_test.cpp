@@ -19,10 +19,8 @@ void expect_table(const SafetensorsFile& golden, const std::string& key, const s
     ASSERT_NEAR(values[t], expected[t], 1e-10 * std::abs(expected[t]) + 1e-14) << key << " at t = " << t;
 }
 
-class ScheduleGolden : public SharedTest {};
-
-TEST_F(ScheduleGolden, EveryTableMatches) {
-  const SafetensorsFile golden = read_safetensors((golden_dir() / "schedules/schedules.safetensors").string());
+TEST(ScheduleGolden, EveryTableMatches) {
+  const SafetensorsFile golden = read_safetensors(golden_path("schedules/schedules.safetensors").string());
   for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid}) {
     for (const int64_t T : {50, 1000, 2000}) {
       const Schedule s = make_schedule(kind, T);

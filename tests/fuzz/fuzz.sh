@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # tests/fuzz/fuzz.sh [SECONDS] [BUILD]: fuzzes the readers of weights under ASan and UBSan, with clang's libFuzzer
-# (clang, libclang-rt-dev). Starts from the golden files where they are. Exit code 0: nothing was found.
+# (clang, libclang-rt-dev). Starts from the hostile golden files. Exit code 0: nothing was found.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60} build=${2:-build-fuzz}
-shared=${ECHODIFF_SHARED:-../shared}
 command -v clang++ >/dev/null || { echo "fuzz.sh: needs clang++ (apt install clang libclang-rt-dev)" >&2; exit 1; }
 
 mkdir -p "$build/include" "$build/corpus" "$build/objects"
@@ -36,13 +35,12 @@ for source in "${sources[@]}"; do
 done
 clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" -lzip -lz -o "$build/fuzz_weights"
 
-if [ -d "$shared/golden/hostile" ]; then
-  find "$shared/golden/hostile" -size -8k \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -exec cp -f {} "$build/corpus/" \;
-  if command -v unzip >/dev/null; then  # pickles alone, as seeds for the wrapped forms
-    for file in "$shared"/golden/hostile/*.pt; do
-      { printf p; unzip -p "$file" '*/data.pkl' 2>/dev/null || true; } | head -c 8000 >"$build/corpus/$(basename "$file").pickle"
-    done
-  fi
+hostile=tests/golden/hostile
+find "$hostile" -size -8k \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -exec cp -f {} "$build/corpus/" \;
+if command -v unzip >/dev/null; then  # pickles alone, as seeds for the wrapped forms
+  for file in "$hostile"/*.pt; do
+    { printf p; unzip -p "$file" '*/data.pkl' 2>/dev/null || true; } | head -c 8000 >"$build/corpus/$(basename "$file").pickle"
+  done
 fi
 exec "$build/fuzz_weights" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=600 -malloc_limit_mb=200 -max_len=8192 \
   -artifact_prefix="$build/" -print_final_stats=1 "$build/corpus"

@@ -1,4 +1,4 @@
-// ResNet-18 against torchvision: narrow trained weights in both modes, the full width with weights made by a formula.
+// ResNet-18 against torchvision, with weights made by a formula: narrow in both modes, and the full width.
 #include "nn/resnet18.h"
 
 #include <gtest/gtest.h>
@@ -8,15 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "nn/trace.h"
+#include "tests/formula.h"
 #include "tests/nn/network_checks.h"
 #include "tests/shared.h"
 
 namespace echodiff {
 namespace {
 
-using ResNet18Golden = SharedTest;
-
-const ResNet18Options kNarrow{.in_channels = 3, .classes = 1, .width = 8};
+const ResNet18Options kNarrow{.in_channels = 3, .classes = 1, .width = 4};
 
 StateDict copied(const StateDict& state) {
   StateDict copy;
@@ -31,9 +30,7 @@ std::vector<double> values_of(const StateDict& state, const std::string& name) {
   return {};
 }
 
-// The file's own after.* hold the statistics from before the step, rounded to half (its maker loaded the half
-// checkpoint over the tensors it meant to keep), so what one step must do is computed here: 0.9 old + 0.1 batch,
-// variance unbiased.
+// The running statistics after one pass: 0.9 old + 0.1 batch, variance unbiased.
 void expect_moved_statistics(const std::string& layer, const StateDict& before, const ActivationTrace& trace,
                              Module& network) {
   const std::string norm = layer + (layer.empty() ? "bn1" : "bn2"), conv = layer + (layer.empty() ? "conv1" : "conv2");
@@ -62,13 +59,13 @@ void expect_moved_statistics(const std::string& layer, const StateDict& before, 
   }
 }
 
-TEST_F(ResNet18Golden, BothModesMatchPyTorch) {
-  const GoldenFile weights("resnet18/narrow8_logit1.safetensors"), golden("resnet18/narrow8_io.safetensors");
-  for (const std::string size : {"s64", "s75"}) {
+TEST(ResNet18Golden, BothModesMatchPyTorch) {
+  const GoldenFile golden("resnet18/narrow4_io.safetensors");
+  for (const std::string size : {"s48", "s43"}) {
     for (const std::string mode : {"eval", "train"}) {
       ResNet18 network(kNarrow, 1);
       network.to(test_device());
-      network.load_state_dict(weights.content().tensors);
+      network.load_state_dict(formula_weights("resnet18/narrow4_keys.json"));
       network.train(mode == "train");
       Tensor x = golden.at(size + "/x").clone();
       x.set_requires_grad(true);
@@ -77,53 +74,19 @@ TEST_F(ResNet18Golden, BothModesMatchPyTorch) {
       const Tensor logits = network(x);
       const Tensor loss = bce_with_logits(logits, golden.at(size + "/target"));
       loss.backward();
-      if (mode == "train")
-        for (const char* layer : {"", "layer4.1."}) expect_moved_statistics(layer, before, trace, network);
       const std::string prefix = size + "/" + mode + "/";
+      if (mode == "train") {
+        for (const char* layer : {"", "layer4.1."}) expect_moved_statistics(layer, before, trace, network);
+        for (const NamedTensor& entry : network.state_dict())
+          if (golden.contains(prefix + "after." + entry.name))
+            golden.expect(prefix + "after." + entry.name, entry.tensor);
+      }
       golden.expect(prefix + "logits", logits);
       golden.expect(prefix + "loss", loss);
       golden.expect(prefix + "grad_input", x.grad());
       expect_parameter_gradients(golden, prefix, network);
     }
   }
-}
-
-// splitmix64 from a seed: u in [-1, 1) with 24 bits.
-std::vector<float> formula_stream(uint64_t seed, int64_t n) {
-  std::vector<float> values;
-  for (int64_t i = 1; i <= n; ++i) {
-    uint64_t z = seed + uint64_t(i) * 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    z ^= z >> 31;
-    values.push_back(float(double(z >> 40) * 0x1p-23 - 1));
-  }
-  return values;
-}
-
-StateDict formula_weights(Module& network) {
-  StateDict state;
-  for (const NamedTensor& own : network.state_dict()) {
-    const Shape& shape = own.tensor.shape();
-    if (own.tensor.dtype() == DType::i64) {
-      state.push_back({own.name, zeros(shape, DType::i64)});
-      continue;
-    }
-    std::vector<float> values = formula_stream(fnv1a(own.name), shape.count());
-    const float scale = shape.rank() > 1 ? std::sqrt(3 / (float(shape.count()) / float(shape[0]))) : 0;
-    for (float& u : values) {
-      if (shape.rank() > 1)
-        u *= scale;
-      else if (own.name.ends_with("running_var"))
-        u = 1 + 0.5f * u;
-      else if (own.name.ends_with("weight"))
-        u = 1 + 0.25f * u;
-      else
-        u *= 0.1f;
-    }
-    state.push_back({own.name, from_values(shape, values.data())});
-  }
-  return state;
 }
 
 void expect_keys(const std::filesystem::path& path, Module& network) {
@@ -137,14 +100,14 @@ void expect_keys(const std::filesystem::path& path, Module& network) {
   }
 }
 
-TEST_F(ResNet18Golden, FullWidthMatchesPyTorch) {
+TEST(ResNet18Golden, FullWidthMatchesPyTorch) {
   const std::vector<float> pixels = formula_stream(777, 2 * 3 * 96 * 96);
   const Tensor x = from_values({2, 3, 96, 96}, pixels.data());
   {
     ResNet18 network({.in_channels = 3}, 1);
-    network.load_state_dict(formula_weights(network));
+    network.load_state_dict(formula_weights("resnet18/full_logit1_keys.json"));
     network.eval();
-    expect_keys(golden_dir() / "resnet18/full_logit1_keys.json", network);
+    expect_keys(golden_path("resnet18/full_logit1_keys.json"), network);
     const GoldenFile golden("resnet18/full_logit1_formula_io.safetensors");
     const Tensor logits = network(x);
     const Tensor loss = bce_with_logits(logits, golden.at("target"));
@@ -154,9 +117,9 @@ TEST_F(ResNet18Golden, FullWidthMatchesPyTorch) {
     expect_parameter_gradients(golden, "", network);
   }
   ResNet18 network({.in_channels = 3, .classes = 1000}, 1);
-  network.load_state_dict(formula_weights(network));
+  network.load_state_dict(formula_weights("resnet18/full_cls1000_keys.json"));
   network.eval();
-  expect_keys(golden_dir() / "resnet18/full_cls1000_keys.json", network);
+  expect_keys(golden_path("resnet18/full_cls1000_keys.json"), network);
   const NoGrad no_grad;
   GoldenFile("resnet18/full_cls1000_formula_io.safetensors").expect("logits", network(x));
 }

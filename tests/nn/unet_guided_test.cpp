@@ -8,20 +8,19 @@
 
 #include "kernels/philox.h"
 #include "nn/trace.h"
+#include "tests/formula.h"
 #include "tests/nn/network_checks.h"
 #include "tests/shared.h"
 
 namespace echodiff {
 namespace {
 
-using GuidedUnetGolden = SharedTest;
-
 void expect_checkpoint(const std::string& name, const GuidedUnetOptions& options,
                        const std::set<std::string>& zero_gradients = {}) {
-  const GoldenFile weights("unet_guided/" + name + ".safetensors"), golden("unet_guided/" + name + "_io.safetensors");
+  const GoldenFile golden("unet_guided/" + name + "_io.safetensors");
   GuidedUnet network(options, 1);
   network.to(test_device());
-  network.load_state_dict(weights.content().tensors);
+  network.load_state_dict(formula_weights("unet_guided/" + name + "_keys.json"));
   Tensor x = golden.at("x").clone();
   x.set_requires_grad(true);
   const ActivationTrace trace;
@@ -37,7 +36,7 @@ void expect_checkpoint(const std::string& name, const GuidedUnetOptions& options
   }
 }
 
-TEST_F(GuidedUnetGolden, ScaleShiftLegacyOrderMatchesPyTorch) {
+TEST(GuidedUnetGolden, ScaleShiftLegacyOrderMatchesPyTorch) {
   expect_checkpoint("ssn_legacy", {.model_channels = 32,
                                    .num_res_blocks = 1,
                                    .channel_mult = {1, 2},
@@ -47,7 +46,7 @@ TEST_F(GuidedUnetGolden, ScaleShiftLegacyOrderMatchesPyTorch) {
 }
 
 // 32 channels in 32 groups: the norm takes away whatever the time adds to a channel, so its gradients vanish.
-TEST_F(GuidedUnetGolden, AddedTimeNewOrderLearnedSigmaBlockResamplingMatchesPyTorch) {
+TEST(GuidedUnetGolden, AddedTimeNewOrderLearnedSigmaBlockResamplingMatchesPyTorch) {
   expect_checkpoint("plain_new_learnsigma_updown",
                     {.out_channels = 2,
                      .model_channels = 32,

@@ -9,13 +9,12 @@
 #include "kernels/philox.h"
 #include "nn/torch_import/weights_file.h"
 #include "nn/trace.h"
+#include "tests/formula.h"
 #include "tests/nn/network_checks.h"
 #include "tests/shared.h"
 
 namespace echodiff {
 namespace {
-
-using UnetGolden = SharedTest;
 
 void expect_cases(const GoldenFile& golden, Unet& network, const std::vector<std::string>& cases) {
   for (const std::string& name : cases) {
@@ -32,26 +31,18 @@ void expect_cases(const GoldenFile& golden, Unet& network, const std::vector<std
   }
 }
 
-// The state_dict of the golden network with RMSNorm.
-StateDict golden_weights(const std::filesystem::path& golden) {
-  return read_safetensors((golden / "unet/unet_d16.safetensors").string()).tensors;
-}
-
-TEST_F(UnetGolden, RmsNormCasesMatchPyTorch) {
+TEST(UnetGolden, RmsNormCasesMatchPyTorch) {
   Unet network({.dim = 16}, 1);
   network.to(test_device());
-  network.load_state_dict(golden_weights(golden_dir()));
-  expect_cases(GoldenFile("unet/unet_d16_io.safetensors"), network, {"a", "b", "c"});
+  network.load_state_dict(formula_weights("unet_d16/keys.json"));
+  expect_cases(GoldenFile("unet_d16/io.safetensors"), network, {"a", "b", "c"});
 }
 
-TEST_F(UnetGolden, GroupNormCasesMatchPyTorch) {
+TEST(UnetGolden, GroupNormCasesMatchPyTorch) {
   Unet network({.dim = 16, .norm = UnetNorm::group}, 1);
   network.to(test_device());
-  StateDict weights;
-  for (const SourceTensor& tensor : read_weights_file((golden_dir() / "unet_gn/unet_gn_d16.pt").string()).tensors)
-    weights.push_back({tensor.name, tensor.values});
-  network.load_state_dict(weights);
-  expect_cases(GoldenFile("unet_gn/unet_gn_d16_io.safetensors"), network, {"a", "b"});
+  network.load_state_dict(formula_weights("unet_gn_d16/keys.json"));
+  expect_cases(GoldenFile("unet_gn_d16/io.safetensors"), network, {"a", "b"});
 }
 
 // The softmax of q k^T stays inside the fused op: recomputed here from the norm's output.
@@ -71,10 +62,10 @@ Tensor attention_weights(Unet& network, const Tensor& normal) {
   return reshape(softmax(scores, 2), {1, heads, L, 4 + L});
 }
 
-TEST_F(UnetGolden, EverySubmoduleMatchesPyTorch) {
+TEST(UnetGolden, EverySubmoduleMatchesPyTorch) {
   Unet network({.dim = 16}, 1);
-  network.load_state_dict(golden_weights(golden_dir()));
-  const GoldenFile golden("unet/unet_d16_activations.safetensors");
+  network.load_state_dict(formula_weights("unet_d16/keys.json"));
+  const GoldenFile golden("unet_d16/activations.safetensors");
   const NoGrad no_grad;
   const ActivationTrace trace;
   network(golden.at("x"), golden.at("t"));
@@ -90,9 +81,12 @@ TEST_F(UnetGolden, EverySubmoduleMatchesPyTorch) {
   }
 }
 
-TEST_F(UnetGolden, TinyNetworkPredictsTheFirstNoise) {
+TEST(UnetGolden, TinyNetworkPredictsTheFirstNoise) {
   Unet network({.dim = 8, .mults = {1, 2}}, 1);
-  network.load_state_dict(read_safetensors((golden_dir() / "trajectory/tiny_unet_d8.safetensors").string()).tensors);
+  StateDict weights;
+  for (const SourceTensor& tensor : read_weights_file(golden_path("trajectory/tiny_unet_d8.pt").string()).tensors)
+    weights.push_back({tensor.name, tensor.values});
+  network.load_state_dict(weights);
   const GoldenFile inputs("trajectory/inputs.safetensors"), golden("trajectory/ddpm_linear.safetensors");
   const NoGrad no_grad;
   const Tensor y = network(concat({inputs.at("x_T"), inputs.at("cond")}, 1), from_indices({49, 49}));
@@ -100,10 +94,10 @@ TEST_F(UnetGolden, TinyNetworkPredictsTheFirstNoise) {
   for (size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], all[i], 1e-5) << i;
 }
 
-TEST_F(UnetGolden, ASampleHasTheSameBitsInAnyBatch) {
+TEST(UnetGolden, ASampleHasTheSameBitsInAnyBatch) {
   Unet network({.dim = 16}, 1);
-  network.load_state_dict(golden_weights(golden_dir()));
-  const GoldenFile golden("unet/unet_d16_io.safetensors");
+  network.load_state_dict(formula_weights("unet_d16/keys.json"));
+  const GoldenFile golden("unet_d16/io.safetensors");
   const NoGrad no_grad;
   const Tensor x = golden.at("b/x"), t = golden.at("b/t");
   const std::vector<double> together = network(x, t).to_vector();

@@ -10,6 +10,7 @@
 #include "nn/denoiser.h"
 #include "nn/resnet18.h"
 #include "tensor/io/file.h"
+#include "tests/formula.h"
 #include "tests/golden.h"
 #include "tests/nn/network_checks.h"
 #include "tests/scratch_folder.h"
@@ -40,9 +41,14 @@ class Programs {
   ScratchFolder folder_;
 };
 
-class ImportedGolden : public SharedTest {
+class ImportedGolden : public ::testing::Test {
  protected:
-  static std::string golden(const std::string& file) { return (golden_dir() / file).string(); }
+  // A file of the weights that a formula gives a golden network.
+  std::string weights_of(const std::string& keys) const {
+    write_safetensors(programs_.at("weights.safetensors"), formula_weights(keys), {});
+    return programs_.at("weights.safetensors");
+  }
+  static std::string golden(const std::string& file) { return golden_path(file).string(); }
   Programs programs_;
 };
 
@@ -51,17 +57,19 @@ TEST_F(ImportedGolden, EveryCheckpointIsVerified) {
     std::string file, options, io;
   };
   for (const Row& row :
-       {Row{"unet/unet_d16.pt", "--as lucidrains", "unet/unet_d16_io"},
-        Row{"unet/unet_d16.pt", "--as lucidrains", "unet/unet_d16_activations"},
-        Row{"unet_gn/unet_gn_d16.pt", "--as lucidrains", "unet_gn/unet_gn_d16_io"},
-        Row{"unet_guided/ssn_legacy.pt", "--as guided-diffusion --num-head-channels 16", "unet_guided/ssn_legacy_io"},
-        Row{"unet_guided/plain_new_learnsigma_updown.pt", "--as guided-diffusion --num-heads 4 --attention-order new",
-            "unet_guided/plain_new_learnsigma_updown_io"},
-        Row{"unet_diffusers/default_bin", "--as diffusers", "unet_diffusers/default_io"},
+       {Row{"unet_d16/keys.json", "--as lucidrains", "unet_d16/io"},
+        Row{"unet_d16/keys.json", "--as lucidrains", "unet_d16/activations"},
+        Row{"unet_gn_d16/keys.json", "--as lucidrains", "unet_gn_d16/io"},
+        Row{"unet_guided/ssn_legacy_keys.json", "--as guided-diffusion --num-head-channels 16",
+            "unet_guided/ssn_legacy_io"},
+        Row{"unet_guided/plain_new_learnsigma_updown_keys.json",
+            "--as guided-diffusion --num-heads 4 --attention-order new", "unet_guided/plain_new_learnsigma_updown_io"},
+        Row{"unet_diffusers/default_bin", "--as diffusers", "unet_diffusers/default_bin_io"},
         Row{"unet_diffusers/scale_shift", "--as diffusers", "unet_diffusers/scale_shift_io"},
-        Row{"resnet18/narrow8_logit1_legacy.pth", "--as resnet18", "resnet18/narrow8_io"}}) {
+        Row{"resnet18/narrow4_legacy.pth", "--as resnet18", "resnet18/narrow4_io"}}) {
     fs::remove_all(programs_.at("run"));
-    ASSERT_EQ(programs_.run("dweights import " + golden(row.file) + " --out run " + row.options), 0) << programs_.said;
+    const std::string file = row.file.ends_with("keys.json") ? weights_of(row.file) : golden(row.file);
+    ASSERT_EQ(programs_.run("dweights import " + file + " --out run " + row.options), 0) << programs_.said;
     EXPECT_NE(programs_.said.find("accounted for"), std::string::npos);
     EXPECT_EQ(programs_.run("dweights verify run --tolerance 1e-5 --against " + golden(row.io + ".safetensors")), 0)
         << row.file << "\n"
@@ -70,7 +78,8 @@ TEST_F(ImportedGolden, EveryCheckpointIsVerified) {
 }
 
 TEST_F(ImportedGolden, AWrongOrderOfQkvIsDetectedAndTheRightOneFound) {
-  const std::string file = golden("unet_guided/ssn_legacy.pt"), io = golden("unet_guided/ssn_legacy_io.safetensors");
+  const std::string file = weights_of("unet_guided/ssn_legacy_keys.json");
+  const std::string io = golden("unet_guided/ssn_legacy_io.safetensors");
   ASSERT_EQ(programs_.run("dweights import " + file +
                           " --as guided-diffusion --out wrong --num-head-channels 16 --attention-order new"),
             0);
@@ -108,10 +117,10 @@ TEST_F(ImportedGolden, TrajectoriesFromTheCommandLine) {
 
 TEST_F(ImportedGolden, ReplayFromTheCommandLine) {
   ASSERT_EQ(programs_.run("dtrain diffusion --timesteps 1000 --lr 1e-3 --out run --init " +
-                          golden("unet/replay_init.safetensors") + " --replay " + golden("unet/replay.safetensors")),
+                          weights_of("trainer/keys.json") + " --replay " + golden("trainer/replay.safetensors")),
             0)
       << programs_.said;
-  const std::vector<double> losses = GoldenFile("unet/replay.safetensors").at("losses_f64").to_vector();
+  const std::vector<double> losses = GoldenFile("trainer/replay.safetensors").at("losses_f64").to_vector();
   std::ifstream log(programs_.at("run/log.jsonl"));
   size_t step = 0;
   for (std::string line; std::getline(log, line); ++step)
@@ -121,24 +130,23 @@ TEST_F(ImportedGolden, ReplayFromTheCommandLine) {
 
 // Our own replay and the Trainer's file go on alike.
 TEST_F(ImportedGolden, TrainingGoesOnFromATrainersCheckpoint) {
-  ASSERT_EQ(programs_.run("dweights import " + golden("unet/trainer_model-1.pt") +
+  ASSERT_EQ(programs_.run("dweights import " + golden("trainer/model-1.pt") +
                           " --as lucidrains --image-size 16 --out theirs"),
             0);
   EXPECT_NE(programs_.said.find("Adam's state after step 12"), std::string::npos) << programs_.said;
   const std::string ema = " --ema 0.995 --ema-after 100 --ema-every 10";
-  ASSERT_EQ(
-      programs_.run("dtrain diffusion --timesteps 1000 --lr 1e-3 --out ours --init " +
-                    golden("unet/replay_init.safetensors") + " --replay " + golden("unet/replay.safetensors") + ema),
-      0);
+  ASSERT_EQ(programs_.run("dtrain diffusion --timesteps 1000 --lr 1e-3 --out ours --init " +
+                          weights_of("trainer/keys.json") + " --replay " + golden("trainer/replay.safetensors") + ema),
+            0);
   // The twelve batches once more, as steps 13 to 24.
-  const SafetensorsFile replay = read_safetensors(golden("unet/replay.safetensors"));
+  const SafetensorsFile replay = read_safetensors(golden("trainer/replay.safetensors"));
   std::vector<NamedTensor> twice;
   for (const char* name : {"x_0", "cond", "t", "noise"})
     twice.push_back({name, concat({replay.at(name), replay.at(name)}, 0)});
   write_safetensors(programs_.at("twice.safetensors"), twice, {});
   for (const std::string run : {"ours", "theirs"})
     ASSERT_EQ(programs_.run("dtrain diffusion --resume --steps 16 --replay twice.safetensors --lr 1e-3 --timesteps "
-                            "1000 --dim 8 --out " +
+                            "1000 --dim 8 --mults 1,2 --out " +
                             run + ema),
               0)
         << programs_.said;
@@ -155,8 +163,8 @@ TEST_F(ImportedGolden, TrainingGoesOnFromATrainersCheckpoint) {
 }
 
 TEST_F(ImportedGolden, ATrainersPartsAndOurExport) {
-  const std::string file = golden("unet/trainer_model-1.pt");
-  const GoldenFile io("unet/trainer_io.safetensors");
+  const std::string file = golden("trainer/model-1.pt");
+  const GoldenFile io("trainer/io.safetensors");
   for (const std::string part : {"model", "ema"}) {
     const Tensor x = concat({io.at("eval_x"), io.at("cond")}, 1);
     write_safetensors(programs_.at("io.safetensors"),

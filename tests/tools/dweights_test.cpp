@@ -30,9 +30,7 @@ void expect_equal(const WeightsFile& found, const WeightsFile& expected, const s
 }
 
 nlohmann::json manifest_entries() {
-  const auto shared = test_shared_dir();
-  if (!shared) return nlohmann::json::array();
-  std::ifstream stream(*shared / "golden/hostile/manifest.json");
+  std::ifstream stream(golden_path("hostile/manifest.json"));
   return nlohmann::json::parse(stream).at("files");
 }
 
@@ -44,7 +42,6 @@ std::vector<std::string> hostile_files() {
 
 // One test per file, so that ctest -L hostile counts them.
 class HostileFile : public ::testing::TestWithParam<std::string> {};
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HostileFile);
 INSTANTIATE_TEST_SUITE_P(Golden, HostileFile, ::testing::ValuesIn(hostile_files()), [](const auto& info) {
   std::string name = info.param;
   std::replace_if(
@@ -56,7 +53,7 @@ TEST_P(HostileFile, VerdictValuesTimeAndMemory) {
   nlohmann::json entry;
   for (const nlohmann::json& candidate : manifest_entries())
     if (candidate.at("file") == GetParam()) entry = candidate;
-  const fs::path folder = *test_shared_dir() / "golden/hostile";
+  const fs::path folder = golden_path("hostile");
   const std::string path = (folder / GetParam()).string(), verdict = entry.at("verdict");
   SCOPED_TRACE(GetParam() + ": " + std::string(entry.at("why")));
   const DweightsFolder dweights;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kTolerance = 2e-6;
 
-class EmaGolden : public SharedTest {
+class EmaGolden : public ::testing::Test {
  protected:
   // `online` (40, 6) holds the weights after each of forty steps.
   void run(const std::string& name, const EmaOptions& options) {

@@ -21,7 +21,7 @@ Tensor row(const Tensor& all, int64_t step) {  // all (S, ...) -> its entry `ste
   return from_values(shape, all.data<float>() + step * shape.count());
 }
 
-class OptimizerGolden : public SharedTest {
+class OptimizerGolden : public ::testing::Test {
  protected:
   // Runs the twelve steps and compares the parameters after each and the state at the end.
   void run(const std::string& name, const AdamOptions& options, double lr) {

@@ -6,6 +6,7 @@
 #include "diffusion/diffusion.h"
 #include "nn/denoiser.h"
 #include "nn/torch_import/import.h"
+#include "tests/formula.h"
 #include "tests/golden.h"
 #include "tests/shared.h"
 #include "train/data/loader.h"
@@ -18,15 +19,13 @@ namespace {
 
 constexpr double kTolerance = 8 * 2.5e-7;  // relative
 
-using ReplayGolden = SharedTest;
-
-TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
+TEST(ReplayGolden, TwelveStepsOfTheTrainer) {
   constexpr int64_t kT = 1000;
-  const DenoiserImport import = import_denoiser((golden_dir() / "unet/replay_init.safetensors").string(), {});
+  const DenoiserImport import = import_denoiser(FormulaFile("trainer/keys.json").path(), {});
   const StateDict& initial = import.model;
   const DenoiserOptions& options = import.options;
   EXPECT_EQ(options.dim, 8);
-  EXPECT_EQ(options.mults, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(options.mults, (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(options.planes, 3);
   Denoiser network(options, 0), averaged(options, 0);
   network.to(test_device());
@@ -35,8 +34,8 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam adam(parameters, {.beta1 = 0.9, .beta2 = 0.99});
   Ema ema(network.state_dict(), averaged.state_dict(), {.beta = 0.995, .update_after_step = 100, .update_every = 10});
-  const Replay replay((golden_dir() / "unet/replay.safetensors").string(), kT);
-  const GoldenFile expected("unet/replay.safetensors");
+  const Replay replay(golden_path("trainer/replay.safetensors").string(), kT);
+  const GoldenFile expected("trainer/replay.safetensors");
   const std::vector<double> losses = expected.at("losses_f64").to_vector();
   const std::vector<double> norms = expected.at("grad_norms").to_vector();
   const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
@@ -56,7 +55,7 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
     EXPECT_TRUE(adam.finite());
     ema.update();
   }
-  const GoldenFile trainer("unet/trainer_io.safetensors");
+  const GoldenFile trainer("trainer/io.safetensors");
   const StateDict raw = network.state_dict();
   const auto compare = [&](const std::string& prefix, const StateDict& state) {
     int64_t compared = 0;
@@ -72,7 +71,7 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
 
   // The Trainer's own file after these steps, every tensor of it. Adam divides by the root of v, so where a gradient is
   // small its rounding moves the weight by a share of the rate: a hundredth of one step is allowed.
-  const DenoiserImport saved = import_denoiser((golden_dir() / "unet/trainer_model-1.pt").string(), {});
+  const DenoiserImport saved = import_denoiser(golden_path("trainer/model-1.pt").string(), {});
   const auto equal = [](const char* what, const StateDict& ours, const StateDict& theirs, double relative,
                         double absolute) {
     ASSERT_EQ(ours.size(), theirs.size());
@@ -101,8 +100,8 @@ TEST_F(ReplayGolden, TwelveStepsOfTheTrainer) {
   EXPECT_EQ(ema.step(), saved.ema_step);
 }
 
-TEST_F(ReplayGolden, RefusesATimeBeyondTheSchedule) {
-  EXPECT_THROW(Replay((golden_dir() / "unet/replay.safetensors").string(), 10), Error);
+TEST(ReplayGolden, RefusesATimeBeyondTheSchedule) {
+  EXPECT_THROW(Replay(golden_path("trainer/replay.safetensors").string(), 10), Error);
 }
 
 TEST(ModelRun, MetadataReadsBack) {

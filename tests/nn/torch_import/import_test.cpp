@@ -11,6 +11,7 @@
 #include "nn/trace.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
+#include "tests/formula.h"
 #include "tests/nn/network_checks.h"
 #include "tests/scratch_folder.h"
 #include "tests/shared.h"
@@ -20,12 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using ImportGolden = SharedTest;
-
 DenoiserImport import_golden(const std::string& file, const NetworkHints& hints = {}) {
   ImportOptions options;
   options.hints = hints;
-  return import_denoiser((*test_shared_dir() / "golden" / file).string(), options);
+  return import_denoiser(golden_path(file).string(), options);
 }
 
 Tensor run(const Denoiser& network, const Tensor& x, const Tensor& t) {
@@ -59,39 +58,59 @@ void expect_same(const StateDict& a, const StateDict& b) {
   }
 }
 
-TEST_F(ImportGolden, Lucidrains) {
-  const DenoiserImport zip = import_golden("unet/unet_d16.pt");
-  EXPECT_EQ(zip.options.architecture, "lucidrains");
-  EXPECT_EQ(zip.options.mults, (std::vector<int64_t>{1, 2, 4}));
-  EXPECT_EQ(zip.options.planes, 3);
-  expect_same(zip.model, import_golden("unet/unet_d16.safetensors").model);
-  expect_cases(zip, "unet/unet_d16_io.safetensors", {"a/", "b/", "c/"});
-  const DenoiserImport old = import_golden("unet_gn/unet_gn_d16.pt");
-  EXPECT_EQ(old.options.architecture, "lucidrains1");
-  expect_cases(old, "unet_gn/unet_gn_d16_io.safetensors", {"a/", "b/"});
-  expect_same(import_golden("trajectory/tiny_unet_d8.pt").model,
-              import_golden("trajectory/tiny_unet_d8.safetensors").model);
+// A golden network whose weights are made by a formula, from a file of them under PyTorch's names.
+DenoiserImport import_formula(const std::string& keys, const NetworkHints& hints = {}) {
+  ImportOptions options;
+  options.hints = hints;
+  return import_denoiser(FormulaFile(keys).path(), options);
 }
 
-TEST_F(ImportGolden, Diffusers) {
-  expect_cases(import_golden("unet_diffusers/default"), "unet_diffusers/default_io.safetensors", {"a/", "b/"});
-  expect_cases(import_golden("unet_diffusers/default_bin"), "unet_diffusers/default_io.safetensors", {"a/", "b/"});
-  const DenoiserImport shifted = import_golden("unet_diffusers/scale_shift");
+// The file holds, bit for bit, the formula's weights of these keys.
+void expect_formula(const WeightsFile& file, const std::string& keys) {
+  StateDict found;
+  for (const SourceTensor& tensor : file.tensors) found.push_back({tensor.name, tensor.values});
+  const auto by_name = [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; };
+  StateDict expected = formula_weights(keys);
+  std::ranges::sort(found, by_name);
+  std::ranges::sort(expected, by_name);
+  expect_same(found, expected);
+}
+
+TEST(ImportGolden, Lucidrains) {
+  const DenoiserImport rms = import_formula("unet_d16/keys.json");
+  EXPECT_EQ(rms.options.architecture, "lucidrains");
+  EXPECT_EQ(rms.options.mults, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(rms.options.planes, 3);
+  expect_cases(rms, "unet_d16/io.safetensors", {"a/", "b/", "c/"});
+  const DenoiserImport group = import_formula("unet_gn_d16/keys.json");
+  EXPECT_EQ(group.options.architecture, "lucidrains1");
+  expect_cases(group, "unet_gn_d16/io.safetensors", {"a/", "b/"});
+  const DenoiserImport zip = import_golden("trajectory/tiny_unet_d8.pt");
+  EXPECT_EQ(zip.options.mults, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(zip.model.size(), 141u);
+}
+
+TEST(ImportGolden, Diffusers) {
+  const std::string bin = "unet_diffusers/default_bin", shift = "unet_diffusers/scale_shift";
+  expect_formula(read_weights_file(golden_path(bin + "/diffusion_pytorch_model.bin").string()), bin + "_keys.json");
+  expect_formula(read_weights_file(golden_path(shift + "/diffusion_pytorch_model.safetensors").string()),
+                 shift + "_keys.json");
+  expect_cases(import_golden(bin), bin + "_io.safetensors", {"a/", "b/"});
+  const DenoiserImport shifted = import_golden(shift);
   EXPECT_EQ(shifted.image_size, 16);
-  expect_cases(shifted, "unet_diffusers/scale_shift_io.safetensors", {"a/", "b/"});
+  expect_cases(shifted, shift + "_io.safetensors", {"a/", "b/"});
 }
 
-TEST_F(ImportGolden, GuidedDiffusion) {
+TEST(ImportGolden, GuidedDiffusion) {
   NetworkHints hints;
-  EXPECT_THROW(import_golden("unet_guided/ssn_legacy.pt", hints), Error);  // heads aren't in the file
+  EXPECT_THROW(import_formula("unet_guided/ssn_legacy_keys.json", hints), Error);  // heads aren't in the file
   hints.num_head_channels = 16;
-  const DenoiserImport legacy = import_golden("unet_guided/ssn_legacy.pt", hints);
+  const DenoiserImport legacy = import_formula("unet_guided/ssn_legacy_keys.json", hints);
   EXPECT_TRUE(legacy.options.scale_shift);
   EXPECT_EQ(legacy.options.blocks, 1);
   EXPECT_EQ(legacy.options.attention_resolutions, std::vector<int64_t>{2});
-  expect_same(legacy.model, import_golden("unet_guided/ssn_legacy.safetensors", hints).model);
   hints = {.num_heads = 4, .num_head_channels = {}, .new_attention_order = true, .image_channels = {}};
-  const DenoiserImport updown = import_golden("unet_guided/plain_new_learnsigma_updown.pt", hints);
+  const DenoiserImport updown = import_formula("unet_guided/plain_new_learnsigma_updown_keys.json", hints);
   EXPECT_TRUE(updown.options.learned_variance && updown.options.resblock_updown && !updown.options.scale_shift);
   for (const auto& [import, name] : {std::pair{&legacy, "ssn_legacy"}, {&updown, "plain_new_learnsigma_updown"}}) {
     const GoldenFile golden(concat_message("unet_guided/", name, "_io.safetensors"));
@@ -106,24 +125,26 @@ TEST_F(ImportGolden, GuidedDiffusion) {
   }
 }
 
-TEST_F(ImportGolden, ResNet18ContainersAreTheSameBits) {
+TEST(ImportGolden, ResNet18ContainersAreTheSameBits) {
   const auto import = [&](const std::string& end) {
-    return import_resnet18((golden_dir() / ("resnet18/narrow8_logit1" + end)).string(), {});
+    return import_resnet18(golden_path("resnet18/narrow4" + end).string(), {});
   };
   const ResNet18Import zip = import(".pt");
-  EXPECT_EQ(zip.options.width, 8);
+  EXPECT_EQ(zip.options.width, 4);
   EXPECT_EQ(zip.options.in_channels, 3);
-  const GoldenFile golden("resnet18/narrow8_io.safetensors");
+  const GoldenFile golden("resnet18/narrow4_io.safetensors");
   const NoGrad no_grad;
   const auto logits = [&](const StateDict& weights) {
     ResNet18 network(zip.options, 0);
     network.load_state_dict(weights);
     network.eval();
-    return network(golden.at("s64/x"));
+    return network(golden.at("s48/x"));
   };
   const Tensor expected = logits(zip.weights);
-  golden.expect("s64/eval/logits", expected);
-  for (const char* end : {"_legacy.pth", ".safetensors", "_dataparallel_wrapped.pth.tar"}) {
+  golden.expect("s48/eval/logits", expected);
+  expect_same(zip.weights, formula_weights("resnet18/narrow4_keys.json"));
+  expect_same(zip.weights, import_resnet18(FormulaFile("resnet18/narrow4_keys.json").path(), {}).weights);
+  for (const char* end : {"_legacy.pth", "_dataparallel_wrapped.pth.tar"}) {
     expect_same(zip.weights, import(end).weights);
     EXPECT_EQ(logits(import(end).weights).to_vector(), expected.to_vector()) << end;
   }
@@ -139,19 +160,19 @@ TEST_F(ImportGolden, ResNet18ContainersAreTheSameBits) {
       EXPECT_EQ(rounded[k], std::ldexp(std::nearbyint(std::ldexp(full[k], shift)), -shift)) << half.weights[i].name;
     }
   }
-  golden.expect("s64/eval/logits_from_fp16_checkpoint", logits(half.weights));
+  golden.expect("s48/eval/logits_from_fp16_checkpoint", logits(half.weights));
 }
 
-TEST_F(ImportGolden, TrainerCheckpointHasAllItsParts) {
-  const std::string path = (golden_dir() / "unet/trainer_model-1.pt").string();
+TEST(ImportGolden, TrainerCheckpointHasAllItsParts) {
+  const std::string path = golden_path("trainer/model-1.pt").string();
   const DenoiserImport all = import_denoiser(path, {});
   EXPECT_EQ(all.step, 12);
   EXPECT_EQ(all.adam_step, 12);
   EXPECT_EQ(all.ema_step, 12);
-  EXPECT_EQ(all.exp_avg.size(), 193u);
+  EXPECT_EQ(all.exp_avg.size(), 141u);
   EXPECT_EQ(all.adam_settings.at("lr"), 1e-3);
   EXPECT_EQ(all.adam_settings.at("betas.1"), 0.99);
-  const GoldenFile golden("unet/trainer_io.safetensors");
+  const GoldenFile golden("trainer/io.safetensors");
   for (const bool ema : {false, true}) {
     ImportOptions options;
     options.part = ema ? "ema" : "model";

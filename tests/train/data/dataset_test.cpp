@@ -10,7 +10,6 @@
 #include "kernels/error.h"
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
-#include "tests/shared.h"
 
 namespace echodiff {
 namespace {
@@ -230,20 +229,19 @@ TEST_F(DatasetTest, DrawsATenthOfTheTrainGroupsForValidation) {
   EXPECT_NE(validation(1), validation(2));
 }
 
-class RealDatasetTest : public SharedTest {};
-
-TEST_F(RealDatasetTest, ReadsRealFolders) {
-  const fs::path nerves = shared() / "data" / "usgra_seg", sweep = shared() / "data" / "imfusion_liver_sweep";
-  if (!fs::is_directory(nerves) || !fs::is_directory(sweep)) GTEST_SKIP() << "no real data";
-  const Dataset data = load_dataset({.directory = nerves.string(), .image_size = 64});
+// A few pictures of two real data sets, made small (tests/data/README.md).
+TEST(RealDatasetTest, ReadsRealFolders) {
+  const fs::path data_dir = fs::path(ECHODIFF_SOURCE_DIR) / "tests/data/ultrasound";
+  const Dataset data = load_dataset({.directory = (data_dir / "nerves").string(), .image_size = 64});
   EXPECT_EQ(data.plane_names, (std::vector<std::string>{"nerve", "vessel", "sector"}));
   std::map<std::string, int> counts;
   for (const Example& example : data.examples) ++counts[example.split];
-  EXPECT_EQ(counts["train"], 184);
-  EXPECT_EQ(counts["val"], 20);
-  EXPECT_EQ(counts["test"], 40);
-  const Dataset frames = load_dataset({.directory = sweep.string(), .image_size = 64, .need_masks = false});
-  EXPECT_EQ(frames.examples.size(), 140u);
+  EXPECT_EQ(counts["train"], 10);
+  EXPECT_EQ(counts["val"], 1);
+  EXPECT_EQ(counts["test"], 2);
+  const Dataset frames =
+      load_dataset({.directory = (data_dir / "sweep").string(), .image_size = 64, .need_masks = false});
+  EXPECT_EQ(frames.examples.size(), 4u);
   int64_t inside = 0;
   for (const uint8_t pixel : frames.examples[0].planes[0].pixels) inside += pixel;
   EXPECT_GT(inside, 64 * 64 / 3);

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Makes the golden files that the parity tests read: python tests/golden/make_goldens.py [--out DIR] --old-ddp DIR --guided DIR
+
+One process, one thread, fixed seeds; README.md has the versions and what the two folders hold. Everything is made anew, and
+manifest.json and tolerances.json with it."""
+import argparse
+import json
+import os
+import sys
+
+import torch
+import xxhash
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from generator import (  # noqa: E402
+    common, diffusers_unet, guided, hostile, ops, ops_training, resnet18, schedules, trainer, trajectory, unet)
+
+
+def write_manifest():
+    rows = {}
+    for name in sorted(common.MADE):
+        with open(os.path.join(common.OUT, name), "rb") as stream:
+            content = stream.read()
+        rows[name] = {"size": len(content), "xxh3": xxhash.xxh3_64_hexdigest(content), "made": common.MADE[name]}
+    lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+    with open(os.path.join(common.OUT, "manifest.json"), "w", encoding="utf-8") as stream:
+        stream.write("{\n" + ",\n".join(lines) + "\n}\n")
+    print(len(rows), "files,", sum(row["size"] for row in rows.values()), "bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default=common.OUT, help="default: this script's folder")
+    parser.add_argument("--old-ddp", required=True, help="a folder with denoising_diffusion_pytorch 1.11.0")
+    parser.add_argument("--guided", required=True, help="a folder with guided_diffusion")
+    flags = parser.parse_args()
+    common.set_out(flags.out)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    for name, section in (
+        ("ops", ops.make), ("ops_training", ops_training.make), ("schedules", schedules.make), ("resnet18", resnet18.make),
+        ("unet", unet.rms_norm), ("trainer", trainer.make), ("trajectory", trajectory.make),
+        ("diffusers", diffusers_unet.make), ("guided", lambda: guided.make(flags.guided)), ("hostile", hostile.make),
+        ("unet_gn", lambda: unet.group_norm(flags.old_ddp)),
+    ):
+        print("==", name, flush=True)
+        section()
+    common.save_json("tolerances.json", common.TOLERANCES, "PyTorch's own float32 errors, against float64")
+    write_manifest()
+
+
+if __name__ == "__main__":
+    main()
