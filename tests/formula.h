@@ -1,4 +1,5 @@
-// Weights that the tests and the generator of the golden files make alike, so that none are stored (tests/golden/README.md).
+// Weights that the tests and the generator of the golden files make alike, so that none are stored
+// (tests/golden/README.md).
 #pragma once
 
 #include <cstdint>
