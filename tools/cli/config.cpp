@@ -2,6 +2,7 @@
 // unknown keys, wrong types and values out of range are refused here.
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -24,54 +25,34 @@ std::string type_name(const toml::node& node) {
   return name.str();
 }
 
-std::string expected_type(Option::Kind kind) {
-  switch (kind) {
-    case Option::Kind::kInteger: return "an integer";
-    case Option::Kind::kReal: return "a number";
-    case Option::Kind::kText: return "a string";
-    case Option::Kind::kFlag: return "true or false";
-    case Option::Kind::kTexts: return "an array of strings";
-    case Option::Kind::kReals: return "an array of numbers";
-  }
-  return "";
-}
+constexpr const char* kExpected[] = {"an integer",          "a number",           "a string", "true or false",
+                                     "an array of strings", "an array of numbers"};  // by Option::Kind
 
-std::string text_of(const toml::node& node) {
-  return node.is_integer() ? std::to_string(node.as_integer()->get()) : number_text(node.as_floating_point()->get());
-}
-
-// The text a command line would hold for this value; nothing when the type doesn't fit the option.
-std::optional<std::vector<std::string>> raw_value(const toml::node& node, Option::Kind kind) {
-  switch (kind) {
-    case Option::Kind::kInteger:
-      if (node.is_integer()) return {{text_of(node)}};
-      break;
-    case Option::Kind::kReal:
-      if (node.is_number()) return {{text_of(node)}};
-      break;
-    case Option::Kind::kText:
-      if (node.is_string()) return {{node.as_string()->get()}};
-      if (const toml::array* array = node.as_array(); array && array->size() == 1 && array->get(0)->is_string())
-        return {{array->get(0)->as_string()->get()}};
-      break;
-    case Option::Kind::kFlag:
-      if (node.is_boolean()) return {{node.as_boolean()->get() ? "true" : "false"}};
-      break;
-    case Option::Kind::kTexts:
-    case Option::Kind::kReals:
-      if (const toml::array* array = node.as_array(); array && !array->empty()) {
-        std::vector<std::string> raw;
-        for (const toml::node& element : *array) {
-          const bool text = kind == Option::Kind::kTexts;
-          if (text ? !element.is_string() : !element.is_number()) return std::nullopt;
-          raw.push_back(text ? element.as_string()->get() : text_of(element));
-        }
-        return raw;
-      }
-      if (node.is_string()) return {{node.as_string()->get()}};
-      break;
-  }
+// The text a command line would hold for one value; nothing when its type doesn't fit the option.
+std::optional<std::string> text_of(const toml::node& node, Option::Kind kind) {
+  if (kind == Option::Kind::kText || kind == Option::Kind::kTexts) return node.value_exact<std::string>();
+  if (node.is_boolean() && kind == Option::Kind::kFlag) return node.as_boolean()->get() ? "true" : "false";
+  if (kind == Option::Kind::kFlag) return std::nullopt;
+  if (node.is_integer()) return std::to_string(node.as_integer()->get());
+  if (node.is_floating_point() && kind != Option::Kind::kInteger) return number_text(node.as_floating_point()->get());
   return std::nullopt;
+}
+
+// The same for all an option takes. Numbers joined by commas are a string too, as on the command line; a text may stand
+// in an array by itself.
+std::optional<std::vector<std::string>> raw_value(const toml::node& node, Option::Kind kind) {
+  const bool several = kind == Option::Kind::kTexts || kind == Option::Kind::kReals;
+  if (several && node.is_string()) return {{node.as_string()->get()}};
+  std::vector<std::string> raw;
+  const auto add = [&](const toml::node& element) {
+    const std::optional<std::string> text = text_of(element, kind);
+    if (text) raw.push_back(*text);
+    return text.has_value();
+  };
+  const toml::array* array = node.as_array();
+  const bool fits = several ? array && !array->empty() : !array || (kind == Option::Kind::kText && array->size() == 1);
+  if (!fits || !(array ? std::all_of(array->begin(), array->end(), add) : add(node))) return std::nullopt;
+  return raw;
 }
 
 Option* find_option(const std::string& key, const Options& common, const Options* chosen) {
@@ -108,7 +89,7 @@ void apply_value(const std::string& path, const std::string& key, const toml::no
               did_you_mean(key, known_keys(common, chosen)));
   if (!assign) return;
   const std::optional<std::vector<std::string>> raw = raw_value(node, option->kind);
-  check_input(raw.has_value(), Fault::kUsage, where, key, ": expected ", expected_type(option->kind), " (",
+  check_input(raw.has_value(), Fault::kUsage, where, key, ": expected ", kExpected[size_t(option->kind)], " (",
               option->range, "), found ", type_name(node));
   try {
     option->assign(*raw);

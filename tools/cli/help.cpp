@@ -24,15 +24,8 @@ std::string wrapped(const std::string& text, size_t indent) {
 }
 
 std::string placeholder(const Option& option) {
-  switch (option.kind) {
-    case Option::Kind::kInteger: return " N";
-    case Option::Kind::kReal: return " X";
-    case Option::Kind::kText: return " " + option.unit;
-    case Option::Kind::kFlag: return "";
-    case Option::Kind::kTexts: return " " + option.unit + "...";
-    case Option::Kind::kReals: return " X,Y";
-  }
-  return "";
+  const std::string texts[] = {" N", " X", " " + option.unit, "", " " + option.unit + "...", " X,Y"};  // by Kind
+  return texts[size_t(option.kind)];
 }
 
 std::string option_text(const Option& option) {

@@ -1,4 +1,5 @@
 // Typed flags: text to value with ranges, value to TOML.
+#include <algorithm>
 #include <type_traits>
 
 #include "cli/internal.h"
@@ -105,23 +106,15 @@ Option& Options::add_flag(const std::string& flag, bool& value, const std::strin
 
 Option& Options::add_choice(const std::string& flag, std::string& value, const std::string& help,
                             std::vector<std::string> choices, const std::string& unset) {
-  const std::string all = join(choices, ", ");
-  return append({.flag = flag,
-                 .kind = Option::Kind::kText,
-                 .help = help,
-                 .unit = "NAME",
-                 .range = all,
-                 .initial = value.empty() ? unset : value,
-                 .assign =
-                     [&value, choices, all](const auto& raw) {
-                       const std::string& text = single(raw);
-                       bool known = false;
-                       for (const std::string& choice : choices) known = known || choice == text;
-                       check_input(known, Fault::kUsage, "expected one of ", all, ", found '", text, "'",
-                                   cli::did_you_mean(text, choices));
-                       value = text;
-                     },
-                 .toml = [&value] { return value.empty() ? std::string() : cli::toml_string(value); }});
+  Option& option = add(flag, value, help, "NAME", unset);
+  option.range = join(choices, ", ");
+  option.assign = [&value, choices, all = option.range](const auto& raw) {
+    const std::string& text = single(raw);
+    check_input(std::find(choices.begin(), choices.end(), text) != choices.end(), Fault::kUsage, "expected one of ",
+                all, ", found '", text, "'", cli::did_you_mean(text, choices));
+    value = text;
+  };
+  return option;
 }
 
 Option& Options::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help,

@@ -41,11 +41,6 @@ std::vector<std::string> known_words(const Options& root, const Options& common,
   return words;
 }
 
-std::string on_one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
@@ -90,7 +85,7 @@ CommandLine parse_command_line(int argc, char** argv, const Options& root, const
     const std::string message = error.what();
     throw Error(Fault::kUsage, message.substr(0, message.find(':')) + ": expected a value (see --help)");
   } catch (const CLI::ParseError& error) {
-    throw Error(Fault::kUsage, on_one_line(error.what()) + " (see --help)");
+    throw Error(Fault::kUsage, std::string(error.what()) + " (see --help)");
   }
   if (subcommands.empty() || root.has_body()) line.chosen = &root;
   for (const auto& [options, parser] : subcommands)
