@@ -7,7 +7,6 @@
 #include "dlabel/dlabel.h"
 #include "quality/evaluate/attacks.h"
 #include "quality/evaluate/guard.h"
-#include "quality/evaluate/predicted_attack.h"
 #include "quality/judges/scorer.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
@@ -71,7 +70,7 @@ Pictures attacked(const std::string& name, const Settings& settings, const std::
   return pictures;
 }
 
-// Of the last attack, which needs a network (predicted_attack.h).
+// Of the last attack, which needs a network (predicted_attack).
 constexpr const char* kPredicted = "x0hat_half";
 
 Pictures predicted(const Settings& settings, const Dataset& data, const std::vector<const Example*>& held_out,

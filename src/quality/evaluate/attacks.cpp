@@ -9,8 +9,11 @@
 #include "quality/evaluate/distribution.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
+#include "quality/sampling/policy/es_ddpm.h"
+#include "quality/sampling/policy/none.h"
 #include "quality/statistics/estimates.h"
 #include "train/data/image.h"
+#include "train/data/loader.h"
 
 namespace echodiff {
 namespace {
@@ -110,6 +113,26 @@ GrayImage attack(const std::string& name, const AttackSource& source, uint64_t s
   if (name == "near_copy") return near_copy(source, random);
   check(name == "salt", "attack: no attack is called ", name);
   return painted(source.sector, [&](size_t i) { return random.below(50) == 0 ? 255 : image.pixels[i]; });
+}
+
+std::vector<GrayImage> predicted_attack(const Network& network, const Schedule& schedule, Prediction prediction,
+                                        const std::vector<const Example*>& sources, uint64_t seed) {
+  const int64_t t = std::max<int64_t>(1, schedule.T / 2) - 1;
+  SamplerJob job;
+  job.plan = make_tail(schedule, {.clip = true, .prediction = prediction}, t, 1);  // one step: x_0 is x0_hat
+  job.policy = none_policy();
+  job.count = int64_t(sources.size());
+  std::vector<Tensor> pictures;
+  for (const Example* source : sources) {
+    pictures.push_back(to_tensor({&source->image}));
+    job.conditions.push_back(condition_of(*source));
+  }
+  job.noise = es_ddpm_start(schedule, t, std::move(pictures), default_noise(seed));
+  std::vector<GrayImage> images;
+  SamplerHooks hooks;
+  hooks.on_record = [&](const SampleRecord& record) { images.push_back(record.image); };
+  run_sampler(job, network, {}, hooks);
+  return images;
 }
 
 }  // namespace echodiff

@@ -5,7 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/schedule.h"
+#include "quality/sampling/sampler.h"
 #include "tensor/io/png.h"
+#include "train/data/dataset.h"
 
 namespace echodiff {
 
@@ -29,5 +32,12 @@ const std::vector<std::string>& attack_names();
 
 // A function of its arguments alone. Throws Error(kInternal) for another name.
 GrayImage attack(const std::string& name, const AttackSource& source, uint64_t seed);
+
+// One attack more: a real picture noised to the middle of the schedule, and what the network takes for the finished one
+// there, after a single call. It has the anatomy of its mask and little speckle: what an early accept on x0_hat would
+// keep. x0_hat of each source at t = T/2 - 1 (0-based), clamped, as 8 bits; source i's noise is default_noise(seed)'s
+// x_T of trajectory i. Throws Error: as run_sampler.
+std::vector<GrayImage> predicted_attack(const Network& network, const Schedule& schedule, Prediction prediction,
+                                        const std::vector<const Example*>& sources, uint64_t seed);
 
 }  // namespace echodiff

@@ -48,7 +48,7 @@ std::string name_of(const EvaluatedRun& run);  // its folders: "probe-101, probe
 
 struct Evaluation {
   std::string path;      // of the file; not in it
-  std::string features;  // "features": {"run", "count", "channels", "size"}: of features.h
+  std::string features;  // "features": {"run", "count", "channels", "size"}: of features_of
   int64_t feature_count = 0, channels = 0, feature_size = 0;  // size 0: pictures as they are
   std::string judge;                                          // "judge": {"run", "tau"}; empty: none
   double tau = kNotGiven;                                     // from which it calls a picture good

@@ -8,7 +8,6 @@
 
 #include "kernels/error.h"
 #include "quality/evaluate/eigen_rows.h"
-#include "quality/evaluate/sector_energy.h"
 #include "quality/labels/metrics.h"
 #include "quality/labels/thresholds.h"
 #include "quality/statistics/estimates.h"
@@ -117,6 +116,18 @@ double strangeness(const double* apart, int64_t known, int64_t self) {
 }
 
 }  // namespace
+
+double outside_energy(const GrayImage& image, const GrayImage& sector) {
+  check(image.width == sector.width && image.height == sector.height, "outside_energy: the picture is ", image.width,
+        "x", image.height, ", its sector ", sector.width, "x", sector.height);
+  double outside = 0, all = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i) {
+    const double energy = double(image.pixels[i]) * image.pixels[i];
+    all += energy;
+    if (sector.pixels[i] == 0) outside += energy;
+  }
+  return all > 0 ? outside / all : 0;
+}
 
 std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sector) {
   const Metrics metrics = measure(image, {}, &sector);

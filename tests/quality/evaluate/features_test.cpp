@@ -1,5 +1,5 @@
 // Features are those of the network, whatever the batch and the number of channels.
-#include "quality/evaluate/features.h"
+#include "quality/evaluate/distribution.h"
 
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "kernels/philox.h"
-#include "quality/evaluate/sector_energy.h"
+#include "quality/evaluate/guard.h"
 #include "train/data/image.h"
 
 namespace echodiff {

@@ -1,5 +1,5 @@
 // The attack by a diffusion network: which state it is asked about, and that its clamped answer is the picture.
-#include "quality/evaluate/predicted_attack.h"
+#include "quality/evaluate/attacks.h"
 
 #include <gtest/gtest.h>
 
