@@ -279,7 +279,7 @@ std::vector<Tensor> forward_backward(DiffusionTraining& training, const StepTens
     const Tensor &x_0 = drawn[0], &c = drawn[1];
     const Tensor t = draw_t(training, micro_step);  // stays: it picks from tables of the host
     const Tensor eps = draw_eps(training, x_0, micro_step);
-    if (flags.dropout > 0)
+    if (flags.model.options.dropout > 0)
       training.network.seed_dropout(seed_of(training.common.seed, Draw::dropout) + uint64_t(micro_step));
     const Tensor x_t = q_sample(schedule, x_0, t, eps);
     const Tensor target = training_target(schedule, prediction, x_0, t, eps);

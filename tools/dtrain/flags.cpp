@@ -29,28 +29,29 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
 }
 
 void add_model_flags(Options& options, DiffusionFlags& flags) {
-  options.add("--timesteps", flags.timesteps, "T of the forward process", {1, 1'000'000}, "steps");
+  DenoiserOptions& net = flags.model.options;
+  options.add("--timesteps", flags.model.T, "T of the forward process", {1, 1'000'000}, "steps");
   options.add_choice("--schedule", flags.schedule, "noise schedule", {"linear", "cosine", "sigmoid"});
   options.add_choice("--predict", flags.predict, "what the network answers", {"eps", "v", "x0"});
-  options.add_choice("--variance", flags.variance, "sigma_t^2 that ddpm samples with", {"posterior", "beta"});
+  options.add_choice("--variance", flags.model.variance, "sigma_t^2 that ddpm samples with", {"posterior", "beta"});
   options.add("--min-snr-gamma", flags.min_snr_gamma, "loss weight min(snr, gamma)/snr", {0.01, 1000}, "snr", "off");
   options.add("--mask-drop", flags.mask_drop, "share of samples trained without organ masks, for --guidance", {0, 1},
               "fraction");
-  options.add_choice("--arch", flags.architecture,
+  options.add_choice("--arch", net.architecture,
                      "U-Net: lucidrains 2.x, its 1.x with GroupNorm, guided-diffusion, UNet2DModel of diffusers",
                      {"lucidrains", "lucidrains1", "guided", "diffusers"});
-  options.add_choice("--condition", flags.condition, "how masks enter: as input channels, or in the norms (guided)",
+  options.add_choice("--condition", net.condition, "how masks enter: as input channels, or in the norms (guided)",
                      {"concat", "spade"});
-  options.add("--dim", flags.dim, "channels at full resolution", {4, 4096}, "channels");
+  options.add("--dim", net.dim, "channels at full resolution", {4, 4096}, "channels");
   options.add("--mults", flags.mults, "channels of each level, times dim", "N,N,...");
-  options.add("--blocks", flags.blocks, "residual blocks a level; lucidrains has 2", {1, 16}, "blocks");
-  options.add("--heads", flags.heads, "attention heads; guided: where --head-dim is 0", {1, 256}, "heads");
-  options.add("--head-dim", flags.head_dim,
+  options.add("--blocks", net.blocks, "residual blocks a level; lucidrains has 2", {1, 16}, "blocks");
+  options.add("--heads", net.heads, "attention heads; guided: where --head-dim is 0", {1, 256}, "heads");
+  options.add("--head-dim", net.head_dim,
               "channels of an attention head; 0: as --heads says (guided), one head (diffusers)", {0, 1024},
               "channels");
   options.add("--attention-resolutions", flags.attention_resolutions,
               "guided, diffusers: downsampling factors with attention besides the middle", "N,N,...");
-  options.add("--dropout", flags.dropout, "share of activations dropped in residual blocks", {0, 0.99}, "fraction");
+  options.add("--dropout", net.dropout, "share of activations dropped in residual blocks", {0, 0.99}, "fraction");
   options.add_flag("--print-summary", flags.print_summary, "list every parameter tensor on stderr");
 }
 
@@ -89,6 +90,7 @@ void add_report_flags(Options& options, DiffusionFlags& flags) {
 }
 
 void check_flags(const DiffusionFlags& flags) {
+  const DenoiserOptions& net = flags.model.options;
   const bool replayed = !flags.replay.empty();
   check_input(flags.data.empty() == replayed, Fault::kUsage,
               "--data: expected either --data DIR or --replay FILE, found ", replayed ? "both" : "neither");
@@ -96,8 +98,8 @@ void check_flags(const DiffusionFlags& flags) {
   check_input(!(replayed && flags.epochs), Fault::kUsage, "--epochs: a replay has no epochs; give --steps");
   check_input(!(replayed && flags.accumulate > 1), Fault::kUsage, "--accumulate: a replay has its own batches");
   check_input(flags.keep != 1, Fault::kUsage, "--keep: expected 0 (all) or at least 2, found 1");
-  check_input(flags.condition == "concat" || flags.architecture == "guided", Fault::kUsage,
-              "--condition: spade needs --arch guided, found --arch ", flags.architecture);
+  check_input(net.condition == "concat" || net.architecture == "guided", Fault::kUsage,
+              "--condition: spade needs --arch guided, found --arch ", net.architecture);
   check_input(!parse_integers(flags.mults, "--mults").empty(), Fault::kUsage, "--mults: expected at least one level");
   parse_integers(flags.attention_resolutions, "--attention-resolutions");
 }
@@ -113,21 +115,11 @@ AdamOptions DiffusionFlags::adam() const {
 }
 
 DenoiserRun DiffusionFlags::run() const {
-  DenoiserRun run;
+  DenoiserRun run = model;
   run.schedule = parse_schedule(schedule);
   run.prediction = parse_prediction(predict);
-  run.T = timesteps;
-  run.variance = variance;
-  DenoiserOptions& net = run.options;
-  net.architecture = architecture;
-  net.condition = condition;
-  net.dim = dim;
-  net.mults = parse_integers(mults, "--mults");
-  net.blocks = blocks;
-  net.heads = heads;
-  net.head_dim = head_dim;
-  net.dropout = dropout;
-  net.attention_resolutions = parse_integers(attention_resolutions, "--attention-resolutions");
+  run.options.mults = parse_integers(mults, "--mults");
+  run.options.attention_resolutions = parse_integers(attention_resolutions, "--attention-resolutions");
   return run;
 }
 
@@ -137,8 +129,9 @@ void add_flags(Options& options, DiffusionFlags& flags) {
   add_optimizer_flags(options, flags);
   add_report_flags(options, flags);
   options.rule([&flags] {
+    DenoiserOptions& net = flags.model.options;
     // The norms of spade exist in the guided network only, so asking for it alone means that one.
-    if (flags.condition == "spade" && flags.architecture == "lucidrains") flags.architecture = "guided";
+    if (net.condition == "spade" && net.architecture == "lucidrains") net.architecture = "guided";
     check_flags(flags);
   });
 }

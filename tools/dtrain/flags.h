@@ -21,14 +21,10 @@ struct DiffusionFlags {
   int64_t image_size = 64, batch = 8, accumulate = 1;
   std::optional<int64_t> steps, epochs;
 
-  int64_t timesteps = 2000;
-  std::string schedule = "linear", predict = "eps", variance = "posterior";
+  DenoiserRun model;  // but what stands beside it as text
+  std::string schedule = "linear", predict = "eps", mults = "1,2,4", attention_resolutions;
   std::optional<double> min_snr_gamma;
   double mask_drop = 0;
-
-  std::string architecture = "lucidrains", condition = "concat", mults = "1,2,4", attention_resolutions;
-  int64_t dim = 64, blocks = 2, heads = 4, head_dim = 32;
-  double dropout = 0;
 
   std::string optimizer = "adam";
   LearningRateOptions learning_rate;

@@ -34,32 +34,33 @@ void agree(const Common& common, const char* flag, const T& said, const T& found
 
 InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& common) {
   const std::string& path = flags.init;
+  const DenoiserOptions& flagged = flags.model.options;
   std::optional<InitialNetwork> initial = read_own(path);
   if (!initial) {
     ImportOptions options;
     options.part = "";
-    if (common.given("--head-dim") && flags.head_dim > 0)
-      options.hints.num_head_channels = flags.head_dim;
+    if (common.given("--head-dim") && flagged.head_dim > 0)
+      options.hints.num_head_channels = flagged.head_dim;
     else if (common.given("--heads"))
-      options.hints.num_heads = flags.heads;
+      options.hints.num_heads = flagged.heads;
     DenoiserImport import = import_denoiser(path, options);
     for (const std::string& line : import.notes) note(common, line);
     initial = InitialNetwork{import.options, import.model};
   }
   require_finite(initial->weights, Fault::kBadInput, path);
   DenoiserOptions& net = initial->options;
-  agree(common, "--arch", flags.architecture, net.architecture, path);
-  agree(common, "--dim", flags.dim, net.dim, path);
+  agree(common, "--arch", flagged.architecture, net.architecture, path);
+  agree(common, "--dim", flagged.dim, net.dim, path);
   agree(common, "--mults", flags.mults, join(net.mults), path);
-  agree(common, "--blocks", flags.blocks, net.blocks, path);
-  agree(common, "--condition", flags.condition, net.condition, path);
+  agree(common, "--blocks", flagged.blocks, net.blocks, path);
+  agree(common, "--condition", flagged.condition, net.condition, path);
   agree(common, "--attention-resolutions", flags.attention_resolutions, join(net.attention_resolutions), path);
   check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path,
               ": expected a network of one channel "
               "without a learned variance, found ",
               net.image_channels, " channels", net.learned_variance ? " and a variance" : "",
               "; only such are trained here");
-  net.dropout = flags.dropout;
+  net.dropout = flagged.dropout;
   return *initial;
 }
 

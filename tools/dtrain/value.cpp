@@ -35,11 +35,7 @@ Metadata facts_of(const Settings& settings, const ValueData& data, uint64_t seed
 }
 
 void require_same_run(const SafetensorsFile& file, const ValueOptions& options, const Metadata& facts) {
-  const ValueOptions saved = value_options(file.metadata, file.path);
-  const bool same = saved.architecture == options.architecture && saved.on == options.on &&
-                    saved.image_size == options.image_size && saved.planes == options.planes &&
-                    saved.width == options.width && saved.schedule == options.schedule && saved.T == options.T;
-  check_input(same, Fault::kUsage, "--resume: ", file.path,
+  check_input(value_options(file.metadata, file.path) == options, Fault::kUsage, "--resume: ", file.path,
               " is of another network or other recordings; repeat the flags it was begun with");
   require_same_facts(file, facts);
 }

@@ -127,22 +127,19 @@ ResNet18Run load_resnet18_run(const std::string& run) { return resnet18_run(read
 
 Scorer load_scorer_run(const std::string& run) {
   const SafetensorsFile file = read_scorer_checkpoint(run);
-  if (architecture_of(file.metadata) == "cnn") {
-    const MetadataReader read(file.metadata, file.path, kAdvice);
-    Scorer scorer({.image_size = read.integer("image_size", 1, kMost),
-                   .width = read.integer("width", 1, kMost),
-                   .architecture = "cnn"},
-                  0);
-    scorer.network().load_state_dict(file.tensors);
-    scorer.network().eval();
-    return scorer;
+  const std::string architecture = architecture_of(file.metadata);
+  if (architecture != "cnn") {
+    const ResNet18Options found = resnet18_run(file).options;
+    check_input(found.in_channels == 1 && found.classes == 1, Fault::kBadInput, run,
+                ": expected a network with one channel and one logit, found ", found.in_channels, " and ",
+                found.classes, "; import it with one image channel and one class");
   }
-  ResNet18Run loaded = resnet18_run(file);
-  check_input(loaded.options.in_channels == 1 && loaded.options.classes == 1, Fault::kBadInput, run,
-              ": expected a network with one channel and one logit, found ", loaded.options.in_channels, " and ",
-              loaded.options.classes, "; import it with one image channel and one class");
-  Scorer scorer({.image_size = loaded.image_size, .width = loaded.options.width}, 0);
-  scorer.network().load_state_dict(loaded.network.state_dict());
+  const MetadataReader read(file.metadata, file.path, kAdvice);
+  Scorer scorer({.image_size = read.integer("image_size", 1, kMost),
+                 .width = read.integer("width", 1, kMost),
+                 .architecture = architecture},
+                0);
+  scorer.network().load_state_dict(file.tensors);
   scorer.network().eval();
   return scorer;
 }

@@ -26,6 +26,8 @@ struct ValueOptions {
   int64_t planes = 3, width = 16;
   ScheduleKind schedule = ScheduleKind::linear;
   int64_t T = 2000;
+
+  bool operator==(const ValueOptions&) const = default;
 };
 
 class ValueModel {
