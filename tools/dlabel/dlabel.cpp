@@ -60,13 +60,9 @@ std::vector<Measured> measure_folder(const MeasureFlags& flags, const Common& co
     if (flags.size) image = resize_area(image, *flags.size, *flags.size);
     if (required) require_same_size(*required, image.width, image.height, picture.path);
     Measured one{picture, {}, image.width, image.height};
-    const MetricOptions options{*flags.sigma, *flags.scale};
-    if (flags.region == "sector") {
-      const GrayImage sector = read_sector(picture, image.width, image.height);
-      one.metrics = measure(image, options, &sector);
-    } else {
-      one.metrics = measure(image, options);
-    }
+    std::optional<GrayImage> sector;
+    if (flags.region == "sector") sector = read_sector(picture, image.width, image.height);
+    one.metrics = measure(image, {*flags.sigma, *flags.scale}, sector ? &*sector : nullptr);
     measured.push_back(one);
     progress.update(int64_t(measured.size()));
   }
@@ -141,15 +137,6 @@ Thresholds resolve_thresholds(ScoreFlags& flags) {
   return thresholds;
 }
 
-void declare_score_rules(Options& options, const ScoreFlags& flags) {
-  options.rule([&flags] {
-    check_input(flags.thresholds.empty() || flags.preset.empty(), Fault::kUsage,
-                "--thresholds and --preset: give one of them");
-    check_input(flags.rule != "band" || !flags.thresholds.empty(), Fault::kUsage,
-                "--rule band: needs the bands of a calibrated file, give --thresholds");
-  });
-}
-
 int run_score(ScoreFlags flags, const Common& common) {
   const bool folder = std::filesystem::is_directory(flags.measure.images);
   check_input(folder, Fault::kMissingInput, flags.measure.images, ": no such folder (--images)");
@@ -208,7 +195,12 @@ void declare_score(Options& options, ScoreFlags& flags) {
                      {"text", "eq4", "band"}, "text, or as --thresholds or --preset say");
   options.add("--origin", flags.origin, "where the pictures come from, kept with each label (sampled, training)",
               "NAME");
-  declare_score_rules(options, flags);
+  options.rule([&flags] {
+    check_input(flags.thresholds.empty() || flags.preset.empty(), Fault::kUsage,
+                "--thresholds and --preset: give one of them");
+    check_input(flags.rule != "band" || !flags.thresholds.empty(), Fault::kUsage,
+                "--rule band: needs the bands of a calibrated file, give --thresholds");
+  });
   options.body([&flags](const Common& common) { return run_score(flags, common); });
 }
 
@@ -235,18 +227,14 @@ int run_apply(const RefineFlags& flags) {
   return 0;
 }
 
-std::string balanced_name(const std::string& labels) {
-  std::filesystem::path path(labels);
-  return path.replace_extension(".balanced.jsonl").string();
-}
-
 int run_balance(const RefineFlags& flags, const Common& common) {
   const Labels labels = read_label_file(flags.labels);
   int64_t good = 0;
   for (const LabelledImage& image : labels.images) good += image.good;
   const int64_t poor = int64_t(labels.images.size()) - good;
   Labels balanced = balance_labels(labels, flags.count, common.seed);
-  const std::string out = flags.out.empty() ? balanced_name(flags.labels) : flags.out;
+  const std::string out =
+      flags.out.empty() ? std::filesystem::path(flags.labels).replace_extension(".balanced.jsonl").string() : flags.out;
   for (LabelledImage& image : balanced.images) image.file = file_in_labels(image.path, out);
   if (std::min(good, poor) < flags.count / 2)
     note(common, concat_message("only ", std::min(good, poor), " ", good < poor ? "good" : "poor", " pictures, ",

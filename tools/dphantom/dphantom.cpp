@@ -65,16 +65,12 @@ bool is_test(int64_t i, double fraction) {
   return std::floor(double(i + 1) * fraction + 1e-9) > std::floor(double(i) * fraction + 1e-9);
 }
 
-std::string file_name(int64_t i) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(i));
-  return name;
-}
-
 // Writes picture i and returns its line of index.csv; every picture is a group of its own.
 std::string make_picture(const Settings& settings, const Common& common, const StagingFolder& folder, int64_t i) {
   const Phantom phantom = make_phantom({settings.size, common.seed}, i);
-  const std::string name = file_name(i);
+  char file[32];
+  std::snprintf(file, sizeof file, "%06lld.png", static_cast<long long>(i));
+  const std::string name = file;
   write_file_unsynced(folder.file("images/" + name), encode_png(phantom.image));
   write_file_unsynced(folder.file("masks/" + name), encode_png(phantom.mask));
   write_file_unsynced(folder.file("sector/" + name), encode_png(phantom.sector));

@@ -64,13 +64,8 @@ std::string review_page(const Labels& labels) {
                std::to_string(crc32(0, reinterpret_cast<const Bytef*>(text.data()), uInt(text.size())));
   std::string json;
   // No "</script>" can appear inside the data.
-  for (const char c : data.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)) {
-    if (c == '<') {
-      json += "\\u003c";
-    } else {
-      json += c;
-    }
-  }
+  for (const char c : data.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace))
+    json += c == '<' ? std::string("\\u003c") : std::string(1, c);
   return kReviewPageHead + json + kReviewPageTail;
 }
 

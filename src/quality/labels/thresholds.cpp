@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kKernel = "laplacian4";
 constexpr const char* kBorder = "reflect101";
+constexpr const char* kRules[] = {"text", "eq4", "band"};  // by Rule
 
 bool within(double value, const Band& band) { return value >= band.low && value <= band.high; }
 
@@ -30,14 +31,7 @@ Band read_band(const JsonNode& json, const std::string& name) {
 
 }  // namespace
 
-std::string rule_name(Rule rule) {
-  switch (rule) {
-    case Rule::kText: return "text";
-    case Rule::kEq4: return "eq4";
-    case Rule::kBand: return "band";
-  }
-  return "";
-}
+std::string rule_name(Rule rule) { return kRules[size_t(rule)]; }
 
 Rule parse_rule(const std::string& name) {
   for (Rule rule : {Rule::kText, Rule::kEq4, Rule::kBand})
