@@ -15,8 +15,8 @@ namespace echodiff {
 // power of its mean the deviation of 4x4 cells grows, jumps of the histogram from grey to grey.
 std::vector<double> grey_statistics(const GrayImage& image, const GrayImage& sector);
 
-// The share of the picture's sum of squared grey levels that lies where `sector` is 0, where a scan shows nothing; 0 for
-// a black picture. Throws Error(kInternal) when the sizes differ.
+// The share of the picture's sum of squared grey levels that lies where `sector` is 0, where a scan shows nothing; 0
+// for a black picture. Throws Error(kInternal) when the sizes differ.
 double outside_energy(const GrayImage& image, const GrayImage& sector);
 
 // A one-class judge of what real pictures and, where given, honest samples look like: it has seen no attack.
