@@ -2,7 +2,7 @@
 """Makes the golden files that the parity tests read: python tests/golden/make_goldens.py [--out DIR] --old-ddp DIR --guided DIR
 
 One process, one thread, fixed seeds; README.md has the versions and what the two folders hold. Everything is made anew, and
-manifest.json and tolerances.json with it."""
+manifest.json and tolerances.json with it. --only ops makes the ops alone (neither folder is needed) and keeps the rest."""
 import argparse
 import json
 import os
@@ -16,13 +16,17 @@ from generator import (  # noqa: E402
     common, diffusers_unet, guided, hostile, ops, ops_training, resnet18, schedules, trainer, trajectory, unet)
 
 
-def write_manifest():
-    rows = {}
+def kept(name):
+    with open(os.path.join(common.OUT, name), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def write_manifest(rows):
     for name in sorted(common.MADE):
         with open(os.path.join(common.OUT, name), "rb") as stream:
             content = stream.read()
         rows[name] = {"size": len(content), "xxh3": xxhash.xxh3_64_hexdigest(content), "made": common.MADE[name]}
-    lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+    lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(rows.items())]
     with open(os.path.join(common.OUT, "manifest.json"), "w", encoding="utf-8") as stream:
         stream.write("{\n" + ",\n".join(lines) + "\n}\n")
     print(len(rows), "files,", sum(row["size"] for row in rows.values()), "bytes")
@@ -31,22 +35,30 @@ def write_manifest():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default=common.OUT, help="default: this script's folder")
-    parser.add_argument("--old-ddp", required=True, help="a folder with denoising_diffusion_pytorch 1.11.0")
-    parser.add_argument("--guided", required=True, help="a folder with guided_diffusion")
+    parser.add_argument("--old-ddp", help="a folder with denoising_diffusion_pytorch 1.11.0")
+    parser.add_argument("--guided", help="a folder with guided_diffusion")
+    parser.add_argument("--only", choices=["ops"], help="make these alone")
     flags = parser.parse_args()
+    if not flags.only and not (flags.old_ddp and flags.guided):
+        parser.error("--old-ddp and --guided are needed, or --only ops")
     common.set_out(flags.out)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    rows = kept("manifest.json") if flags.only else {}
+    if flags.only:
+        common.TOLERANCES.update(kept("tolerances.json"))
     for name, section in (
         ("ops", ops.make), ("ops_training", ops_training.make), ("schedules", schedules.make), ("resnet18", resnet18.make),
         ("unet", unet.rms_norm), ("trainer", trainer.make), ("trajectory", trajectory.make),
         ("diffusers", diffusers_unet.make), ("guided", lambda: guided.make(flags.guided)), ("hostile", hostile.make),
         ("unet_gn", lambda: unet.group_norm(flags.old_ddp)),
     ):
+        if flags.only not in (None, name):
+            continue
         print("==", name, flush=True)
         section()
     common.save_json("tolerances.json", common.TOLERANCES, "PyTorch's own float32 errors, against float64")
-    write_manifest()
+    write_manifest(rows)
 
 
 if __name__ == "__main__":
