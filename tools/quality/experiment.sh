@@ -2,7 +2,7 @@
 # What does an accepted picture cost, policy by policy? The whole comparison in stages that go on where they stopped:
 #   tools/quality/experiment.sh OUT [--data DIR] [--bin DIR] [NAME=VALUE ...]
 # train, calibrate, judge, second judge, segmenter, sweep (the honest baseline: the cheapest posthoc over steps and eta),
-# value model, record, fit and tune (every policy's settings, by the simulator on the recording), live, report. Without --data
+# value model, record, fit and tune (every policy's settings, by replays of the recording), live, report. Without --data
 # the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each stage that ended: remove it to do the
 # stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule*.json, OUT/settings.
 set -euo pipefail
@@ -25,11 +25,11 @@ steps=''                          # DDIM steps without fresh noise that all poli
 deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps; they have
                                   # a recording, a rule and settings of their own, made with the same judges
 adadiff_error=0.02                # of posthoc-adadiff: error of the network's answer that a call may have to leave early
-record_count=1000 chains_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
+record_count=1000 ancestral_count=0  # few-step trajectories recorded; and whole ones over all time steps (hours), 0: none
 thumbnails=3                      # predicted pictures kept of each; of those that the value model learns from:
 value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
-policies="posthoc screen probe halving restart best-of-n random"  # tuned and simulated
+policies="posthoc screen probe halving restart best-of-n random"  # tuned and replayed
 live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc first; -cheapest: on the cheapest sampler of the sweep
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
@@ -144,20 +144,20 @@ sampler_of() {  # a line of the sweep -> dsample's flags
 }
 few=() # flags of the cheapest sampler without fresh noise, which the policies run on
 honest=() # and of the cheapest of all, for posthoc
-record_chains() {  # MASKS SEED THUMBNAILS dsample's arguments
+record_trajectories() {  # MASKS SEED THUMBNAILS dsample's arguments
   "$bin/dsample" record "${common[@]}" --model "$out/diffusion" --masks "$1" --seed "$2" --batch "$batch" --thresholds "$out/thresholds.json" \
     --thumbnails "$3" "${@:4}"
 }
 value() {  # on other masks than those the policies are compared on
-  record_chains "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --out "$out/recording-train"
+  record_trajectories "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --out "$out/recording-train"
   "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
 }
-variant= # of recording, rule, settings and simulations: '' or -deepcache
+variant= # of recording, rule, settings and replays: '' or -deepcache
 fit() {
   "$bin/dsample" fit "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --accept-per-mask "$tune_quota" \
     --out "$out/rule$variant.json"
 }
-simulated() {  # FOLDER POLICY its flags
+replayed() {  # FOLDER POLICY its flags
   sampled "$1" replay "$out/recording$variant" --judge "$judge" --final-judge label --tau 0.95 --batch "$batch" --policy "$2" "${@:3}"
 }
 # The flags each policy is tried with, a line each.
@@ -178,18 +178,18 @@ tune() {  # the cheapest of each policy's choices at an equal quota of every mas
     number=0
     choices_of "$policy" | while read -r flags; do
       # shellcheck disable=SC2086
-      simulated "$out/tuned/$policy$variant-$number" "$policy" --accept-per-mask "$tune_quota" $flags
+      replayed "$out/tuned/$policy$variant-$number" "$policy" --accept-per-mask "$tune_quota" $flags
       printf '%s|%s\n' "$(field "$out/tuned/$policy$variant-$number/summary.json" unet_calls_per_accepted)" "$flags"
       number=$((number + 1))
     done > "$out/tuned/$policy$variant.txt"
     grep -v '^null' "$out/tuned/$policy$variant.txt" | sort -g | head -n 1 | cut -d '|' -f 2 > "$out/settings/$policy$variant"
   done
 }
-simulate() {
+replay_all() {
   local policy
   for policy in $policies; do
     # shellcheck disable=SC2046
-    simulated "$out/simulated/$policy$variant" "$policy" $(cat "$out/settings/$policy$variant")
+    replayed "$out/replayed/$policy$variant" "$policy" $(cat "$out/settings/$policy$variant")
   done
 }
 fit_exits() {
@@ -212,9 +212,9 @@ live() {  # an equal quota of every mask
   done; done
 }
 attack() {  # on the scorer, and on a guard that knows samples nobody chose and is asked about good ones of other seeds
-  simulated "$out/simulated/none" none
+  replayed "$out/replayed/none" none
   "$bin/dlabel" attack "${common[@]}" --images "$data" --out "$out/attacks" --image-size "$size" --count "$attack_count" \
-    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --guard-samples "$out/simulated/none" --samples "$out"/live/posthoc-[0-9]* \
+    --scorer "$out/scorer" --tau 0.5 --seed "$seed" --guard-samples "$out/replayed/none" --samples "$out"/live/posthoc-[0-9]* \
     --masks "$out/masks" --thresholds "$out/thresholds.json" --diffusion "$out/diffusion" > "$out/attacks.txt"
 }
 # Dice on real test pictures of a segmenter trained on real pictures alone, with accepted and with unfiltered samples.
@@ -248,7 +248,7 @@ evaluate() {  # each policy's seeds as one run, beside held-out real pictures; t
 report() {
   local value=()
   [ "$value_steps" = 0 ] || value=("$out/value")
-  "$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "${value[@]}" "$out"/simulated/*/ "$out"/live/*/ "$out/evaluation" --data "$data" \
+  "$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "${value[@]}" "$out"/replayed/*/ "$out"/live/*/ "$out/evaluation" --data "$data" \
     --thresholds "$out/thresholds.json" --out "$out/report.html"
 }
 
@@ -278,18 +278,18 @@ if [ "$value_steps" != 0 ]; then
 fi
 watched=()
 for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
-[ "$chains_count" = 0 ] || stage chains record_chains "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$chains_count" --score-every 20 \
-  --judge "${watched[@]}" --out "$out/chains"
+[ "$ancestral_count" = 0 ] || stage ancestral record_trajectories "$out/masks" $((seed + 80)) "$thumbnails" --sampler ddpm --count "$ancestral_count" --score-every 20 \
+  --judge "${watched[@]}" --out "$out/ancestral"
 variants=('')
 case "$live_policies " in *-deepcache\ *) variants+=(-deepcache) ;; esac
 for variant in "${variants[@]}"; do
   sampler=("${few[@]}")
   [ -z "$variant" ] || sampler+=(--deepcache "$deepcache")
-  stage "record$variant" record_chains "$out/masks" $((seed + 70)) "$thumbnails" "${sampler[@]}" --count "$record_count" --judge "${watched[@]}" \
+  stage "record$variant" record_trajectories "$out/masks" $((seed + 70)) "$thumbnails" "${sampler[@]}" --count "$record_count" --judge "${watched[@]}" \
     --out "$out/recording$variant"
   stage "fit$variant" fit
   stage "tune$variant" tune
-  stage "simulate$variant" simulate
+  stage "replay$variant" replay_all
 done
 case " $live_policies " in *\ posthoc-adadiff\ *) stage exits fit_exits ;; esac
 stage live live
