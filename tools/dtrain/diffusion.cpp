@@ -22,6 +22,7 @@
 #include "train/data/prefetch.h"
 #include "train/draws.h"
 #include "train/run_dir.h"
+#include "train/run_log.h"
 #include "train/validation.h"
 
 namespace echodiff {
