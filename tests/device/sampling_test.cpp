@@ -11,6 +11,7 @@
 #include "nn/denoiser.h"
 #include "quality/sampling/network.h"
 #include "quality/sampling/policy/none.h"
+#include "quality/sampling/sampler.h"
 #include "tensor/ops.h"
 #include "train/data/grid.h"
 #include "train/model_run.h"
