@@ -49,7 +49,8 @@ StateDict formula_weights(const std::string& keys) {
       state.push_back({name, full(shape, double(fnv1a(name) % 1000), DType::i64)});
       continue;
     }
-    const Scaling scaling = scaling_of(name, shape);
+    Scaling scaling = scaling_of(name, shape);
+    scaling.scale *= key.value("gain", 1.0f);
     std::vector<float> values = formula_stream(fnv1a(name), shape.count());
     for (float& u : values) u = scaling.offset + scaling.scale * u;
     state.push_back({name, from_values(shape, values.data())});

@@ -2,7 +2,7 @@
 """Makes the golden files that the parity tests read: python tests/golden/make_goldens.py [--out DIR] --old-ddp DIR --guided DIR
 
 One process, one thread, fixed seeds; README.md has the versions and what the two folders hold. Everything is made anew, and
-manifest.json and tolerances.json with it. --only ops makes the ops alone (neither folder is needed) and keeps the rest."""
+manifest.json and tolerances.json with it. --only SECTION makes that alone (most need neither folder) and keeps the rest."""
 import argparse
 import json
 import os
@@ -32,32 +32,34 @@ def write_manifest(rows):
     print(len(rows), "files,", sum(row["size"] for row in rows.values()), "bytes")
 
 
+def every_op():
+    ops.make()
+    ops_training.make()  # they share an index
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default=common.OUT, help="default: this script's folder")
     parser.add_argument("--old-ddp", help="a folder with denoising_diffusion_pytorch 1.11.0")
     parser.add_argument("--guided", help="a folder with guided_diffusion")
-    parser.add_argument("--only", choices=["ops"], help="make these alone")
+    sections = {
+        "ops": every_op, "schedules": schedules.make, "resnet18": resnet18.make,
+        "unet": unet.rms_norm, "trainer": trainer.make, "trajectory": trajectory.make, "diffusers": diffusers_unet.make,
+        "guided": lambda: guided.make(flags.guided), "hostile": hostile.make, "unet_gn": lambda: unet.group_norm(flags.old_ddp),
+    }
+    parser.add_argument("--only", choices=sections, help="make these alone")
     flags = parser.parse_args()
-    if not flags.only and not (flags.old_ddp and flags.guided):
-        parser.error("--old-ddp and --guided are needed, or --only ops")
+    chosen = [flags.only] if flags.only else sections
+    if ("unet_gn" in chosen and not flags.old_ddp) or ("guided" in chosen and not flags.guided):
+        parser.error("--old-ddp and --guided are needed for unet_gn and guided")
     common.set_out(flags.out)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    rows = kept("manifest.json") if flags.only else {}
-    if flags.only:
-        common.TOLERANCES.update(kept("tolerances.json"))
-    for name, section in (
-        ("ops", ops.make), ("ops_training", ops_training.make), ("schedules", schedules.make), ("resnet18", resnet18.make),
-        ("unet", unet.rms_norm), ("trainer", trainer.make), ("trajectory", trajectory.make),
-        ("diffusers", diffusers_unet.make), ("guided", lambda: guided.make(flags.guided)), ("hostile", hostile.make),
-        ("unet_gn", lambda: unet.group_norm(flags.old_ddp)),
-    ):
-        if flags.only not in (None, name):
-            continue
+    rows, tolerances = (kept("manifest.json"), kept("tolerances.json")) if flags.only else ({}, {})
+    for name in chosen:
         print("==", name, flush=True)
-        section()
-    common.save_json("tolerances.json", common.TOLERANCES, "PyTorch's own float32 errors, against float64")
+        sections[name]()
+    common.save_json("tolerances.json", {**tolerances, **common.TOLERANCES}, "PyTorch's own float32 errors, against float64")
     write_manifest(rows)
 
 

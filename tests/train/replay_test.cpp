@@ -37,7 +37,7 @@ TEST(ReplayGolden, TwelveStepsOfTheTrainer) {
   const Replay replay(golden_path("trainer/replay.safetensors").string(), kT);
   const GoldenFile expected("trainer/replay.safetensors");
   const std::vector<double> losses = expected.at("losses_f64").to_vector();
-  const std::vector<double> norms = expected.at("grad_norms").to_vector();
+  const std::vector<double> norms = expected.at("grad_norms_f64").to_vector();
   const Schedule schedule = make_schedule(ScheduleKind::linear, kT);
   ASSERT_EQ(replay.steps(), 12);
   for (int64_t step = 0; step < replay.steps(); ++step) {

@@ -97,6 +97,10 @@ def fnv1a(text):
     return value
 
 
+def has_gain(name, like):
+    return like.dim() > 1 and not name.endswith(("mem_kv", ".g"))
+
+
 def formula_tensor(name, like):
     if not like.is_floating_point():
         return torch.full_like(like, fnv1a(name) % 1000)
@@ -114,20 +118,22 @@ def formula_tensor(name, like):
     return np.float32(0.1) * u
 
 
-def formula_weights(state):
-    return OrderedDict((name, formula_tensor(name, tensor)) for name, tensor in state.items())
+def formula_weights(state, gain=1.0):
+    return OrderedDict((name, formula_tensor(name, tensor) * (gain if has_gain(name, tensor) else 1))
+                       for name, tensor in state.items())
 
 
-def load_formula(module):
-    """Gives the module the formula's weights, in place; returns them."""
-    weights = formula_weights(module.state_dict())
+def load_formula(module, gain=1.0):
+    """Gives the module the formula's weights, in place; returns them. `gain` multiplies matrices and filters."""
+    weights = formula_weights(module.state_dict(), gain)
     module.load_state_dict(weights)
     return weights
 
 
-def save_keys(name, state, made):
-    """The names, shapes and types of a state dict, in its order."""
-    rows = [{"name": k, "shape": list(v.shape), "dtype": str(v.dtype)[6:]} for k, v in state.items()]
+def save_keys(name, state, made, gain=1.0):
+    """The names, shapes and types of a state dict, in its order, and the formula's gain where it isn't 1."""
+    rows = [{"name": k, "shape": list(v.shape), "dtype": str(v.dtype)[6:], **({"gain": gain} if gain != 1 and has_gain(k, v) else {})}
+            for k, v in state.items()]
     with open(path(name, made), "w", encoding="utf-8") as stream_out:
         stream_out.write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 

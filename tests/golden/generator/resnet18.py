@@ -8,6 +8,8 @@ from torch import nn
 
 from .common import contiguous, formula_weights, load_formula, normal, path, save, save_keys, seeded, stream, tolerance
 
+# Where gradients are kept, no ReLU's input and no two pixels that pooling chooses between stand so close (5e-6 of the largest)
+# that rounding could decide: the inputs' seeds are chosen so.
 GRADIENTS = [
     "conv1.weight", "bn1.weight", "bn1.bias", "layer1.0.conv1.weight", "layer2.0.downsample.0.weight",
     "layer2.0.downsample.1.weight", "layer4.1.conv2.weight", "layer4.1.bn2.bias", "fc.weight", "fc.bias",
@@ -95,7 +97,8 @@ def full():
         weights = load_formula(network)
         network.eval()
         double = copy.deepcopy(network).double()
-        x, name = stream(777, 2 * 3 * 96 * 96).reshape(2, 3, 96, 96), f"resnet18/full_{short}_formula_io.safetensors"
+        x, small = (stream(seed, 2 * 3 * size**2).reshape(2, 3, size, size) for seed, size in ((777, 96), (961, 32)))
+        name = f"resnet18/full_{short}_formula_io.safetensors"
         logits, logits_double = network(x), double(x.double())
         tolerance(name, "logits", logits, logits_double)
         save_keys(f"resnet18/full_{short}_keys.json", weights, f"names of torchvision's resnet18, {classes} classes")
@@ -103,14 +106,15 @@ def full():
                "x_first": x.flatten()[:64]}
         if classes == 1:
             target = torch.tensor([[1.0], [0.0]])
-            loss = F.binary_cross_entropy_with_logits(logits, target)
+            out.update(target=target, loss=F.binary_cross_entropy_with_logits(logits, target))
+            loss = F.binary_cross_entropy_with_logits(network(small), target)
             loss.backward()
-            F.binary_cross_entropy_with_logits(logits_double, target.double()).backward()
-            out.update(target=target, loss=loss)
+            F.binary_cross_entropy_with_logits(double(small.double()), target.double()).backward()
+            out["small/loss"] = loss
             of_double = dict(double.named_parameters())
             for k in ("conv1.weight", "fc.weight", "bn1.weight"):
-                out["grad." + k] = dict(network.named_parameters())[k].grad
-                tolerance(name, "grad." + k, out["grad." + k], of_double[k].grad)
+                out["small/grad." + k] = dict(network.named_parameters())[k].grad
+                tolerance(name, "small/grad." + k, out["small/grad." + k], of_double[k].grad)
         save(name, out, f"full width, {classes} classes, the formula's weights")
 
 

@@ -5,6 +5,7 @@ from .common import Float64, formula_weights, load_formula, masks, normal, path,
 from .unet import conditional_unet
 
 STEPS, BATCH, SIZE, MULTS = 12, 4, 16, (1, 2)
+GAIN = 0.5  # with 1, Adam's division makes much of rounding
 KEPT = ["init_conv.weight", "final_conv.weight", "mid_attn.to_qkv.weight", "downs.0.0.block1.norm.g",
         "downs.0.0.block1.proj.weight"]
 
@@ -15,21 +16,21 @@ def diffusion_of(network):
     return GaussianDiffusion(network, image_size=SIZE, timesteps=1000, objective="pred_noise", beta_schedule="linear")
 
 
-def losses_in_double(images, times, noise):
+def steps_in_double(images, times, noise):
     with Float64():
         network = conditional_unet(8, MULTS)
-        network.load_state_dict(formula_weights(conditional_state()))
+        network.load_state_dict(formula_weights(conditional_state(), GAIN))
         diffusion = diffusion_of(network).double()
         network.condition = masks(BATCH, SIZE).double()
-        optimiser, losses = torch.optim.Adam(diffusion.parameters(), lr=1e-3, betas=(0.9, 0.99)), []
+        optimiser, losses, norms = torch.optim.Adam(diffusion.parameters(), lr=1e-3, betas=(0.9, 0.99)), [], []
         for step in range(STEPS):
             loss = diffusion(images[step].double(), times=times[step], noise=noise[step].double())
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0)
+            norms.append(torch.nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0))
             optimiser.step()
             optimiser.zero_grad()
             losses.append(loss.detach())
-    return torch.stack(losses), network.state_dict()
+    return torch.stack(losses), torch.stack(norms), network.state_dict()
 
 
 def conditional_state():
@@ -42,7 +43,7 @@ def make():
     from ema_pytorch import EMA
 
     network = conditional_unet(8, MULTS)
-    save_keys("trainer/keys.json", load_formula(network), "names of Unet(8, dim_mults=(1, 2)), 2.x")
+    save_keys("trainer/keys.json", load_formula(network, GAIN), "names of Unet(8, dim_mults=(1, 2)), 2.x", GAIN)
     diffusion, accelerator = diffusion_of(network), Accelerator(cpu=True, mixed_precision="no")
     optimiser = torch.optim.Adam(diffusion.parameters(), lr=1e-3, betas=(0.9, 0.99))
     ema = EMA(diffusion, beta=0.995, update_every=10, update_after_step=100)
@@ -67,11 +68,13 @@ def make():
                path("trainer/model-1.pt", "what the Trainer saves after twelve steps: model, Adam, EMA"))
     bare.model.condition = ema.ema_model.model.condition = condition
 
-    losses_f64, double = losses_in_double(images, times, noise)
+    losses_f64, norms_f64, double = steps_in_double(images, times, noise)
     name = "trainer/replay.safetensors"
     tolerance(name, "losses", torch.stack(losses), losses_f64)
+    tolerance(name, "grad_norms", torch.stack(norms), norms_f64)
     save(name, {"x_0": images * 2 - 1, "cond": condition.expand(STEPS, -1, -1, -1, -1), "t": times, "noise": noise,
-                "losses": torch.stack(losses), "losses_f64": losses_f64, "grad_norms": torch.stack(norms)},
+                "losses": torch.stack(losses), "losses_f64": losses_f64, "grad_norms": torch.stack(norms),
+                "grad_norms_f64": norms_f64},
          "the twelve batches in the format of dtrain --replay, their losses and gradient norms before clipping",
          {"timesteps": "1000", "schedule": "linear", "predict": "eps", "lr": "1e-3", "warmup": "0", "betas": "0.9,0.99",
           "eps": "1e-8", "clip": "1.0"})
