@@ -1,4 +1,4 @@
-# kernels/cuda/NAME.cpp that, beside check.cpp, call the toolkit's libraries: compiled where they are there.
+# kernels/cuda/NAME.cpp that, beside check.cpp, call the toolkit's libraries: compiled where its headers are there.
 set(ECHODIFF_CUDA_CALLERS backend captured_work context cudnn_graph pinned_buffer)
 
 # echodiff_folder(NAME DEPENDS... LIBRARIES... [WITHOUT folder]): one library for one folder, and the dependency law.
@@ -12,7 +12,7 @@ function(echodiff_folder name)
   string(REGEX MATCH "/.*$" below_this_folder ${name})
   set(folder ${CMAKE_CURRENT_SOURCE_DIR}${below_this_folder})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$|_cuda\\.cpp$|/kernels/cuda/(check|${cuda_callers})\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$|_cuda\\.cpp$|/kernels/cuda/(check|toolkit|${cuda_callers})\\.cpp$")
   if(FOLDER_WITHOUT)
     list(FILTER sources EXCLUDE REGEX "/${FOLDER_WITHOUT}/")
   endif()
@@ -38,6 +38,7 @@ endfunction()
 # programs on the faked device (tests/cuda) compile these alone once more.
 function(tell_device_sources)
   foreach(source ${ARGN})
+    cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
     file(STRINGS ${source} includes REGEX "^#include \"(kernels/cuda/backend|tensor/dispatch)\\.h\"")
     if(includes)
       set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ECHODIFF_WITH_CUDA=$<BOOL:${ECHODIFF_WITH_CUDA}>)

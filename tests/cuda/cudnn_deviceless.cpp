@@ -1,5 +1,6 @@
 // cudnn_deviceless DEVICE.json...
 // Builds, without a GPU, the plan of every distinct convolution of our networks, by the function that production uses.
+// Without arguments it plans for the GPU at hand.
 // The geometries are read off the networks themselves. Prints one Markdown table; fails where a plan is refused.
 #include <cudnn.h>
 
@@ -112,33 +113,47 @@ std::string plan_cell(const ConvolutionProblem& problem, const Descriptor& devic
   }
 }
 
+struct PlannedDevice {
+  std::string name;
+  Descriptor properties;
+};
+std::vector<PlannedDevice> planned_devices(int count, char** files) {
+  std::vector<PlannedDevice> devices;
+  for (int i = 1; i < count; ++i) {
+    const std::string path = files[i];
+    devices.push_back({path.substr(path.find_last_of('/') + 1), device_properties(text_of(files[i]))});
+  }
+  if (!devices.empty()) return devices;
+  cudnnHandle_t handle = nullptr;
+  check_cudnn(cudnnCreate(&handle), "opening the device at hand");
+  devices.push_back({"this GPU", device_properties(handle)});
+  cudnnDestroy(handle);
+  return devices;
+}
+
 int run(int argc, char** argv) {
   Problems problems;
   add_problems(problems, "U-Net 64", unet_convolutions(64, {1, 2, 4}));
   add_problems(problems, "U-Net 128", unet_convolutions(128, {1, 2, 4, 8}));
   add_problems(problems, "ResNet-18 224", resnet_convolutions());
 
-  std::vector<Descriptor> devices;
+  const std::vector<PlannedDevice> devices = planned_devices(argc, argv);
   std::string header = "| graph | needed by |", rule = "|---|---|";
-  for (int i = 1; i < argc; ++i) {
-    devices.push_back(device_properties(text_of(argv[i])));
-    const std::string path = argv[i];
+  for (const PlannedDevice& device : devices)
     for (const char* mode : {"", ", deterministic"}) {
-      header += " " + path.substr(path.find_last_of('/') + 1) + mode + " |";
+      header += " " + device.name + mode + " |";
       rule += "---|";
     }
-  }
-  check_input(!devices.empty(), Fault::kUsage, "cudnn_deviceless: expected DEVICE.json files");
   const auto start = std::chrono::steady_clock::now();
-  std::printf("cuDNN %d.%d.%d, device properties hand-written; nothing ran on a device.\n\n%s\n%s\n", CUDNN_MAJOR,
-              CUDNN_MINOR, CUDNN_PATCHLEVEL, header.c_str(), rule.c_str());
+  std::printf("cuDNN %zu, %s; nothing ran on a device.\n\n%s\n%s\n", cudnnGetVersion(),
+              argc > 1 ? "device properties as in the files" : "the device at hand", header.c_str(), rule.c_str());
   int refused = 0;
   for (const auto& [problem, users] : problems) {
     std::string line = "| " + describe(problem) + " | " + users + " |";
-    for (const Descriptor& device : devices)
+    for (const PlannedDevice& device : devices)
       for (const bool deterministic : {false, true})
         line += " " +
-                plan_cell(problem, device,
+                plan_cell(problem, device.properties,
                           {.deterministic = deterministic, .tf32 = false, .workspace_limit = kMaxWorkspace}, refused) +
                 " |";
     std::printf("%s\n", line.c_str());

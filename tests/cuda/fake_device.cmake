@@ -21,6 +21,7 @@ target_link_libraries(kernels_fake PUBLIC kernels_host_kernels)
 get_property(device_sources GLOBAL PROPERTY ECHODIFF_DEVICE_SOURCES)
 add_library(device_objects OBJECT EXCLUDE_FROM_ALL ${device_sources})
 target_link_libraries(device_objects PRIVATE cli quality)
+target_include_directories(device_objects PRIVATE ${CMAKE_BINARY_DIR}/include/program_bench)
 target_precompile_headers(device_objects PRIVATE ${ECHODIFF_COMMON_HEADERS})
 
 foreach(target kernels_fake device_objects)
@@ -41,6 +42,21 @@ foreach(program ${fake_programs})
 endforeach()
 list(TRANSFORM fake_programs APPEND _fake)
 
+# What tools/gpu_bundle.sh carries to a GPU beside the programs, to test its run.sh: bench_models, device_report,
+# cudnn_plans, and device_tests with one kernel that is wrong.
+on_fake_device(bench_models_fake bench_models)
+set_target_properties(bench_models_fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${fake_bin} OUTPUT_NAME bench_models)
+add_executable(device_report_fake EXCLUDE_FROM_ALL device_report.cpp)
+set_target_properties(device_report_fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${fake_bin} OUTPUT_NAME device_report)
+add_executable(cudnn_plans_fake EXCLUDE_FROM_ALL cudnn_deviceless.cpp)
+set_target_properties(cudnn_plans_fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${fake_bin} OUTPUT_NAME cudnn_plans)
+foreach(target device_report_fake cudnn_plans_fake)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_include_directories(${target} SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE})
+  target_compile_definitions(${target} PRIVATE ECHODIFF_WITH_CUDA=1)
+  target_link_libraries(${target} PRIVATE kernels_fake tensor nn nlohmann_json::nlohmann_json)
+endforeach()
+
 # What stands below the tensors.
 file(GLOB fake_tests CONFIGURE_DEPENDS *_test.cpp)
 add_executable(cuda_fake_tests EXCLUDE_FROM_ALL ${fake_tests})
@@ -50,7 +66,7 @@ target_link_libraries(cuda_fake_tests PRIVATE kernels_fake GTest::gtest_main)
 
 # The CPU's tests, of which those that can compute on a device are run (ECHODIFF_TEST_DEVICE), and what only a device has.
 file(GLOB device_tests CONFIGURE_DEPENDS ../device/*.cpp)
-on_fake_device(device_tests echodiff_tests ${device_tests})
+on_fake_device(device_tests echodiff_tests libraries_test.cpp ${device_tests})
 target_compile_definitions(device_tests PRIVATE ECHODIFF_BIN_DIR="${fake_bin}")
 target_include_directories(device_tests PRIVATE ${PROJECT_SOURCE_DIR})
 target_include_directories(device_tests SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE})
@@ -60,6 +76,19 @@ foreach(target cuda_fake_tests device_tests)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${target} PRIVATE ECHODIFF_WITH_CUDA=1)
 endforeach()
+target_compile_definitions(device_tests PRIVATE ECHODIFF_FAKE_DEVICE)
+
+# The same with one kernel that is wrong by a hundredth: what a report of a failure must name.
+file(READ ${PROJECT_SOURCE_DIR}/kernels/activation.cu right)
+string(REPLACE "return x * sigmoid(x);" "return 1.01f * x * sigmoid(x);" wrong "${right}")
+set(wrong_source ${CMAKE_CURRENT_BINARY_DIR}/wrong/activation_wrong.cpp)
+file(CONFIGURE OUTPUT ${wrong_source} CONTENT "${wrong}" @ONLY)
+add_executable(device_tests_wrong EXCLUDE_FROM_ALL ${wrong_source} $<TARGET_OBJECTS:device_tests>
+  $<TARGET_OBJECTS:echodiff_tests> $<TARGET_OBJECTS:device_objects>)
+target_include_directories(device_tests_wrong PRIVATE ${host_includes})
+target_include_directories(device_tests_wrong SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE})
+target_link_libraries(device_tests_wrong PRIVATE kernels_fake $<TARGET_PROPERTY:echodiff_tests,LINK_LIBRARIES>)
+set_target_properties(device_tests device_tests_wrong PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${fake_bin})
 
 layer_build(cuda_fake cuda_fake_tests device_tests ${fake_programs})
 set_tests_properties(cuda_fake_build PROPERTIES LABELS cuda-fake)
@@ -79,3 +108,8 @@ fake_test(device_sampling device_tests DeviceSampling.*)
 fake_test(device_programs device_tests DevicePrograms.*-*MayFail)
 fake_test(device_step_failures device_tests DeviceStepFailures.*)
 fake_test(device_program_failures device_tests DevicePrograms.EachKindOfCallMayFail)
+
+layer_build(gpu_bundle device_tests_wrong bench_models_fake device_report_fake cudnn_plans_fake)
+add_test(NAME gpu_bundle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bundle_test.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_BINARY_DIR}/gpu_bundle)
+set_tests_properties(gpu_bundle PROPERTIES FIXTURES_REQUIRED "gpu_bundle;cuda_fake" TIMEOUT 900 ENVIRONMENT ECHODIFF_TORCH_PYTHON=)
+set_tests_properties(gpu_bundle_build gpu_bundle PROPERTIES LABELS cuda-fake)

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/cli.h"
-#include "cuda/fake_device.h"
+#include "cuda/device_test.h"
 #include "diffusion/diffusion.h"
 #include "kernels/cuda/context.h"
 #include "nn/denoiser.h"
@@ -24,7 +24,7 @@
 namespace echodiff {
 namespace {
 
-using DevicePrecision = cuda::FakeDevice;
+using DevicePrecision = cuda::DeviceTest;
 
 Tensor draw(int64_t n, const Shape& shape) { return draw_noise(1, Draw::noise, n, shape); }
 

@@ -94,6 +94,7 @@ TEST(DeviceSampling, TrajectoriesAreTheCpus) {
     EXPECT_NE(here.images[0].pixels, here.images[1].pixels);
     // Two trajectories step together, the third alone: a graph for each.
     const int64_t calls = kind.guidance == 1 ? job.plan.count() : 2 * job.plan.count();
+    if (!fake_cuda::is_faked()) continue;
     EXPECT_EQ(there.launches, 2 * calls - 2);
     // Where pictures are finished, and once before the context is closed.
     EXPECT_LE(there.waits, 2 + 1);

@@ -1,5 +1,6 @@
-// bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine's cores can do at
-// most (one register tile on operands in the first-level cache). Prints a Markdown table; --profile adds a table by op.
+// bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine can do at most: on
+// the CPU one register tile on operands in the first-level cache, on a GPU one large product. Prints a Markdown table;
+// --profile adds a table by op and by class of op.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -7,12 +8,13 @@
 #include <map>
 #include <set>
 
+#include "bench/device_work.h"
+#include "bench/op_costs.h"
 #include "bench/timing.h"
 #include "cli/cli.h"
 #include "nn/denoiser.h"
 #include "nn/resnet18.h"
 #include "tensor/io/text.h"
-#include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "train/draws.h"
 #include "train/model_run.h"
@@ -23,28 +25,37 @@ namespace {
 
 struct Settings {
   std::string net = "unet", arch = "lucidrains", mults = "1,2,4";
-  int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2;
-  bool profile = false, forward_only = false, train_only = false, json = false;
+  int64_t size = 64, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2, peak_size = 4096;
+  bool profile = false, forward_only = false, train_only = false, json = false, graph = true;
+  Device device = Device::kCpu;
+  bool bf16 = false;
 };
 
-// Multiply-adds of the products, counted as two operations each; everything else is left out.
-class FlopCounter : public Observer {
+// Operations of one pass.
+class OperationCounter : public Observer {
  public:
   void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override {
-    const std::string name = op;
-    if (name == "conv2d" || name == "linear")
-      flops_ += 2.0 * double(output.count()) * double(inputs[1].count() / inputs[1].dim(0));
-    if (name == "attention") {
-      const bool joined = inputs.size() == 2;  // qkv and memory, or q, k and v
-      const int64_t keys = joined ? inputs[0].dim(1) + (inputs[1] ? inputs[1].dim(1) : 0) : inputs[1].dim(1);
-      flops_ += 4.0 * double(output.count()) * double(keys);
-    }
+    operations_ += operations_forward(op, inputs, output);
   }
-  double flops() const { return flops_; }
+  double operations() const { return operations_; }
 
  private:
-  double flops_ = 0;
+  double operations_ = 0;
 };
+
+// GFLOP/s of a product of two (size, size) matrices in what the networks compute in.
+double product_gflops(const Settings& settings) {
+  const NoGrad no_grad;
+  const Tensor drawn = draw_noise(1, Draw::noise, 0, {settings.peak_size, settings.peak_size});
+  Tensor x = drawn.to(settings.device), w = drawn.to(settings.device);
+  if (settings.bf16) x = cast(x, DType::bf16), w = cast(w, DType::bf16);
+  const double seconds = median_seconds(settings.repeats, [&] {
+    linear(x, w, Tensor());
+    wait_for(settings.device);
+  });
+  const double side = double(settings.peak_size);
+  return 2 * side * side * side / seconds * 1e-9;
+}
 
 struct Bench {
   std::vector<NamedTensor> parameters;
@@ -72,10 +83,13 @@ class Table {
     std::printf("| work | ms | GFLOP | GFLOP/s | of peak |\n|---|---|---|---|---|\n");
   }
   void time(const char* what, int64_t batch, double flops, const std::function<void()>& work) const {
-    const double seconds = median_seconds(settings_.repeats, work);
+    const double seconds = median_seconds(settings_.repeats, [&] {
+      work();
+      wait_for(settings_.device);
+    });
     if (settings_.json) {
-      std::printf("{\"what\": \"%s\", \"batch\": %ld, \"ms\": %.4f, \"gflops\": %.2f}\n", what, long(batch),
-                  1e3 * seconds, flops / seconds * 1e-9);
+      std::printf("{\"what\": \"%s\", \"batch\": %ld, \"ms\": %.4f, \"gflops\": %.2f, \"of_peak\": %.4f}\n", what,
+                  long(batch), 1e3 * seconds, flops / seconds * 1e-9, flops / seconds * 1e-9 / peak_);
       return;
     }
     std::string name = what;
@@ -84,10 +98,11 @@ class Table {
                 long(settings_.size), long(settings_.size), long(settings_.dim), name.c_str(), long(batch),
                 1e3 * seconds, flops * 1e-9, flops / seconds * 1e-9, 100 * flops / seconds * 1e-9 / peak_);
   }
-  void profile(const char* what, const OpTimer& timer) const {
-    if (!settings_.json) return timer.print(std::cout << "\n" << what << "\n");
-    for (const auto& [op, entry] : timer.entries())
-      std::printf("{\"op\": \"%s\", \"ms\": %.4f}\n", op.c_str(), 1e3 * entry.seconds);
+  void profile(const char* what, const OpCosts& costs) const {
+    if (!settings_.json)
+      std::printf("\n%s, waiting for each op\n\n| op | calls | ms | GFLOP/s | GB/s |\n|---|---|---|---|---|\n", what);
+    for (const auto& [op, entry] : costs.by_op()) row("op", what, op, entry);
+    for (const auto& [name, entry] : costs.by_class()) row("class", what, name, entry);
   }
   void memory(double mib) const {
     std::printf(settings_.json ? "{\"mib\": %.1f}\n" : "\npeak memory over that before the first pass: %.0f MiB\n",
@@ -95,64 +110,93 @@ class Table {
   }
 
  private:
+  void row(const char* kind, const char* what, const std::string& name, const OpCosts::Entry& entry) const {
+    const double ms = 1e3 * entry.seconds, gflops = entry.operations / entry.seconds * 1e-9,
+                 gigabytes = entry.bytes / entry.seconds * 1e-9;
+    if (settings_.json)
+      std::printf("{\"%s\": \"%s\", \"of\": \"%s\", \"ms\": %.4f, \"gflops\": %.1f, \"gb_per_s\": %.1f}\n", kind,
+                  name.c_str(), what, ms, gflops, gigabytes);
+    else
+      std::printf("| %s%s | %ld | %.2f | %.0f | %.1f |\n", *kind == 'c' ? "all of class " : "", name.c_str(),
+                  long(entry.calls), ms, gflops, gigabytes);
+  }
   const Settings& settings_;
   double peak_;
 };
+
+// The forward pass as sampling does it: on a GPU by one graph, unless told not to.
+std::function<void()> denoising(const Settings& settings, const Bench& bench, int64_t batch) {
+  const auto kept = std::make_shared<Tensor>();  // a graph writes to it at each launch
+  const std::function<void()> forward = [&bench, batch, kept] { *kept = bench.forward(batch); };
+  return settings.graph ? captured(settings.device, forward) : forward;
+}
 
 void measure_forward(const Settings& settings, const Bench& bench, const Table& table, double per_image) {
   const NoGrad no_grad;
   bench.train(false);
   for (int64_t batch : std::set<int64_t>{1, settings.forward_batch})
-    table.time("forward", batch, per_image * double(batch), [&] { bench.forward(batch); });
+    table.time("forward", batch, per_image * double(batch), denoising(settings, bench, batch));
   if (!settings.profile) return;
-  OpTimer timer;
+  OpCosts costs([&] { wait_for(settings.device); });
   bench.forward(settings.forward_batch);
-  table.profile("forward", timer);
+  table.profile("forward", costs);
 }
 
 void measure_training(const Settings& settings, const Bench& bench, const Table& table, double per_image) {
   bench.train(true);
   Adam adam(bench.parameters, {});
+  Tensor target;
   const std::function<void()> step = [&] {
     adam.zero_grad();
     const Tensor y = bench.forward(settings.train_batch);
-    mse_loss(y, zeros(y.shape())).backward();
+    if (!target) target = zeros(y.shape()).to(settings.device);
+    mse_loss(y, target).backward();
     adam.step(1e-6);
   };
   table.time("train_step", settings.train_batch, 3 * per_image * double(settings.train_batch), step);
   if (!settings.profile) return;
-  OpTimer timer;
+  OpCosts costs([&] { wait_for(settings.device); });
   step();
-  table.profile("train step", timer);
+  table.profile("train step", costs);
 }
 
 int measure(const Settings& settings, const Bench& bench) {
-  const Table table(settings, peak_gflops());
-  std::ofstream("/proc/self/clear_refs") << "5";  // the most since now
-  const double before = resident_mib("VmRSS");
   double per_image = 0;
   {
     const NoGrad no_grad;
-    FlopCounter counter;
+    OperationCounter counter;
     bench.train(false);
     bench.forward(1);
-    per_image = counter.flops();
+    per_image = counter.operations();
   }
+  const Table table(settings, settings.device == Device::kCpu ? peak_gflops() : product_gflops(settings));
+  std::ofstream("/proc/self/clear_refs") << "5";  // the most since now
+  const double before = resident_mib("VmRSS");
   if (!settings.train_only) measure_forward(settings, bench, table, per_image);
   if (!settings.forward_only) measure_training(settings, bench, table, per_image);
-  table.memory(resident_mib("VmHWM") - before);
+  // Of the GPU, or of this process over what it had before the first pass.
+  table.memory(settings.device == Device::kCuda ? gpu_peak_mib() : resident_mib("VmHWM") - before);
   return 0;
 }
 
-int run(const Settings& settings, const Common& common) {
+int measure_networks(const Settings& settings, const Common& common) {
   std::map<std::pair<int64_t, int64_t>, Tensor> drawn;  // by batch and channels: drawing is not what is timed
   const auto images = [&](int64_t batch, int64_t channels) {
     Tensor& made = drawn[{batch, channels}];
-    if (!made) made = draw_noise(common.seed, Draw::noise, 0, {batch, channels, settings.size, settings.size});
+    if (!made)
+      made =
+          draw_noise(common.seed, Draw::noise, 0, {batch, channels, settings.size, settings.size}).to(settings.device);
+    return made;
+  };
+  std::map<int64_t, Tensor> times;  // by batch
+  const auto first_time = [&](int64_t batch) {
+    Tensor& made = times[batch];
+    if (!made) made = zeros({batch}, DType::i64).to(settings.device);
     return made;
   };
   if (settings.net == "resnet18") {
     ResNet18 network({.in_channels = 3, .width = settings.dim}, common.seed);
+    network.to(settings.device);
     return measure(settings, {network.parameters(), [&](int64_t batch) { return network(images(batch, 3)); },
                               [&](bool training) { network.train(training); }});
   }
@@ -163,9 +207,10 @@ int run(const Settings& settings, const Common& common) {
   options.mults = parse_integers(settings.mults, "--mults");
   options.image_size = settings.size;
   Denoiser network(options, common.seed);
+  network.to(settings.device);
+  network.use_bf16(settings.bf16);
   return measure(settings, {network.parameters(), [&](int64_t batch) {
-                              return network(images(batch, 1), zeros({batch}, DType::i64),
-                                             images(batch, options.planes));
+                              return network(images(batch, 1), first_time(batch), images(batch, options.planes));
                             }});
 }
 
@@ -175,6 +220,7 @@ int run(const Settings& settings, const Common& common) {
 int main(int argc, char** argv) {
   using namespace echodiff;
   Settings settings;
+  std::string graph = "on";
   return run_program(
       argc, argv, {"bench_models", "Times the networks on this machine.", "bench_models --size 32 --dim 32 --profile"},
       [&](Options& options) {
@@ -191,7 +237,16 @@ int main(int argc, char** argv) {
         options.add_flag("--forward-only", settings.forward_only, "no train step");
         options.add_flag("--train-only", settings.train_only, "no timed forward passes");
         options.add_flag("--json", settings.json, "one JSON object a line, for programs to read");
-        options.add_flag("--profile", settings.profile, "print one forward pass and one train step by op");
-        options.body([&](const Common& common) { return run(settings, common); });
+        options.add_flag("--profile", settings.profile, "print one forward pass and one train step by op and by class");
+        options.add("--peak-size", settings.peak_size,
+                    "with --device cuda: side of the product that says what it can do", {1, 32768}, "rows");
+        options.add_choice("--graph", graph, "with --device cuda: forward passes by one CUDA graph", {"on", "off"});
+        options.runs_on_cuda();
+        options.body([&](const Common& common) {
+          settings.graph = graph == "on";
+          settings.device = parse_device(common.device);
+          settings.bf16 = common.bf16;
+          return measure_networks(settings, common);
+        });
       });
 }

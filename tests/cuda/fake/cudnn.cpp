@@ -118,6 +118,10 @@ template <class V> cudnnStatus_t give(V value, int64_t wanted, int64_t* count, v
 
 cudnnStatus_t give_configurations(const Object& heuristics, int64_t wanted, int64_t* count, void* out) {
   const bool all = heuristics.value<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE) != CUDNN_HEUR_MODE_FALLBACK;
+  if (heuristics.object(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).refused) {
+    *count = 0;
+    return CUDNN_STATUS_SUCCESS;
+  }
   std::vector<int> engines;
   if (all && is_f32(heuristics.object(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH))) engines.push_back(kRoundsInputs);
   if (all) engines.push_back(kNondeterministic);
@@ -128,6 +132,14 @@ cudnnStatus_t give_configurations(const Object& heuristics, int64_t wanted, int6
     if (!each || each->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM;
     fill(*each, engines[size_t(i)], heuristics.attributes.at(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).objects[0]);
   }
+  return CUDNN_STATUS_SUCCESS;
+}
+
+// Of a device that is none: an empty object.
+cudnnStatus_t give_properties(int64_t wanted, int64_t* count, void* out) {
+  const std::string json = "{}";
+  *count = int64_t(json.size()) + 1;
+  if (wanted >= *count) std::memcpy(out, json.c_str(), size_t(*count));
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -226,6 +238,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   if (object->type == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
     if (const cudnnStatus_t status = check_graph(*object, why); status != CUDNN_STATUS_SUCCESS)
       return refuse(status, why);
+  if (object->type == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
+    object->refused = ++device().graph_count == device().refused_graph;
   object->finalized = true;
   return CUDNN_STATUS_SUCCESS;
 }
@@ -244,6 +258,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
       *count = 1;
       return CUDNN_STATUS_SUCCESS;
     }
+    case CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION: return give_properties(wanted, count, out);
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE: return give_notes(*object, wanted, count, out);
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX: return give(int64_t(object->engine), wanted, count, out);
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:

@@ -25,6 +25,7 @@ struct Object {
   std::map<int, Attribute> attributes;
   int engine = 0;                 // of an engine and its configuration
   std::shared_ptr<Object> graph;  // that the engine runs
+  bool refused = false;           // of an operation graph: no engine is offered for it
 
   bool has(cudnnBackendAttributeName_t name) const { return attributes.count(name) > 0; }
   // Of an attribute that is there.

@@ -54,6 +54,7 @@ Device* start() {
     if (name == "memory") d->memory = std::stoull(value);
     if (name == "idle") d->idle = true;
     if (name == "report") d->report = value;
+    if (name == "refuse") d->refused_graph = std::stoll(value);
     if (name == "fail") {
       d->failing_call = std::stoll(value);
       d->failure = value.ends_with(":sticky") ? Failure::sticky : Failure::memory;
@@ -84,6 +85,7 @@ Device& device() {
   return *d;
 }
 
+bool is_faked() { return true; }
 void reset(size_t memory) {
   Device& d = device();
   d.count = 1;

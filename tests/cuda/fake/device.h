@@ -42,6 +42,7 @@ struct Device {
   cudaStream_t capturing = nullptr;  // the stream that takes work without doing it
   Work captured;
   int64_t call_count = 0, failing_call = 0;
+  int64_t graph_count = 0, refused_graph = 0;  // cuDNN's operation graphs
   Failure failure = Failure::memory;
   double clock = 0;   // milliseconds of work done
   bool idle = false;  // nothing is computed

@@ -9,6 +9,7 @@
 //
 // A program is told by the environment, words separated by spaces:
 //   FAKE_CUDA="devices=0"  "memory=BYTES"  "idle"  "fail=K:memory"  "fail=K:sticky"  "report=FILE" (written at exit)
+//             "refuse=K" (no engine is offered for the K-th convolution that cuDNN is asked to plan)
 #pragma once
 
 #include <cstddef>
@@ -22,6 +23,9 @@ enum class Failure {
   memory,  // out of memory, as each library says it; the next call works again
   sticky,  // cudaErrorIllegalAddress: every later call fails too
 };
+
+// False where the tests run on a real device (real_device.cpp): nothing below is known there, and nothing is counted.
+bool is_faked();
 
 // Calls and misuse are forgotten, nothing fails, one device of `memory` bytes. What is alive stays.
 void reset(size_t memory = size_t{1} << 30);

@@ -102,6 +102,12 @@ cudaError_t cudaSetDevice(int number) {
   return number < device().count ? cudaSuccess : result(cudaErrorInvalidDevice);
 }
 
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
   if (const auto failure = next_call("cudaGetDeviceProperties")) return failed(*failure);
   if (number >= device().count) return result(cudaErrorInvalidDevice);
