@@ -1,5 +1,5 @@
-// device_report [FILE]: prints what the GPU is, and which libraries were found for it, as one JSON line. Into FILE go its
-// properties as cuDNN's JSON, to plan for it elsewhere (cudnn_deviceless, devices/). Exit code 69 without a usable GPU.
+// device_report [FILE]: prints what the GPU is, and which libraries were found for it, as one JSON line. Into FILE go
+// its properties as cuDNN's JSON, to plan for it elsewhere (cudnn_deviceless, devices/). Exit code 69 without a GPU.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>

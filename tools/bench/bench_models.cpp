@@ -1,6 +1,6 @@
-// bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine can do at most: on
-// the CPU one register tile on operands in the first-level cache, on a GPU one large product. Prints a Markdown table;
-// --profile adds a table by op and by class of op.
+// bench_models: the networks' forward pass and train step in ms and GFLOP/s, beside what this machine can do at most:
+// on the CPU one register tile on operands in the first-level cache, on a GPU one large product. Prints a Markdown
+// table; --profile adds a table by op and by class of op.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
