@@ -85,6 +85,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     run.T = read.integer("timesteps");
     run.image_size = read.integer("image_size");
     run.planes = split(read.text("planes"));
+    for (const std::string& plane : run.planes) check_name(plane, Fault::kBadInput, path, "metadata: plane");
     run.variance = read.text("variance");
     DenoiserOptions& net = run.options;
     net.planes = int64_t(run.planes.size());

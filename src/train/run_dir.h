@@ -1,7 +1,6 @@
-// A run directory, held by one process at a time, and reading back its config.toml.
+// A run directory, held by one process at a time.
 #pragma once
 
-#include <map>
 #include <string>
 
 namespace echodiff {
@@ -25,9 +24,5 @@ class RunDirectory {
   std::string path_;
   int lock_ = -1;
 };
-
-// Every value of a TOML file as text, tables joined by dots ("made_by.version"), arrays by commas. Throws Error:
-// kMissingInput when there is no such file, kBadInput (file:line:column) when it isn't TOML.
-std::map<std::string, std::string> read_flat_toml(const std::string& path);
 
 }  // namespace echodiff

@@ -13,6 +13,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
+#include "tensor/io/toml.h"
 #include "tests/scratch_folder.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
@@ -192,7 +193,7 @@ TEST_F(CliTest, RefusesBadConfigWithItsPlace) {
   for (const auto& [text, message] : cases)
     expect_refused({"make", "--out", "x", "--config", config(text)}, 2, message);
   expect_refused({"make", "--out", "x", "--config", at("")}, 2, "is a folder");
-  expect_refused({"make", "--out", "x", "--config", at("none.toml")}, 2, "no such file");
+  expect_refused({"make", "--out", "x", "--config", at("none.toml")}, 2, "No such file");
   expect_refused({"make", "--out", "x", "--config", ""}, 2, "--config");
 }
 
@@ -218,7 +219,7 @@ TEST_F(CliTest, FaultsBecomeExitCodes) {
                                      Fault::kCannotCreate, Fault::kIo,       Fault::kLocked};
   for (Fault fault : faults) {
     body = [fault]() -> int { throw Error(fault, "two\nlines"); };
-    expect_refused({"make", "--out", "x"}, int(fault), "two lines");
+    expect_refused({"make", "--out", "x"}, int(fault), "two\\nlines");
   }
   body = []() -> int { throw std::bad_alloc(); };
   expect_refused({"make", "--out", "x"}, 71, "out of memory");

@@ -1,7 +1,8 @@
 // From main to a body and back: flags, config, device, signals, exit codes.
 #include "cli/cli.h"
 
-#include <algorithm>
+#include <fcntl.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,8 @@
 #include "cli/internal.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/thread_pool.h"
+#include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 
 namespace echodiff {
 namespace {
@@ -71,6 +74,9 @@ void assign_given(const Options& options, const cli::CommandLine& line) {
   for (const std::unique_ptr<Option>& option : options.options()) {
     const auto found = line.raw_values.find(option.get());
     if (found == line.raw_values.end()) continue;
+    for (const std::string& raw : found->second)  // config.toml, labels and pages couldn't hold it
+      check_input(is_utf8(raw), Fault::kUsage, option->flag, ": expected text in UTF-8, found ", in_quotes(raw),
+                  "; rename what it names");
     try {
       option->assign(found->second);
     } catch (const Error& error) {
@@ -117,9 +123,8 @@ std::string resolved_toml(const Options& root, const Options& common, const Opti
   if (&chosen == &root && !root.has_body())
     for (const std::unique_ptr<Options>& sub : root.subcommands())
       text += "\n[" + sub->info().name + "]\n" + cli::toml_lines(*sub);
-  return text + "\n[made_by]\nprogram = " + cli::toml_string(program) +
-         "\nversion = " + cli::toml_string(version_string()) + "\nrevision = " + cli::toml_string(source_revision()) +
-         "\n";
+  return text + "\n[made_by]\n" + toml_text_line("program", program) + toml_text_line("version", version_string()) +
+         toml_text_line("revision", source_revision());
 }
 
 void print(const std::string& text) {
@@ -173,18 +178,23 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   return code;
 }
 
-int report(const std::string& program, int code, std::string message) {
-  std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fprintf(stderr, "%s: error: %s\n", program.c_str(), message.c_str());
+int report(const std::string& program, int code, const std::string& message) {
+  std::fprintf(stderr, "%s: error: %s\n", program.c_str(), printable(message).c_str());
   return code;
 }
 
 }  // namespace
 
+void open_standard_streams() {
+  for (int descriptor = 0; descriptor < 3; ++descriptor)
+    if (::fcntl(descriptor, F_GETFD) == -1 && ::open("/dev/null", O_RDWR) != descriptor) std::abort();
+}
+
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare) {
   // No program tells the local time; but libzip converts the dates of a zip's records, for which the C library would
   // open /etc/localtime while a file that nobody trusts is read. To glibc, ":" is UTC without a file.
   ::setenv("TZ", ":", 1);
+  open_standard_streams();
   try {
     Options root(info);
     return run(argc, argv, root, declare);
@@ -206,7 +216,7 @@ int interrupt_exit_code() { return 128 + received_signal; }
 void note(const Common& common, const std::string& message) {
   if (common.quiet) return;
   const std::string name = common.program.substr(0, common.program.find(' '));
-  std::fprintf(stderr, "%s: %s\n", name.c_str(), message.c_str());
+  std::fprintf(stderr, "%s: %s\n", name.c_str(), printable(message).c_str());
 }
 
 }  // namespace echodiff

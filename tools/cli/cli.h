@@ -157,6 +157,10 @@ class Options {
 // Reads the flags, calls the body of what was asked for, and turns every error into a line on stderr and an exit code.
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare);
 
+// Opens /dev/null for whichever of stdin, stdout and stderr is closed: else the next file opened would take its number,
+// and messages would be written into it. run_program does so first.
+void open_standard_streams();
+
 // SIGINT or SIGTERM came: a loop saves and returns interrupt_exit_code() (130 or 143). A second signal kills.
 bool interrupted();
 int interrupt_exit_code();

@@ -1,13 +1,13 @@
 // --config and --print-config: TOML in and out. toml++ refuses malformed text and duplicate keys with line and column;
 // unknown keys, wrong types and values out of range are refused here.
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <sstream>
 
 #include "cli/internal.h"
+#include "tensor/io/file.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
+#include "tensor/io/toml_parse.h"
 
 namespace echodiff::cli {
 namespace {
@@ -99,19 +99,19 @@ void apply_value(const std::string& path, const std::string& key, const toml::no
   option->is_given = true;
 }
 
+std::string read_config(const std::string& path) {
+  try {
+    return read_file(path);
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kMissingInput) throw;
+    throw Error(Fault::kUsage, std::string(error.what()) + " (--config)");
+  }
+}
+
 }  // namespace
 
 void apply_config(const std::string& path, const Options& root, const Options& common, const Options* chosen) {
-  std::error_code code;
-  check_input(std::filesystem::exists(path, code), Fault::kUsage, path, ": no such file (--config)");
-  check_input(!std::filesystem::is_directory(path, code), Fault::kUsage, path,
-              ": is a folder, expected a TOML file (--config)");
-  toml::table file;
-  try {
-    file = toml::parse_file(path);
-  } catch (const toml::parse_error& error) {
-    throw Error(Fault::kUsage, place(path, error.source()) + std::string(error.description()));
-  }
+  const toml::table file = parse_toml(read_config(path), path, Fault::kUsage);
   // Keys at the top first: those in the subcommand's own table win.
   for (const auto& [name, node] : file) {
     const std::string key(name.str());
@@ -134,24 +134,6 @@ void apply_config(const std::string& path, const Options& root, const Options& c
   }
 }
 
-std::string toml_string(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      const char* digits = "0123456789abcdef";
-      quoted += "\\u00";
-      quoted += digits[(c >> 4) & 15];
-      quoted += digits[c & 15];
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
-}
-
 std::string toml_lines(const Options& options) {
   std::string text;
   for (const std::unique_ptr<Option>& option : options.options()) {
@@ -159,7 +141,7 @@ std::string toml_lines(const Options& options) {
     if (value.empty()) {
       text += "# " + option->key() + ": " + (option->is_required ? "required" : option->initial) + "\n";
     } else {
-      text += option->key() + " = " + value + "\n";
+      text += toml_line(option->key(), value);
     }
   }
   return text;

@@ -25,7 +25,6 @@ void apply_config(const std::string& path, const Options& root, const Options& c
 
 // The options as TOML: one "key = value" a line; an unset one as a comment.
 std::string toml_lines(const Options& options);
-std::string toml_string(const std::string& text);
 
 std::string help_text(const Options& root, const Options& common, const Options* chosen);
 

@@ -4,6 +4,7 @@
 
 #include "cli/internal.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 
 namespace echodiff {
 namespace {
@@ -84,7 +85,7 @@ Option& Options::add(const std::string& flag, std::string& value, const std::str
                  .range = "any",
                  .initial = value.empty() ? unset : value,
                  .assign = [&value](const auto& raw) { value = single(raw); },
-                 .toml = [&value] { return value.empty() ? std::string() : cli::toml_string(value); }});
+                 .toml = [&value] { return value.empty() ? std::string() : toml_string(value); }});
 }
 
 Option& Options::add_flag(const std::string& flag, bool& value, const std::string& help) {
@@ -129,8 +130,8 @@ Option& Options::add_list(const std::string& flag, std::vector<std::string>& val
                  .toml =
                      [&values] {
                        std::vector<std::string> quoted;
-                       for (const std::string& value : values) quoted.push_back(cli::toml_string(value));
-                       return values.empty() ? std::string() : "[" + join(quoted, ", ") + "]";
+                       for (const std::string& value : values) quoted.push_back(toml_string(value));
+                       return values.empty() ? std::string() : toml_array(quoted);
                      }});
 }
 
@@ -157,7 +158,7 @@ Option& Options::add_numbers(const std::string& flag, std::vector<double>& value
                      [&values] {
                        std::vector<std::string> texts;
                        for (double value : values) texts.push_back(number_text(value));
-                       return "[" + join(texts, ", ") + "]";
+                       return toml_array(texts);
                      }});
 }
 

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "tensor/io/text.h"
+
 namespace echodiff {
 namespace {
 
@@ -75,6 +77,7 @@ void Progress::print(double seconds) {
     if (done_ < total_) line += ", " + format_duration(double(total_ - done_) / rate) + " left";
   }
   if (!detail_.empty()) line += ", " + detail_;
+  line = printable(line);
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     drawn_ = true;

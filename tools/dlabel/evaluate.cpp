@@ -15,10 +15,10 @@
 #include "quality/judges/segmenter.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
 #include "train/model_run.h"
-#include "train/run_dir.h"
 
 namespace echodiff {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "kernels/error.h"
 #include "tensor/io/json.h"
-#include "train/run_dir.h"
+#include "tensor/io/toml.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "dsample/dsample.h"
-#include "train/run_dir.h"
+#include "tensor/io/toml.h"
 
 namespace echodiff {
 namespace {
@@ -36,8 +36,9 @@ std::optional<std::string> taken(Arguments& arguments, const std::string& flag) 
 void add_from_config(Arguments& arguments) {
   Arguments rest = arguments;
   const std::optional<std::string> path = taken(rest, "--config");
+  if (!path) return;
   try {
-    for (const auto& [key, value] : read_flat_toml(path.value_or("/dev/null")))
+    for (const auto& [key, value] : read_flat_toml(*path))
       for (const OldFlag& old : kOldFlags)
         if (old.flag == "--" + key && !taken(rest, old.flag)) arguments.insert(arguments.end(), {old.flag, value});
   } catch (const std::exception&) {  // whoever reads it next says what is wrong

@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using namespace echodiff;
+  open_standard_streams();  // old flags are looked for in the config file before the program runs
   std::vector<std::string> arguments = in_new_form({argv + 1, argv + argc});
   std::vector<char*> pointers{argv[0]};
   for (std::string& argument : arguments) pointers.push_back(argument.data());

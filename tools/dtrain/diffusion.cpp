@@ -14,6 +14,7 @@
 #include "dtrain/flags.h"
 #include "dtrain/init.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
@@ -107,18 +108,19 @@ std::string with_value(std::string toml, const std::string& key, const std::stri
 
 std::string config_text(DiffusionTraining& training) {
   const DenoiserOptions& net = training.run.options;
-  std::string toml = with_value("\n" + training.common.resolved_toml, "arch", "\"" + net.architecture + "\"");
+  std::string toml = with_value("\n" + training.common.resolved_toml, "arch", toml_string(net.architecture));
   toml = with_value(toml, "dim", std::to_string(net.dim));
   toml = with_value(toml, "blocks", std::to_string(net.blocks));
-  toml = with_value(toml, "condition", "\"" + net.condition + "\"");
+  toml = with_value(toml, "condition", toml_string(net.condition));
   if (!net.attention_resolutions.empty())
-    toml = with_value(toml, "attention-resolutions", "\"" + join(net.attention_resolutions) + "\"");
-  toml = with_value(toml, "mults", "\"" + join(net.mults) + "\"");
+    toml = with_value(toml, "attention-resolutions", toml_string(join(net.attention_resolutions)));
+  toml = with_value(toml, "mults", toml_string(join(net.mults)));
   toml = with_value(toml, "heads", std::to_string(net.heads));
   toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
   toml = with_value(toml, "image-size", std::to_string(training.run.image_size));
-  return concat_message(toml.substr(1), "\n[resolved]\nplanes = \"", join(training.run.planes),
-                        "\"\nsteps = ", training.steps, "\nparameters = ", training.network.parameter_count(), "\n");
+  return toml.substr(1) + "\n[resolved]\n" + toml_text_line("planes", join(training.run.planes)) +
+         toml_line("steps", std::to_string(training.steps)) +
+         toml_line("parameters", std::to_string(training.network.parameter_count()));
 }
 
 void describe(DiffusionTraining& training) {

@@ -37,12 +37,6 @@ std::string shown(double value) {
   return text;
 }
 
-// Control characters would change what the terminal shows; in_quotes escapes them.
-std::string printable(const std::string& name) {
-  const bool plain = std::none_of(name.begin(), name.end(), [](char c) { return uint8_t(c) < ' ' || c == 127; });
-  return plain && is_utf8(name) ? name : in_quotes(name);
-}
-
 void print_columns(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;
   for (const std::vector<std::string>& row : rows)
@@ -85,14 +79,14 @@ int inspect(const std::string& path) {
       file.warnings.push_back(
           concat_message(printable(tensor.name), " holds ", statistics.not_finite, " NaN or infinite elements"));
   }
-  std::cout << file.path << ": " << kind_in_words(file) << ", " << file.tensors.size() << " tensors, " << elements
-            << " elements\n";
-  for (const std::string& fact : file.facts) std::cout << "  " << fact << "\n";
+  std::cout << printable(file.path) << ": " << kind_in_words(file) << ", " << file.tensors.size() << " tensors, "
+            << elements << " elements\n";
+  for (const std::string& fact : file.facts) std::cout << "  " << printable(fact) << "\n";
   for (const auto& [key, value] : file.metadata)
     std::cout << "  metadata " << printable(key) << " = " << in_quotes(value) << "\n";
   print_columns(rows);
   print_leaves(file, "not tensors");
-  for (const std::string& warning : file.warnings) std::cout << "warning: " << warning << "\n";
+  for (const std::string& warning : file.warnings) std::cout << "warning: " << printable(warning) << "\n";
   return 0;
 }
 
@@ -107,7 +101,7 @@ int convert(const std::string& path, const std::string& out) {
     types.push_back(*stored_type_of_torch(tensor.dtype));
   }
   write_safetensors(out, tensors, types, file.metadata);
-  std::cout << tensors.size() << " tensors in " << out << "\n";
+  std::cout << tensors.size() << " tensors in " << printable(out) << "\n";
   print_leaves(file, "left out, not tensors");
   return 0;
 }
@@ -121,7 +115,7 @@ int diff(const std::string& path, const std::string& other) {
   for (const SourceTensor& tensor : a.tensors) {
     const auto found = of_b.find(tensor.name);
     if (found == of_b.end()) {
-      rows.push_back({printable(tensor.name), "only in " + path});
+      rows.push_back({printable(tensor.name), "only in " + printable(path)});
       continue;
     }
     const SourceTensor& twin = *found->second;
@@ -140,7 +134,7 @@ int diff(const std::string& path, const std::string& other) {
                     "absolute " + shown(difference.absolute), "relative " + shown(difference.relative), dtypes});
   }
   for (const SourceTensor& tensor : b.tensors)
-    if (of_b.contains(tensor.name)) rows.push_back({printable(tensor.name), "only in " + other});
+    if (of_b.contains(tensor.name)) rows.push_back({printable(tensor.name), "only in " + printable(other)});
   print_columns(rows);
   std::cout << equal << " tensors are equal, " << rows.size() << " differ\n";
   return rows.empty() ? 0 : 1;

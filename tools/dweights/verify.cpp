@@ -5,6 +5,7 @@
 #include "dweights/networks.h"
 #include "kernels/thread_pool.h"
 #include "quality/judges/scorer.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
@@ -34,7 +35,7 @@ int verify(const VerifyCommand& flags, const Common& common) {
   const SafetensorsFile io = read_safetensors(flags.against);
   const ParityReport report = report_of(flags.run, flags.part, io);
   size_t width = 4;
-  for (const ParityRow& row : report.rows) width = std::max(width, row.name.size());
+  for (const ParityRow& row : report.rows) width = std::max(width, printable(row.name).size());
   std::printf("%-*s  %-20s  %-10s  relative\n", int(width), "name", "shape", "difference");
   const ParityRow* first = nullptr;
   double largest = 0;
@@ -42,16 +43,16 @@ int verify(const VerifyCommand& flags, const Common& common) {
     const bool beyond = !(row.relative <= flags.tolerance);
     if (beyond && first == nullptr) first = &row;
     largest = std::max(largest, row.difference);
-    std::printf("%-*s  %-20s  %-10.3g  %.3g%s\n", int(width), row.name.c_str(), concat_message(row.shape).c_str(),
-                row.difference, row.relative, beyond ? "  beyond" : "");
+    std::printf("%-*s  %-20s  %-10.3g  %.3g%s\n", int(width), printable(row.name).c_str(),
+                concat_message(row.shape).c_str(), row.difference, row.relative, beyond ? "  beyond" : "");
   }
   if (!report.unknown.empty()) {
     std::string names;
     for (const std::string& name : report.unknown) names += (names.empty() ? "" : ", ") + name;
-    std::printf("not compared, ours has no output of that name: %s\n", names.c_str());
+    std::printf("not compared, ours has no output of that name: %s\n", printable(names).c_str());
   }
   std::printf("largest difference %.3g, relative %.3g, tolerance %.3g: %s\n", largest, report.worst(), flags.tolerance,
-              first == nullptr ? "equal" : ("not equal, first at " + first->name).c_str());
+              first == nullptr ? "equal" : ("not equal, first at " + printable(first->name)).c_str());
   return first == nullptr ? 0 : 1;
 }
 

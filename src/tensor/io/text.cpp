@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
@@ -67,13 +68,62 @@ std::string in_quotes(std::string_view name) {
   return Json(name.size() > kLongest ? shown + "..." : shown).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
-bool is_utf8(std::string_view text) {
-  try {
-    Json(text).dump();
-    return true;
-  } catch (const Json::exception&) {
-    return false;
+namespace {
+
+// The code point that begins at `at` and its length in bytes; a length of 0 where there is none in UTF-8.
+std::pair<uint32_t, size_t> code_point(std::string_view text, size_t at) {
+  const uint8_t first = uint8_t(text[at]);
+  if (first < 0x80) return {first, 1};
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || at + length > text.size()) return {0, 0};
+  uint32_t code = first & (0x7Fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    const uint8_t next = uint8_t(text[at + i]);
+    if ((next & 0xC0) != 0x80) return {0, 0};
+    code = code << 6 | (next & 0x3F);
   }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool valid = code >= kLeast[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+  return valid ? std::pair{code, length} : std::pair{0u, size_t(0)};
+}
+
+bool is_shown(uint32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+  const bool turns = code == 0x61C || code == 0x200E || code == 0x200F || (code >= 0x2028 && code <= 0x202E) ||
+                     (code >= 0x2066 && code <= 0x2069);  // and the line and paragraph separators
+  return !control && !turns && code != 0xFEFF;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0, length; at < text.size(); at += length)
+    if (length = code_point(text, at).second; length == 0) return false;
+  return true;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const auto [code, length] = code_point(text, at);
+    char escaped[16];
+    if (length > 0 && is_shown(code)) {
+      out += text.substr(at, length);
+    } else if (length > 0 && (code == '\n' || code == '\t' || code == '\r')) {
+      out += code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r";
+    } else {
+      std::snprintf(escaped, sizeof escaped, length > 1 ? "\\u%04x" : "\\x%02x", length > 0 ? code : uint8_t(text[at]));
+      out += escaped;
+    }
+    at += std::max<size_t>(length, 1);
+  }
+  return out;
+}
+
+void check_name(std::string_view name, Fault fault, const std::string& where, const std::string& what) {
+  const bool plain = !name.empty() && printable(name) == name && name.find_first_of(",=") == std::string_view::npos;
+  check_input(plain, fault, where, ": ", what, " ", in_quotes(name),
+              ": expected a name in UTF-8 without commas, equals signs, line ends and other control characters");
 }
 
 std::string base64(const std::string& bytes) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/error.h"
+
 namespace echodiff {
 
 // "a,b" <-> {a, b}; "" is the empty list.
@@ -41,6 +43,14 @@ size_t edit_distance(const std::string& a, const std::string& b);
 std::string in_quotes(std::string_view name);
 
 bool is_utf8(std::string_view text);
+
+// The text as one line that a terminal only shows: control characters, marks that turn the direction of writing, and
+// bytes that are not UTF-8 are written as \\n, \\t, \\x1b or \\u202e. Every message and listing goes through here.
+std::string printable(std::string_view text);
+
+// Refuses what cannot be a name in lists, files and pages: empty, not UTF-8, with a comma, an equals sign or anything
+// that `printable` escapes. Throws Error(fault): "where: what ...".
+void check_name(std::string_view name, Fault fault, const std::string& where, const std::string& what);
 
 // Bytes as text, for pictures inside an HTML page: RFC 4648, with padding.
 std::string base64(const std::string& bytes);

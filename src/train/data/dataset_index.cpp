@@ -7,6 +7,7 @@
 #include "kernels/philox.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -59,6 +60,7 @@ void check_planes(const std::vector<Plane>& planes, Fault fault, const std::stri
   for (const Plane& plane : planes) {
     check_input(!plane.name.empty() && plane.name != "sector", fault, where, ": a plane named \"", plane.name,
                 "\", expected a name other than \"sector\" (the sector is always a plane)");
+    check_name(plane.name, fault, where, "plane");
     check_input(plane.value >= 1 && plane.value <= 255, fault, where, ": plane ", plane.name, " has value ",
                 plane.value, ", expected 1 to 255 (0 is the background)");
     check_input(names.insert(plane.name).second, fault, where, ": plane ", plane.name, " is given twice");

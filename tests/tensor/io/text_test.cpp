@@ -32,6 +32,27 @@ TEST(Text, EditDistance) {
   EXPECT_EQ(edit_distance("", "ab"), 2u);
 }
 
+TEST(Text, PrintableIsOneLineThatATerminalOnlyShows) {
+  EXPECT_EQ(printable("plain \"text\" \xC3\xA9 \xF0\x9F\x98\x80"), "plain \"text\" \xC3\xA9 \xF0\x9F\x98\x80");
+  EXPECT_EQ(printable("a\nb\tc\r"), "a\\nb\\tc\\r");
+  EXPECT_EQ(printable(std::string("\x1b[2J\0\x7f", 6)), "\\x1b[2J\\x00\\x7f");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m"),
+            "\\u009b31m");  // a control sequence in one letter
+  EXPECT_EQ(printable("\xE2\x80\xAE"
+                      "gnp.exe"),
+            "\\u202egnp.exe");                                                // turns the writing around
+  EXPECT_EQ(printable("\xFF\xC3"), "\\xff\\xc3");                             // no UTF-8, cut short
+  EXPECT_EQ(printable("\xC0\x8A\xED\xA0\x80"), "\\xc0\\x8a\\xed\\xa0\\x80");  // overlong, a surrogate
+  EXPECT_TRUE(is_utf8("a\xF4\x8F\xBF\xBF") && !is_utf8("\xF4\x90\x80\x80") && !is_utf8("\xE2\x82"));
+}
+
+TEST(Text, NamesOfPlanesFitIntoLists) {
+  EXPECT_NO_THROW(check_name("portal vein \"1\"", Fault::kBadInput, "F", "plane"));
+  for (const std::string& name : Texts{"", "a,b", "a=1", "a\nlr", std::string("a\0", 2), "\xFF", "\x1b[31m"})
+    EXPECT_THROW(check_name(name, Fault::kBadInput, "F", "plane"), Error) << name;
+}
+
 TEST(Base64, EndsOfEveryLength) {
   EXPECT_EQ(base64(""), "");
   EXPECT_EQ(base64("M"), "TQ==");
