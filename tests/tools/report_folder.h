@@ -256,7 +256,8 @@ inline void expect_balanced(const std::string& html) {
 }
 
 inline void expect_self_contained(const std::string& html) {
-  for (const char* outside : {"http", "<script", "@import", "url(", "nan", "inf<"}) {
+  EXPECT_LT(html.find("Content-Security-Policy\" content=\"default-src 'none'"), html.find("<style"));
+  for (const char* outside : {"http:", "https", "<script", "@import", "url(", "nan", "inf<"}) {
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;
   }
   for (const char* reference : {"href=\"", "src=\""}) {

@@ -207,10 +207,11 @@ void declare_score(Options& options, ScoreFlags& flags) {
 struct RefineFlags {
   std::string labels, decisions, out;
   int64_t count = 200;
+  bool allow_outside = false;
 };
 
 int run_review(const RefineFlags& flags) {
-  const Labels labels = read_label_file(flags.labels);
+  const Labels labels = read_label_file(flags.labels, flags.allow_outside);
   write_file_atomic(flags.out, review_page(labels));
   std::cout << labels.images.size() << " pictures to review: open " << flags.out
             << " in a browser, then dlabel apply with what it exports\n";
@@ -218,7 +219,7 @@ int run_review(const RefineFlags& flags) {
 }
 
 int run_apply(const RefineFlags& flags) {
-  Labels labels = read_label_file(flags.labels);
+  Labels labels = read_label_file(flags.labels, /*allow_outside=*/true);  // pictures aren't opened
   const Decisions decisions = read_decisions(flags.decisions);
   const Applied applied = apply_decisions(labels, decisions, flags.decisions);
   write_labels(flags.labels, labels);
@@ -228,7 +229,7 @@ int run_apply(const RefineFlags& flags) {
 }
 
 int run_balance(const RefineFlags& flags, const Common& common) {
-  const Labels labels = read_label_file(flags.labels);
+  const Labels labels = read_label_file(flags.labels, /*allow_outside=*/true);
   int64_t good = 0;
   for (const LabelledImage& image : labels.images) good += image.good;
   const int64_t poor = int64_t(labels.images.size()) - good;
@@ -251,6 +252,7 @@ void declare_refine(Options& root, RefineFlags& flags) {
                                     "dlabel review labels.jsonl --out review.html");
   review.add_positional("labels", flags.labels, "labels file to review").required();
   review.add("--out", flags.out, "page to write, one self-contained HTML file", "FILE").required();
+  review.add_flag("--allow-outside", flags.allow_outside, "pictures may lie outside the labels file's folder");
   review.body([&flags](const Common&) { return run_review(flags); });
 
   Options& apply = root.subcommand("apply", "Sets labels by the decisions that the review page exported.",

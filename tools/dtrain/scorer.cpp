@@ -23,6 +23,7 @@ namespace {
 struct Settings {
   std::string labels, out, fill, init, architecture = "resnet18";
   std::optional<int64_t> image_size, split_seed;
+  bool allow_outside = false;
   int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
@@ -98,7 +99,7 @@ nlohmann::ordered_json measure_held_out(const Scorer& scorer, const ScorerSplit&
 }
 
 ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
-  const Labels labels = read_label_file(settings.labels);
+  const Labels labels = read_label_file(settings.labels, settings.allow_outside);
   std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0));
   if (!settings.fill.empty()) {
     check_input(!examples.empty(), Fault::kBadInput, settings.labels, ": no labelled pictures");
@@ -123,7 +124,7 @@ ResNet18Import read_initial(const std::string& path, const Common& common) {
   options.seed = common.seed;
   options.classes = 1;
   options.hints.image_channels = 1;
-  const std::string run = run_checkpoint(path);  // of a run directory
+  const std::string run = latest_checkpoint(path);  // "" where it is no run directory
   ResNet18Import initial = import_resnet18(run.empty() ? path : run, options);
   require_finite(initial.weights, Fault::kBadInput, path);
   for (const std::string& line : initial.notes) note(common, line);
@@ -215,6 +216,7 @@ void add_scorer(Options& program) {
   Options& options = program.subcommand("scorer", "Trains the judge, a ResNet-18 with one logit, on labelled pictures.",
                                         "dtrain scorer --labels labels.jsonl --out runs/scorer");
   options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
+  options.add_flag("--allow-outside", settings.allow_outside, "pictures may lie outside the labels file's folder");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
               "DIR");

@@ -26,31 +26,28 @@ StoragePlan::StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t f
     : pickle_(pickle), flat_(flat), swap_(swap), path_(std::move(path)), of_storage_(pickle.storages.size()) {
   using Key = std::tuple<uint32_t, StoredType, int64_t, PoolVector<int64_t>, std::vector<int64_t>>;
   std::map<Key, size_t> known;
+  std::vector<int64_t> made(pickle.storages.size(), 0);  // bytes of all tensors, also of the same once more
   for (const FlatPickle::Entry& entry : flat.tensors) {
     const PickleTensor& tensor = pickle.tensors[entry.tensor];
     const auto [place, is_new] = known.emplace(
         Key{tensor.storage, tensor.type, tensor.view.offset, tensor.view.shape.sizes(), tensor.view.strides},
         views_.size());
     view_of_.push_back(place->second);
+    made[tensor.storage] =
+        saturating_add(made[tensor.storage], *bytes_of(tensor.view.shape, size_of(value_type(tensor.type))));
     if (!is_new) continue;
     of_storage_[tensor.storage].push_back(views_.size());
     views_.push_back({&tensor, &entry.name, nullptr, {}});
   }
   int64_t excess = 0;  // bytes of tensors beyond what their storages hold
   for (size_t storage = 0; storage < of_storage_.size(); ++storage) {
-    int64_t made = 0;
-    for (const size_t view : of_storage_[storage]) {
-      const PickleTensor& tensor = *views_[view].tensor;
-      const int64_t value = size_of(value_type(tensor.type));
-      made = saturating_add(made, *bytes_of(tensor.view.shape, value));
-    }
     const int64_t elements = pickle.storages[storage].count;
     const int64_t own =
         pickle.storages[storage].untyped ? elements * 8 : elements * size_of(value_type(pickle.storages[storage].type));
-    excess = saturating_add(excess, std::max<int64_t>(0, made - own));
+    excess = saturating_add(excess, std::max<int64_t>(0, made[storage] - own));
     check_input(excess <= 2 * file_size + (64LL << 20), Fault::kBadInput, path_, ": storage ",
                 in_quotes(pickle.storages[storage].key), " of ", elements,
-                " elements: its tensors repeat elements (stride 0 or overlap) to ", made,
+                " elements: its tensors repeat elements (shared, stride 0 or overlap) to ", made[storage],
                 " bytes, expected at most 2 x the file + 64 MiB; save .clone()s of them");
     check_input(!swap || !pickle.storages[storage].untyped, Fault::kBadInput, path_, ": storage ",
                 in_quotes(pickle.storages[storage].key), " is big-endian without a type, and is not read");

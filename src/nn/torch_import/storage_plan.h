@@ -12,8 +12,8 @@ namespace echodiff {
 class StoragePlan {
  public:
   // Tensors that are the same view of the same storage become one, shared. Throws Error(kBadInput), starting with
-  // `path`, when views repeat elements (stride 0, overlap) beyond 2 x `file_size` + 64 MiB in all. `swap`: elements
-  // are big-endian.
+  // `path`, when tensors repeat elements (shared, stride 0, overlap) beyond 2 x `file_size` + 64 MiB in all. `swap`:
+  // elements are big-endian.
   StoragePlan(const Pickle& pickle, const FlatPickle& flat, int64_t file_size, bool swap, std::string path);
 
   int64_t bytes_of_storage(size_t storage) const;

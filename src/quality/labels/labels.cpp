@@ -9,6 +9,7 @@
 #include "kernels/philox.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -17,10 +18,19 @@ constexpr uint64_t kBalanceStream = 0x62616c;  // keeps these draws apart from o
 
 bool parse_label(const JsonNode& json) { return json.choice("label", {"good", "poor"}) == "good"; }
 
-LabelledImage parse_line(const JsonNode& json, const std::filesystem::path& folder) {
+// A labels file from elsewhere could have any file of this machine shown in the review page.
+void check_inside(const JsonNode& json, const std::string& file) {
+  const std::filesystem::path path = std::filesystem::path(file).lexically_normal();
+  check_input(path.is_relative() && path.begin() != path.end() && *path.begin() != "..", Fault::kBadInput, json.where,
+              ": file: expected a picture inside the labels file's folder, found ", in_quotes(file),
+              "; put the labels file above its pictures, or allow pictures outside (--allow-outside)");
+}
+
+LabelledImage parse_line(const JsonNode& json, const std::filesystem::path& folder, bool allow_outside) {
   LabelledImage image;
   image.file = json.text("file");
   check_input(!image.file.empty(), Fault::kBadInput, json.where, ": file: expected a file name, found an empty one");
+  if (!allow_outside) check_inside(json, image.file);
   image.path = (folder / image.file).string();  // an absolute `file` replaces the folder
   image.metrics = {json.number("sharpness"), json.number("contrast"), json.number("noise")};
   image.good = parse_label(json);
@@ -33,7 +43,7 @@ LabelledImage parse_line(const JsonNode& json, const std::filesystem::path& fold
 
 }  // namespace
 
-Labels read_label_file(const std::string& path) {
+Labels read_label_file(const std::string& path, bool allow_outside) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   const std::vector<JsonNode> lines = read_json_lines(path, false);
   check_input(!lines.empty(), Fault::kBadInput, path, ": is empty, expected the rule in its first line");
@@ -41,7 +51,7 @@ Labels read_label_file(const std::string& path) {
   labels.thresholds = parse_thresholds(lines[0], "labels");
   std::map<std::string, size_t> line_of;
   for (size_t i = 1; i < lines.size(); ++i) {
-    labels.images.push_back(parse_line(lines[i], folder));
+    labels.images.push_back(parse_line(lines[i], folder, allow_outside));
     const auto [earlier, fresh] = line_of.emplace(labels.images.back().file, i + 1);
     check_input(fresh, Fault::kBadInput, lines[i].where, ": ", earlier->first, " is already labelled in line ",
                 earlier->second);

@@ -33,8 +33,9 @@ struct Labels {
 };
 
 // Strict: Error(kBadInput) naming file and line for malformed JSON, an unknown label or source, a file listed twice, a
-// missing key, a number that is not finite; kMissingInput when there is no such file. The pictures aren't opened.
-Labels read_label_file(const std::string& path);
+// missing key, a number that is not finite, and a picture outside the labels file's folder (an absolute name, "..")
+// unless `allow_outside`; kMissingInput when there is no such file. The pictures aren't opened.
+Labels read_label_file(const std::string& path, bool allow_outside = false);
 
 // Writes whole or not at all. `path` of each image is ignored, `file` is written as it stands.
 void write_labels(const std::string& path, const Labels& labels);

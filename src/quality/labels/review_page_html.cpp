@@ -4,7 +4,9 @@ namespace echodiff {
 
 // What a verdict is worth depends on seeing the picture, so it is shown as large as fits, its metrics only beside it.
 const char* const kReviewPageHead = R"html(<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Review of labels</title><link rel="icon" href="data:,">
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none';
+script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
+<title>Review of labels</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2127; --soft: #5b6570; --line: #d5dbe1; --fill: #f3f5f7;

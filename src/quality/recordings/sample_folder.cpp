@@ -11,6 +11,7 @@
 #include "kernels/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -52,10 +53,20 @@ void write_shallow_calls(Json& json, const SamplerTotals& totals, const SummaryF
   json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();
 }
 
+// The name of a file in masks/, "" where the line has none; never a path to somewhere else.
+std::string mask_of(const JsonNode& json) {
+  const std::string mask = json.text("mask", "");
+  check_input(
+      mask.find('/') == std::string::npos && mask.find('\0') == std::string::npos && mask != "." && mask != "..",
+      Fault::kBadInput, json.where, ": key \"mask\": expected the name of a file in masks/, found ", in_quotes(mask),
+      "; sample again");
+  return mask;
+}
+
 SampleLine read_line(const JsonNode& json) {
   SampleLine line;
   line.index = json.count("index");
-  line.mask = json.text("mask", "");
+  line.mask = mask_of(json);
   line.seed = json.find("seed") ? json.seed("seed") : 0;
   line.unet_calls = json.count("unet_calls");
   line.shallow_calls = json.count("shallow_calls", 0);
@@ -245,7 +256,7 @@ std::map<std::string, std::string> read_sampled_masks(const std::string& directo
   const std::string path = directory + "/samples.jsonl";
   if (!fs::exists(path)) return masks;
   for (const JsonNode& line : read_json_lines(path, false))
-    if (const std::string mask = line.text("mask", ""); !mask.empty()) masks[picture_name(line.count("index"))] = mask;
+    if (const std::string mask = mask_of(line); !mask.empty()) masks[picture_name(line.count("index"))] = mask;
   return masks;
 }
 

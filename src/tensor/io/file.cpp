@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kernels/error.h"
+#include "tensor/io/text.h"
 
 namespace echodiff {
 namespace {
@@ -57,17 +58,12 @@ class TemporaryFile {
 
 std::string reason() { return std::strerror(errno); }
 
-// Fills `out` until the end of the file; returns the bytes read.
-size_t read_some(int descriptor, char* out, size_t size, const std::string& path) {
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t count = ::read(descriptor, out + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    check_input(count >= 0, Fault::kIo, path, ": reading failed after ", done, " bytes: ", reason());
-    if (count == 0) break;
-    done += size_t(count);
-  }
-  return done;
+constexpr const char* kRegular = ", expected a regular file; copy what it holds into one";
+
+const char* kind_of(mode_t mode) {
+  if (S_ISFIFO(mode)) return "pipe";
+  if (S_ISSOCK(mode)) return "socket";
+  return S_ISCHR(mode) || S_ISBLK(mode) ? "device" : "special file";
 }
 
 // Opens `path` for writing from empty; errors speak of `name`.
@@ -92,20 +88,19 @@ void write_all(const Descriptor& file, std::string_view bytes, const std::string
 }  // namespace
 
 InputFile::InputFile(const std::string& path) : path_(path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Names go on into lists, labels and pages, which are UTF-8; a NUL would end them early for the system.
+  check_input(is_utf8(path) && path.find('\0') == std::string::npos, Fault::kBadInput, in_quotes(path),
+              ": expected a file name in UTF-8; rename it");
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // opening a pipe would wait for a writer
+  check_input(file.number() >= 0 || errno != ENXIO, Fault::kBadInput, path, ": is a socket or has no device", kRegular);
   check_input(file.number() >= 0, Fault::kMissingInput, path, ": cannot be opened: ", reason(),
               "; give the path of a readable file");
   struct stat about = {};
   check_input(::fstat(file.number(), &about) == 0, Fault::kIo, path, ": ", reason());
   check_input(!S_ISDIR(about.st_mode), Fault::kMissingInput, path, ": is a folder, expected a file");
-  if (S_ISREG(about.st_mode)) {
-    size_ = int64_t(about.st_size);
-    descriptor_ = file.release();
-    return;
-  }
-  char block[65536];
-  for (size_t count; (count = read_some(file.number(), block, sizeof block, path)) > 0;) pipe_.append(block, count);
-  size_ = int64_t(pipe_.size());
+  check_input(S_ISREG(about.st_mode), Fault::kBadInput, path, ": is a ", kind_of(about.st_mode), kRegular);
+  size_ = int64_t(about.st_size);
+  descriptor_ = file.release();
 }
 
 InputFile::~InputFile() {
@@ -115,10 +110,6 @@ InputFile::~InputFile() {
 void InputFile::read_at(int64_t offset, char* out, int64_t size) const {
   check(offset >= 0 && size >= 0 && offset <= size_ && size <= size_ - offset, "read_at: bytes ", offset, " + ", size,
         " lie outside ", path_);
-  if (descriptor_ < 0) {
-    std::memcpy(out, pipe_.data() + offset, size_t(size));
-    return;
-  }
   for (int64_t done = 0; done < size;) {
     const ssize_t count = ::pread(descriptor_, out + done, size_t(size - done), off_t(offset + done));
     if (count < 0 && errno == EINTR) continue;
@@ -144,6 +135,10 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   const std::filesystem::path target(path);
   const std::string folder = target.has_parent_path() ? target.parent_path().string() : std::string(".");
   std::error_code ignored;  // whatever else is wrong shows when the file is opened
+  // A rename would put the file in the place of a device or a pipe, as root even of /dev/null.
+  check_input(!std::filesystem::exists(target, ignored) || std::filesystem::is_regular_file(target, ignored) ||
+                  std::filesystem::is_directory(target, ignored),
+              Fault::kCannotCreate, path, ": is a device, a pipe or a socket, expected the name of a file");
   check_input(target.has_filename() && !std::filesystem::is_directory(target, ignored), Fault::kCannotCreate, path,
               ": cannot be created: it names a folder, expected the name of a file");
   // The process id keeps two programs that write the same file apart; the last rename wins.

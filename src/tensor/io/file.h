@@ -8,13 +8,13 @@
 namespace echodiff {
 
 // All bytes of the file at `path`. Throws Error: kMissingInput when there is no such file, or it is a folder or may
-// not be read; kIo when reading it fails.
+// not be read; kBadInput when it is no regular file (a pipe, a device: they may have no end); kIo when reading fails.
 std::string read_file(const std::string& path);
 
 // A file read piece by piece.
 class InputFile {
  public:
-  // Throws Error(kMissingInput) as read_file does. A pipe, which states no size, is read to its end into memory.
+  // Throws Error, kMissingInput and kBadInput, as read_file does.
   explicit InputFile(const std::string& path);
   ~InputFile();
   InputFile(const InputFile&) = delete;
@@ -28,7 +28,7 @@ class InputFile {
   std::string read(int64_t offset, int64_t size) const;
 
  private:
-  std::string path_, pipe_;  // pipe_: what came out of one
+  std::string path_;
   int descriptor_ = -1;
   int64_t size_ = 0;
 };

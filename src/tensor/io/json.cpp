@@ -237,6 +237,9 @@ void JsonNode::done() const {
 }
 
 JsonNode parse_json(std::string_view text, const std::string& where) {
+  // To the library's lexer a NUL is the end of the text, whatever follows.
+  check_input(text.find('\0') == std::string_view::npos, Fault::kBadInput, where, ": byte ", text.find('\0'),
+              ": expected a JSON object, found a NUL byte", kAdvice);
   Builder builder(text, where);
   Json::sax_parse(text.begin(), text.end(), &builder);
   check_input(builder.root.kind == Kind::kObject, Fault::kBadInput, where, ": expected a JSON object, found ",

@@ -22,6 +22,11 @@ constexpr size_t kMaxRank = 64;
 constexpr const char* kReserved = "__metadata__";
 constexpr int64_t kBlock = 256 * 1024;  // bytes: stays in the cache between reading and placing
 
+// What a header may ask for: each tensor and each line of metadata costs memory whatever it holds, and a name is kept
+// a few times over (fields, entries, the tensor's, a program's listing).
+constexpr int64_t kTensorCost = 1536, kMetadataCost = 256, kNameCost = 6;  // bytes; bytes a letter
+int64_t header_budget(int64_t file_size) { return 2 * file_size + (64LL << 20); }
+
 struct StoredEntry {
   std::string name;
   StoredType type;
@@ -39,6 +44,8 @@ struct Fields {
 // Each returns false, with `problem` set, at the first thing that does not belong there.
 class HeaderReader {
  public:
+  explicit HeaderReader(int64_t budget) : budget_(budget) {}
+
   std::vector<Fields> entries;
   std::map<std::string, std::string> metadata;
   std::string problem;
@@ -47,6 +54,7 @@ class HeaderReader {
     if (place_ == Place::kOutside) return enter(Place::kTop);
     if (place_ != Place::kTop) return unexpected("an object");
     if (key_ == kReserved) return enter(Place::kMetadata);
+    if (!spend(kTensorCost)) return false;
     entries.push_back({.name = key_, .dtype = {}, .shape = {}, .offsets = {}});
     return enter(Place::kTensor);
   }
@@ -63,6 +71,7 @@ class HeaderReader {
   }
   bool key(std::string& key) {
     key_ = key;
+    if (!spend(kNameCost * int64_t(key.size()))) return false;
     if (place_ == Place::kTop && !names_.insert(key).second) return fail("the key " + in_quotes(key) + " occurs twice");
     if (place_ == Place::kMetadata && metadata.contains(key))
       return fail("the metadata key " + in_quotes(key) + " occurs twice");
@@ -83,6 +92,7 @@ class HeaderReader {
   bool end_array() { return enter(Place::kTensor); }
   bool string(std::string& value) {
     if (place_ == Place::kMetadata) {
+      if (!spend(kMetadataCost + 2 * int64_t(value.size()))) return false;
       metadata.emplace(key_, value);
     } else if (place_ == Place::kTensor && key_ == "dtype") {
       entries.back().dtype = value;
@@ -116,6 +126,13 @@ class HeaderReader {
     place_ = place;
     return true;
   }
+  bool spend(int64_t bytes) {
+    budget_ -= bytes;
+    return budget_ >= 0 || fail(
+                               "the header asks for more memory than 2 x the file + 64 MiB: too many tensors or names "
+                               "too long, such as " +
+                               in_quotes(key_));
+  }
   bool fail(std::string what) {
     problem = std::move(what);
     return false;
@@ -127,6 +144,7 @@ class HeaderReader {
                 (in_tensor ? " of tensor " + in_quotes(entries.back().name) : ""));
   }
 
+  int64_t budget_;
   Place place_ = Place::kOutside;
   std::string key_;
   std::unordered_set<std::string> names_;
@@ -187,7 +205,9 @@ std::vector<StoredEntry> parse_header(std::string_view header, int64_t data_size
   const std::string& path = file->path;
   check_input(header.starts_with('{'), Fault::kBadInput, path,
               ": the header does not start with '{'; it is not a safetensors file");
-  HeaderReader reader;
+  check_input(header.find('\0') == std::string_view::npos, Fault::kBadInput, path, ": the header holds a NUL at byte ",
+              8 + header.find('\0'), "; the file is damaged");  // the JSON library would take it for the end
+  HeaderReader reader(header_budget(8 + int64_t(header.size()) + data_size));
   const bool whole = Json::sax_parse(header.begin(), header.end(), &reader);
   check_input(whole, Fault::kBadInput, path, ": ", reader.problem, "; the file is damaged");
   file->metadata = std::move(reader.metadata);

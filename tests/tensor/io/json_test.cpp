@@ -31,6 +31,16 @@ template <class Read> std::string refusal(const Read& read) {
 
 JsonNode parsed(const std::string& text) { return parse_json(text, "F"); }
 
+TEST(Json, NothingMayFollowNotEvenANul) {
+  using namespace std::string_literals;
+  EXPECT_TRUE(parsed("{\"a\": 1}\n ").has("a"));
+  for (const std::string& text : {"{\"a\": 1}\0"s, "{\"a\": 1}\0{}"s, "{\"a\": \"x\0y\"}"s, "{}{}"s, "{}x"s, "\0{}"s})
+    EXPECT_NE(refusal([&] { parsed(text); }).find("F"), std::string::npos) << text;
+  const std::string header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}\0\0junk"s;
+  const std::string file = std::string(1, char(header.size())) + std::string(7, '\0') + header;
+  EXPECT_NE(refusal([&] { parse_safetensors(file, "F"); }).find("NUL"), std::string::npos);
+}
+
 TEST(Json, GettersGiveWhatIsThere) {
   const JsonNode json = parsed(
       R"({"a": 1.5, "b": 3, "c": 3.0, "d": -1, "e": 18446744073709551615, "f": "x", "g": true, "h": null, "i": [1, 2],)"
@@ -119,7 +129,7 @@ class JsonFamilies : public ReportTest {
 
 TEST_F(JsonFamilies, ARepeatedKeyIsRefused) {
   const std::string rule = thresholds_json(Thresholds(), "labels") + "\n";
-  expect_refused("labels.jsonl", "rule", rule, read_label_file);
+  expect_refused("labels.jsonl", "rule", rule, [](const std::string& path) { return read_label_file(path); });
   write("labels.jsonl", rule + "{\"file\": \"a\", \"file\": \"b\"}\n");
   expect_named(refusal([&] { read_label_file(at("labels.jsonl")); }), "labels.jsonl:2: ", "file");
   expect_refused("thresholds.json", "sigma", thresholds_json(Thresholds()), read_thresholds);
