@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "tensor/io/file.h"
+#include "train/foreign_weights.h"
 
 namespace echodiff {
 namespace {
@@ -170,7 +171,9 @@ std::string latest_checkpoint(const std::string& run) {
 
 std::string run_checkpoint(const std::string& run) {
   std::error_code ignored;
-  return fs::is_regular_file(run, ignored) ? run : latest_checkpoint(run);
+  const bool is_file = fs::exists(run, ignored) && !fs::is_directory(run, ignored);
+  if (is_file ? !is_own_checkpoint(run) : is_foreign_folder(run)) refuse_foreign_weights(run);
+  return is_file ? run : latest_checkpoint(run);
 }
 
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix) {

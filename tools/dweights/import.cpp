@@ -2,14 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <sstream>
 
-#include "diffusion/schedule.h"
+#include "dweights/described_run.h"
 #include "dweights/dweights.h"
 #include "dweights/networks.h"
 #include "kernels/thread_pool.h"
 #include "quality/judges/scorer.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
 #include "train/run_dir.h"
@@ -19,108 +19,6 @@ namespace {
 
 void refuse_taken(const std::string& out) {
   check_input(latest_checkpoint(out).empty(), Fault::kCannotCreate, out, ": holds a run already; choose another --out");
-}
-
-const Tensor* buffer_of(const DenoiserImport& import, const std::string& name) {
-  for (const NamedTensor& entry : import.buffers)
-    if (entry.name == name && entry.tensor.rank() == 1) return &entry.tensor;
-  return nullptr;
-}
-
-// The library keeps its tables in float32, and worked them out in it or in float64.
-bool same_table(const std::vector<double>& ours, const std::vector<double>& theirs) {
-  if (ours.size() != theirs.size()) return false;
-  for (size_t i = 0; i < ours.size(); ++i)
-    if (!(std::abs(ours[i] - theirs[i]) <= 1e-5 * std::abs(ours[i]) + 1e-9)) return false;
-  return true;
-}
-
-// What the buffers of GaussianDiffusion tell: T, the schedule by its betas, the prediction by the weight of its loss.
-void read_buffers(const DenoiserImport& import, DenoiserRun* run, std::vector<std::string>* told) {
-  const Tensor* betas = buffer_of(import, "betas");
-  if (betas == nullptr) return;
-  run->T = betas->count();
-  told->push_back("timesteps");
-  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid}) {
-    const Schedule schedule = make_schedule(kind, run->T);
-    if (!same_table(schedule.betas, betas->to_vector())) continue;
-    run->schedule = kind;
-    told->push_back("schedule");
-    const Tensor* weight = buffer_of(import, "loss_weight");
-    if (weight == nullptr) continue;
-    std::vector<double> eps, x0 = schedule.snr, v;
-    for (const double snr : schedule.snr) {
-      eps.push_back(1);
-      v.push_back(snr / (snr + 1));
-    }
-    const std::vector<double> given = weight->to_vector();
-    for (const auto& [prediction, table] : {std::pair{Prediction::eps, eps}, {Prediction::x0, x0}, {Prediction::v, v}})
-      if (same_table(table, given)) {
-        run->prediction = prediction;
-        told->push_back("predict");
-      }
-  }
-}
-
-DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& import, const Common& common) {
-  DenoiserRun run;
-  run.options = import.options;
-  run.T = 1000;
-  std::vector<std::string> told;
-  read_buffers(import, &run, &told);
-  if (flags.timesteps) run.T = *flags.timesteps;
-  if (flags.schedule != "file") run.schedule = parse_schedule(flags.schedule);
-  if (flags.predict != "file") run.prediction = parse_prediction(flags.predict);
-  const auto known = [&](const char* what, bool given) { return given || std::ranges::find(told, what) != told.end(); };
-  std::string assumed;
-  const auto assume = [&](bool is_known, const std::string& what) {
-    if (!is_known) assumed += (assumed.empty() ? "" : ", ") + what;
-  };
-  assume(known("timesteps", flags.timesteps.has_value()), concat_message("--timesteps ", run.T));
-  assume(known("schedule", flags.schedule != "file"), "--schedule " + name_of(run.schedule));
-  assume(known("predict", flags.predict != "file"), "--predict " + name_of(run.prediction));
-  if (!assumed.empty()) note(common, "the file doesn't say, so assumed: " + assumed);
-  if (run.options.learned_variance) run.variance = "learned";
-
-  const int64_t factor = int64_t{1} << (run.options.mults.size() - 1);
-  const int64_t size = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
-  run.image_size = flags.image_size ? size : (size + factor - 1) / factor * factor;
-  check_input(run.image_size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor,
-              " for a network of ", run.options.mults.size(), " levels, found ", run.image_size);
-  run.options.image_size = run.image_size;
-  if (flags.planes.empty()) {
-    for (int64_t p = 1; p < run.options.planes; ++p) run.planes.push_back("plane_" + std::to_string(p));
-    if (run.options.planes > 0) run.planes.push_back("sector");
-  } else {
-    run.planes = split(flags.planes);
-    check_input(int64_t(run.planes.size()) == run.options.planes, Fault::kUsage, "--planes: the network has ",
-                run.options.planes, " mask planes, found ", run.planes.size(), " names");
-  }
-  return run;
-}
-
-// For dtrain diffusion --config RUN/config.toml --resume.
-std::string config_text(const DenoiserRun& run, const DenoiserImport& import) {
-  const DenoiserOptions& net = run.options;
-  std::ostringstream out;
-  out.precision(17);
-  out << "arch = \"" << net.architecture << "\"\ncondition = \"" << net.condition << "\"\ndim = " << net.dim
-      << "\nmults = \"" << join(net.mults) << "\"\nblocks = " << net.blocks << "\nheads = " << net.heads
-      << "\nhead-dim = " << net.head_dim << "\n";
-  if (!net.attention_resolutions.empty())
-    out << "attention-resolutions = \"" << join(net.attention_resolutions) << "\"\n";
-  out << "timesteps = " << run.T << "\nschedule = \"" << name_of(run.schedule) << "\"\npredict = \""
-      << name_of(run.prediction) << "\"\nimage-size = " << run.image_size << "\n";
-  const auto setting = [&](const char* name) -> const double* {
-    const auto found = import.adam_settings.find(name);
-    return found == import.adam_settings.end() ? nullptr : &found->second;
-  };
-  for (const auto& [flag, name] : {std::pair{"lr", "lr"}, {"eps", "eps"}, {"weight-decay", "weight_decay"}})
-    if (const double* value = setting(name)) out << flag << " = " << *value << "\n";
-  if (setting("betas.0") && setting("betas.1"))
-    out << "betas = [" << *setting("betas.0") << ", " << *setting("betas.1") << "]\n";
-  out << "\n[resolved]\nplanes = \"" << join(run.planes) << "\"\nstep = " << import.step << "\n";
-  return out.str();
 }
 
 void append(std::vector<NamedTensor>* to, const std::vector<NamedTensor>& more) {
@@ -186,7 +84,8 @@ int import_classifier(const ImportCommand& flags, const Common& common) {
   const RunDirectory directory(flags.out);
   refuse_taken(flags.out);
   const int64_t size = flags.image_size.value_or(64);
-  directory.write_config(concat_message("width = ", import.options.width, "\nimage-size = ", size, "\n"));
+  directory.write_config(toml_line("width", std::to_string(import.options.width)) +
+                         toml_line("image-size", std::to_string(size)));
   save_resnet18_run(flags.out, 0, import.options, import.weights, size);
   for (const std::string& line : import.notes) note(common, line);
   note(common, concat_message(flags.out, ": ResNet-18, width ", import.options.width, ", ", import.options.in_channels,
@@ -200,6 +99,7 @@ int import_file(ImportCommand& flags, const Common& common) {
   NetworkHints& hints = flags.source.hints;
   hints.new_attention_order = flags.attention_order == "new";
   if (!flags.against.empty() && !hints.num_head_channels) hints.num_heads = hints.num_heads.value_or(1);
+  hints.mask_planes = !flags.planes.empty();
   flags.source.seed = common.seed;
   if (flags.source.as == "resnet18") return import_classifier(flags, common);
   DenoiserImport import = import_denoiser(flags.file, flags.source);
@@ -234,6 +134,7 @@ void check_flags(const ImportCommand& flags) {
               "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.source.as);
   check_input(guided || flags.against.empty(), Fault::kUsage,
               "--against: only guided-diffusion and sdm need it, found --as ", flags.source.as);
+  for (const std::string& plane : split(flags.planes)) check_name(plane, Fault::kUsage, "--planes", "plane");
   check_input(!flags.source.classes || flags.source.as == "resnet18", Fault::kUsage,
               "--classes: needs --as resnet18, found --as ", flags.source.as);
 }

@@ -91,6 +91,9 @@ DiffusersConfig parse_diffusers_config(const std::string& text, const std::strin
   read_network(json, &net);
   read_levels(json, &net);
   json.find("num_train_timesteps");  // of a learned time embedding
+  if (json.find("optimization_step") != nullptr) config.ema_steps = json.count("optimization_step");
+  for (const char* key : {"decay", "min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"})
+    if (config.ema_steps) json.find(key);
   for (const auto& [key, node] : json.fields)
     if (key.starts_with("_")) json.find(key);  // _diffusers_version, ..
   json.done();

@@ -1,41 +1,20 @@
 #include "nn/torch_import/import.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 
 namespace echodiff {
 namespace {
 
-namespace fs = std::filesystem;
-
-// Where diffusers keeps its weights, and the config beside them ("" without one).
-struct Location {
-  std::string weights, config;
-};
-
-Location locate(const std::string& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) {
-    const fs::path config = fs::path(path).parent_path() / "config.json";
-    return {path, fs::is_regular_file(config, ignored) ? config.string() : ""};
-  }
-  fs::path folder = path;
-  if (!fs::exists(folder / "config.json", ignored) && fs::exists(folder / "unet/config.json", ignored))
-    folder /= "unet";
-  const std::string config = fs::exists(folder / "config.json", ignored) ? (folder / "config.json").string() : "";
-  for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
-                           "diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.safetensors"})
-    if (fs::exists(folder / name, ignored)) return {(folder / name).string(), config};
-  return {folder.string(), config};  // an index of shards under another name, or the error of the reader
-}
-
-SourceParts read_parts(const std::string& path, const ImportOptions& options, std::vector<std::string>* notes) {
+SourceParts read_parts(const std::string& path, const std::string& ema, const ImportOptions& options,
+                       std::vector<std::string>* notes) {
   const WeightsFile file = read_weights_file(path);
   SourceParts parts = split_parts(file);
   for (const std::string& warning : file.warnings) notes->push_back(warning);
+  if (!ema.empty() && options.part != "model") parts.ema = split_parts(read_weights_file(ema)).model;
   if (options.part == "ema" || parts.model.empty()) {
     check_input(!parts.ema.empty(), Fault::kBadInput, path, ": expected ",
                 options.part == "ema" ? "a part ema" : "weights", ", found none; name no part to take what there is");
@@ -140,20 +119,53 @@ void check_config(const DenoiserOptions& net, const WeightShapes& weights, const
   }
 }
 
-DenoiserOptions denoiser_options(const std::string& as, const WeightShapes& weights, const Location& location,
-                                 const NetworkHints& hints, int64_t* image_size) {
-  if (as == "lucidrains") return infer_lucidrains(weights, hints);
-  if (as != "diffusers") return infer_guided(weights, hints);
-  check_input(!location.config.empty(), Fault::kMissingInput, location.weights,
+std::string read_config(const std::string& path) {
+  const InputFile file(path);
+  check_input(file.size() < (1 << 20), Fault::kBadInput, path, ": ", file.size(), " bytes, expected a small JSON file");
+  return file.read(0, file.size());
+}
+
+// The network of config.json, and what lies beside it: the scheduler, and how many steps a moving average has had.
+DenoiserOptions read_diffusers(const WeightShapes& weights, const DiffusersFolder& folder, const ImportOptions& options,
+                               DenoiserImport* import) {
+  check_input(!folder.config.empty(), Fault::kMissingInput, folder.weights,
               ": no config.json beside it; a UNet2DModel can't be told from its weights alone: give the folder of "
               "save_pretrained");
-  const std::string text = read_file(location.config);
-  check_input(text.size() < (1 << 20), Fault::kBadInput, location.config, ": ", text.size(),
-              " bytes, expected the config.json of a UNet2DModel");
-  const DiffusersConfig config = parse_diffusers_config(text, location.config, hints);
-  check_config(config.options, weights, location.config);
-  *image_size = config.sample_size;
+  const DiffusersConfig config = parse_diffusers_config(read_config(folder.config), folder.config, options.hints);
+  check_config(config.options, weights, folder.config);
+  import->image_size = config.sample_size;
+  if (config.ema_steps) {
+    import->ema_step = *config.ema_steps;
+    import->notes.push_back(concat_message(folder.weights, ": an EMAModel's: these weights are the moving average of ",
+                                           *config.ema_steps, " steps, the trained ones are not in it"));
+  }
+  if (!folder.ema.empty() && options.part != "model") {
+    const DiffusersConfig ema =
+        parse_diffusers_config(read_config(folder.ema_config), folder.ema_config, options.hints);
+    import->ema_step = ema.ema_steps.value_or(0);
+    import->notes.push_back(
+        concat_message(folder.ema, ": an EMAModel's, taken as the moving average of ", import->ema_step, " steps"));
+  }
+  if (!folder.scheduler.empty()) {
+    import->scheduler = parse_diffusers_scheduler(read_config(folder.scheduler), folder.scheduler);
+    import->scheduler_path = folder.scheduler;
+  }
   return config.options;
+}
+
+DenoiserOptions denoiser_options(const std::string& as, const WeightShapes& weights, const DiffusersFolder& folder,
+                                 const ImportOptions& options, DenoiserImport* import) {
+  if (as == "lucidrains") return infer_lucidrains(weights, options.hints);
+  return as == "diffusers" ? read_diffusers(weights, folder, options, import) : infer_guided(weights, options.hints);
+}
+
+// A checkpoint's tensors outside its model that no network here has.
+void note_left_out(const std::vector<std::string>& names, std::vector<std::string>* notes) {
+  if (names.empty()) return;
+  notes->push_back(concat_message(
+      "left out ", names.size(), " tensors beside the model: ",
+      join(std::vector<std::string>(names.begin(), names.begin() + std::min<int64_t>(int64_t(names.size()), 4)), ", "),
+      names.size() > 4 ? ", .." : ""));
 }
 
 void take_adam(const SourceAdam& adam, Denoiser* network, const std::string& where, DenoiserImport* import) {
@@ -174,11 +186,20 @@ void take_adam(const SourceAdam& adam, Denoiser* network, const std::string& whe
   import->adam_settings = adam.settings;
 }
 
+// Networks of other libraries that people try, told by their names.
+void refuse_unsupported(const WeightShapes& weights) {
+  check_input(!weights.has("conv_in.conv.weight") || !weights.any_with_prefix("down_blocks."), Fault::kBadInput,
+              weights.where(),
+              ": is MONAI's DiffusionModelUNet (conv_in.conv.weight), which is not supported; train one here, or bring "
+              "a UNet2DModel of diffusers");
+}
+
 }  // namespace
 
 std::string recognise_network(const StateDict& weights, const std::string& where) {
   const WeightShapes shapes(weights, where);
-  if (shapes.has("init_conv.weight")) return "lucidrains";
+  refuse_unsupported(shapes);
+  if (shapes.has("init_conv.weight") || shapes.any_with_prefix("mid_block1.")) return "lucidrains";
   if (shapes.has("input_blocks.0.0.weight"))
     return shapes.any_with_prefix("middle_block.0.in_norm.") ? "sdm" : "guided-diffusion";
   if (shapes.has("conv_in.weight") && shapes.any_with_prefix("down_blocks.")) return "diffusers";
@@ -192,9 +213,10 @@ std::string recognise_network(const StateDict& weights, const std::string& where
 
 DenoiserImport import_denoiser(const std::string& path, const ImportOptions& options) {
   DenoiserImport import;
-  const Location location = locate(path);
-  const std::string& where = location.weights;
-  SourceParts parts = read_parts(where, options, &import.notes);
+  const DiffusersFolder folder = find_diffusers_folder(path);
+  const std::string& where = folder.weights;
+  SourceParts parts = read_parts(where, folder.ema, options, &import.notes);
+  refuse_unsupported(WeightShapes(parts.model, where));
   const std::string as = options.as.empty() ? recognise_network(parts.model, where) : options.as;
   check_input(as != "resnet18", Fault::kBadInput, where, ": is a ResNet, expected a diffusion network");
   if (options.class_label) {
@@ -206,18 +228,19 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
   }
   // Forcing one channel on a network of three is done to the weights; reading its shape needs its own number.
   const WeightShapes shapes(parts.model, where);
-  import.options = denoiser_options(as, shapes, location, options.hints, &import.image_size);
+  import.options = denoiser_options(as, shapes, folder, options, &import);
   Denoiser network(import.options, 0);
   const StateDict own = network.state_dict();
   const KeyMap& map = map_of(as);
-  const FittedWeights fitted = fit_weights(map, parts.model, own, where);
+  const FittedWeights fitted = fit_weights(map, parts.model, own, where, parts.beside);
   import.model = fitted.weights;
+  note_left_out(fitted.left_out, &import.notes);
   if (!parts.ema.empty()) import.ema = fit_weights(map, parts.ema, own, where + ": ema").weights;
   for (const std::string& name : fitted.ignored)
     if (const Tensor* buffer = find_tensor(&parts.model, name)) import.buffers.push_back({name, *buffer});
   if (options.part.empty()) take_adam(parts.adam, &network, where, &import);
   import.step = parts.step.value_or(0);
-  import.ema_step = parts.ema_step.value_or(0);
+  if (parts.ema_step) import.ema_step = *parts.ema_step;
   const std::optional<int64_t> channels = options.hints.image_channels;
   if (channels && *channels != import.options.image_channels) {
     check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage, "image channels: the network of ",
@@ -231,11 +254,13 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
 
 ResNet18Import import_resnet18(const std::string& path, const ImportOptions& options) {
   ResNet18Import import;
-  const StateDict weights = read_parts(path, options, &import.notes).model;
+  const SourceParts parts = read_parts(path, "", options, &import.notes);
+  const StateDict& weights = parts.model;
   import.options = infer_resnet18(WeightShapes(weights, path));
   ResNet18 network(import.options, options.seed);
-  const FittedWeights fitted = fit_weights(resnet18_map(), weights, network.state_dict(), path);
+  const FittedWeights fitted = fit_weights(resnet18_map(), weights, network.state_dict(), path, parts.beside);
   import.weights = fitted.weights;
+  note_left_out(fitted.left_out, &import.notes);
   if (!fitted.missing.empty()) import.notes.push_back("no num_batches_tracked in the file: left at 0");
   const int64_t channels = options.hints.image_channels.value_or(import.options.in_channels);
   if (channels != import.options.in_channels) {

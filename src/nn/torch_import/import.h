@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/torch_import/diffusers_folder.h"
 #include "nn/torch_import/maps.h"
 #include "nn/torch_import/source_parts.h"
 #include "nn/torch_import/weights_file.h"
@@ -36,10 +37,12 @@ struct DenoiserImport {
   std::map<std::string, double> adam_settings;  // lr, betas.0, betas.1, eps, weight_decay
   int64_t step = 0, ema_step = 0;               // training steps had; updates of the average
   StateDict buffers;                            // of GaussianDiffusion: betas, loss_weight, ...
-  std::vector<std::string> notes;               // what a person should know, one line each
+  std::optional<DiffusersScheduler> scheduler;  // where diffusers saved one, and its path
+  std::string scheduler_path;
+  std::vector<std::string> notes;  // what a person should know, one line each
 };
 
-// `path` may be a folder that diffusers saved, or a pipeline with one in unet/. Throws Error: kMissingInput, kBadInput
+// `path` may be a folder that diffusers saved, or a pipeline with one in unet/, and unet_ema/ beside it. Throws Error: kMissingInput, kBadInput
 // with everything amiss in one line, kUsage for what the file doesn't say and `options` must.
 DenoiserImport import_denoiser(const std::string& path, const ImportOptions& options);
 

@@ -102,7 +102,7 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 }
 
 FittedWeights fit_weights(const KeyMap& map, const StateDict& source, const StateDict& network,
-                          const std::string& where) {
+                          const std::string& where, const std::set<std::string>& beside) {
   FittedWeights fitted;
   std::map<std::string, const Tensor*> own;
   std::vector<std::string> known;
@@ -119,7 +119,9 @@ FittedWeights fit_weights(const KeyMap& map, const StateDict& source, const Stat
     }
     const std::string target = renamed(map, entry.name).value_or("");
     const auto found = own.find(target);
-    if (found == own.end()) {
+    if (found == own.end() && beside.contains(entry.name)) {
+      fitted.left_out.push_back(entry.name);
+    } else if (found == own.end()) {
       unknown << ", " << entry.name << " " << entry.tensor.shape() << " (nearest: " << nearest_name(entry.name, known)
               << ")";
     } else if (given.contains(target)) {

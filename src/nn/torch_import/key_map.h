@@ -3,6 +3,7 @@
 // filled, or all that is amiss is said in one line.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,16 +31,17 @@ bool matches(std::string_view pattern, std::string_view name);
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names);
 
 struct FittedWeights {
-  StateDict weights;                 // of the network: its names, shapes and order
-  std::vector<std::string> ignored;  // the file's names on the ignore list
-  std::vector<std::string> missing;  // num_batches_tracked, which files before 0.4.1 don't have: left at zero
+  StateDict weights;                  // of the network: its names, shapes and order
+  std::vector<std::string> ignored;   // the file's names on the ignore list
+  std::vector<std::string> left_out;  // names of `beside` that the network doesn't have
+  std::vector<std::string> missing;   // num_batches_tracked, which files before 0.4.1 don't have: left at zero
 };
 
 // `source` renamed by the table and put into the shapes of `network` (its state_dict). Sizes of 1 at the end of a shape
 // may differ: attention is written as Linear, Conv1d or Conv2d. Throws Error(kBadInput), starting with `where`, that
 // lists every unknown tensor with the nearest known name, every one given twice, every misshapen and every unfilled
-// one.
+// one. Unknown tensors among `beside`, which lay outside the model in the file, are left out.
 FittedWeights fit_weights(const KeyMap& map, const StateDict& source, const StateDict& network,
-                          const std::string& where);
+                          const std::string& where, const std::set<std::string>& beside = {});
 
 }  // namespace echodiff

@@ -32,11 +32,33 @@ const KeyMap& lucidrains_map() {
   return map;
 }
 
+namespace {
+
+// Until 1.9 attention had its norm outside (fn.fn) and no memory; earlier still, blocks had other names.
+void refuse_old(const WeightShapes& weights) {
+  const bool is_old = weights.any_with_prefix("downs.0.") && !weights.has("mid_attn.mem_kv");
+  check_input(!is_old, Fault::kBadInput, weights.where(),
+              ": no mid_attn.mem_kv: written by a denoising-diffusion-pytorch older than 1.9, whose network is another "
+              "and is not supported; train it again with 1.9 or later");
+}
+
+// With self_condition the network takes its last guess beside the picture: as many channels as the picture's. Nothing
+// in the file tells them from masks.
+void refuse_self_conditioning(const WeightShapes& weights, const DenoiserOptions& options, const NetworkHints& hints) {
+  check_input(hints.mask_planes || options.planes != options.image_channels, Fault::kBadInput, weights.where(),
+              ": init_conv takes ", options.planes, " channels beside the picture's ", options.image_channels,
+              ": self-conditioning, which is not supported; if they are masks, say their names");
+}
+
+}  // namespace
+
 DenoiserOptions infer_lucidrains(const WeightShapes& weights, const NetworkHints& hints) {
+  refuse_old(weights);
   DenoiserOptions options;
   options.architecture = weights.has("downs.0.0.block1.norm.g") ? "lucidrains" : "lucidrains1";
   options.dim = weights.dim("init_conv.weight", 0);
   infer_channels(weights, weights.dim("init_conv.weight", 1), weights.dim("final_conv.weight", 0), hints, &options);
+  refuse_self_conditioning(weights, options, hints);
   options.heads = weights.dim("mid_attn.mem_kv", 1);
   options.head_dim = weights.dim("mid_attn.mem_kv", 3);
   options.mults.clear();

@@ -24,6 +24,7 @@ struct NetworkHints {
   std::optional<int64_t> num_heads, num_head_channels;  // guided-diffusion, SDM: one of them is needed
   bool new_attention_order = false;                     // guided-diffusion, SDM
   std::optional<int64_t> image_channels;                // else from the output: 2 and 6 are 1 and 3 with a variance
+  bool mask_planes = false;  // lucidrains: input channels beyond the picture's are masks, even when as many as its own
 };
 
 // The weights by name, looked up for their shapes.
@@ -58,7 +59,8 @@ void infer_channels(const WeightShapes& weights, int64_t in, int64_t out, const 
 // config.json of a UNet2DModel: strict both ways. A key or value that our network doesn't have is refused by name.
 struct DiffusersConfig {
   DenoiserOptions options;
-  int64_t sample_size = 0;  // pixels a side; 0: not said
+  int64_t sample_size = 0;           // pixels a side; 0: not said
+  std::optional<int64_t> ema_steps;  // of an EMAModel, which writes its own state beside the network's keys
 };
 
 // `text` is the file's, `where` its path. Absent keys have UNet2DModel's defaults. Throws Error(kBadInput) naming the

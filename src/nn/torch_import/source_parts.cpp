@@ -81,6 +81,13 @@ bool take_adam(std::string_view name, const Tensor& values, SourceAdam* adam) {
   return true;
 }
 
+// Not within a dictionary or module that holds a model.
+bool is_outside(std::string_view name) {
+  return std::ranges::none_of(kWrappers, [&](const Wrapper& wrapper) {
+    return wrapper.part == Part::model && name.starts_with(wrapper.prefix);
+  });
+}
+
 }  // namespace
 
 SourceParts split_parts(const WeightsFile& file) {
@@ -90,7 +97,10 @@ SourceParts split_parts(const WeightsFile& file) {
   for (const SourceTensor& tensor : file.tensors) {
     std::string_view name = tensor.name;
     switch (unwrap(&name)) {
-      case Part::model: parts.model.push_back({std::string(name), tensor.values}); break;
+      case Part::model:
+        parts.model.push_back({std::string(name), tensor.values});
+        if (is_outside(tensor.name)) parts.beside.emplace(name);
+        break;
       case Part::ema: parts.ema.push_back({std::string(name), tensor.values}); break;
       case Part::online:
         online.push_back({std::string(name), tensor.values});
@@ -107,6 +117,7 @@ SourceParts split_parts(const WeightsFile& file) {
         break;
     }
   }
+  if (parts.beside.size() == parts.model.size()) parts.beside.clear();  // nothing holds the model: it lies bare
   if (parts.model.empty() && !online.empty())
     parts.model = std::move(online);
   else

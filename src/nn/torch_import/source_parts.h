@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct SourceParts {
   // Names without wrappers, in the file's order. Wrappers are what frameworks put before a network's own names, as
   // often as they do: module. (DataParallel), _orig_mod. (compile), model., ema_model., unet., state_dict., ...
   StateDict model, ema;
+  // Names in `model` that lay outside of what holds the model ("extra" beside "model.conv.weight"): a checkpoint's
+  // statistics, buffers of the diffusion process, another network.
+  std::set<std::string> beside;
   SourceAdam adam;
   std::optional<int64_t> step, ema_step;  // training steps, and updates of the average
   std::vector<std::string> ignored;       // other tensors: second copies of the model, optimisers of other kinds
