@@ -3,7 +3,7 @@
 # Safe to run again; says nothing about what is already there. install_deps.sh --programs leaves out the tests' packages.
 set -euo pipefail
 
-packages=(g++ cmake make git libcli11-dev libstb-dev libtomlplusplus-dev nlohmann-json3-dev zlib1g-dev libzip-dev libxxhash-dev libeigen3-dev)
+packages=(g++ cmake make git libcli11-dev libstb-dev libtomlplusplus-dev nlohmann-json3-dev zlib1g-dev libjpeg62-turbo-dev libtiff-dev libzip-dev libxxhash-dev libeigen3-dev)
 [ "${1:-}" = --programs ] || packages+=(libgtest-dev libpng-dev)
 
 missing=()

@@ -45,7 +45,7 @@ unsigned char* deflate_block(unsigned char* data, int size, int* out_size, int l
 #define STBI_NO_STDIO
 #define STBI_NO_FAILURE_STRINGS
 #define STBI_NO_THREAD_LOCALS
-#define STBI_MAX_DIMENSIONS 16384
+#define STBI_MAX_DIMENSIONS 16384  // kLongestSide
 #define STBI_MALLOC(size) capped_malloc(size)
 #define STBI_REALLOC(block, size) capped_realloc(block, size)
 #define STBI_FREE(block) std::free(block)
@@ -64,8 +64,7 @@ namespace echodiff {
 namespace {
 
 constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n", 8);
-constexpr int64_t kMaxSide = STBI_MAX_DIMENSIONS;
-constexpr int64_t kMaxPixels = int64_t(1) << 26;
+constexpr int64_t kMaxBytes = int64_t(1) << 28;  // of the decoded pixels, with all channels
 constexpr size_t kMaxFile = size_t(1) << 29;
 
 enum ColourType { kGrey = 0, kColour = 2, kPalette = 3, kGreyAlpha = 4, kColourAlpha = 6 };
@@ -74,6 +73,9 @@ struct Header {
   int64_t width, height;
   int depth, colour_type;
   bool interlaced;
+
+  std::vector<Colour> palette = {};
+  std::vector<uint8_t> palette_alpha = {};  // of its first entries; the others are opaque
 
   int channels() const {
     return colour_type == kColour ? 3 : colour_type == kGreyAlpha ? 2 : colour_type == kColourAlpha ? 4 : 1;
@@ -105,17 +107,19 @@ int64_t stream_bytes(const Header& header) {
 
 Header read_header(std::string_view data, const std::string& path) {
   check_input(data.size() == 13, Fault::kBadInput, path, ": damaged PNG: IHDR of ", data.size(), " bytes, expected 13");
-  const Header header{big_endian(data.data()), big_endian(data.data() + 4), data[8], data[9], data[12] == 1};
-  check_input(header.width >= 1 && header.height >= 1 && header.width <= kMaxSide && header.height <= kMaxSide &&
-                  header.width * header.height <= kMaxPixels,
-              Fault::kBadInput, path, ": ", header.width, "x", header.height, " pixels, expected 1 to ", kMaxSide,
-              " a side and at most ", kMaxPixels, " in all");
+  Header header{big_endian(data.data()), big_endian(data.data() + 4), data[8], data[9], data[12] == 1};
   const int depth = header.depth, type = header.colour_type;
-  check_input(depth != 16, Fault::kBadInput, path, ": 16 bits a channel, expected 8; convert it to 8-bit grey");
+  check_input(header.width >= 1 && header.height >= 1 && header.width <= kLongestSide &&
+                  header.height <= kLongestSide && header.width * header.height <= kMostPixels,
+              Fault::kBadInput, path, ": ", header.width, "x", header.height, " pixels, expected 1 to ", kLongestSide,
+              " a side and at most ", kMostPixels, " in all");
+  check_input(header.width * header.height * header.channels() * (depth == 16 ? 2 : 1) <= kMaxBytes, Fault::kBadInput,
+              path, ": ", header.width, "x", header.height, " pixels of 16 bits a channel, more than ", kMaxBytes,
+              " bytes; convert it to 16-bit grey");
   const bool small_depth = depth == 1 || depth == 2 || depth == 4;
-  const bool legal = type == kGrey || type == kPalette
-                         ? small_depth || depth == 8
-                         : (type == kColour || type == kGreyAlpha || type == kColourAlpha) && depth == 8;
+  const bool many_channels = type == kColour || type == kGreyAlpha || type == kColourAlpha;
+  const bool legal = (depth == 8 && (type == kPalette || many_channels)) || (depth == 16 && many_channels) ||
+                     (small_depth && type == kPalette) || (type == kGrey && (small_depth || depth == 8 || depth == 16));
   check_input(legal && data[10] == 0 && data[11] == 0 && (data[12] == 0 || data[12] == 1), Fault::kBadInput, path,
               ": damaged PNG: IHDR with depth ", depth, ", colour type ", type, ", methods ", int(data[10]), " ",
               int(data[11]), " ", int(data[12]));
@@ -168,7 +172,7 @@ Header guard(std::string_view file, const std::string& path) {
               kMaxFile);
   Header header = {};
   StreamCheck stream(path);
-  int64_t expected = 0, palette = 0;
+  int64_t expected = 0;
   std::string previous, type;
   bool data_seen = false, transparency_seen = false;
   for (size_t at = kSignature.size(); type != "IEND";) {
@@ -196,17 +200,19 @@ Header guard(std::string_view file, const std::string& path) {
       expected = stream_bytes(header);
     } else if (type == "PLTE") {
       const bool grey = header.colour_type == kGrey || header.colour_type == kGreyAlpha;
-      in_order(!grey && palette == 0 && !data_seen && !transparency_seen && length % 3 == 0 && length >= 3 &&
+      in_order(!grey && header.palette.empty() && !data_seen && !transparency_seen && length % 3 == 0 && length >= 3 &&
                length <= 768 && (header.colour_type != kPalette || length / 3 <= size_t(1) << header.depth));
-      palette = int64_t(length / 3);
+      for (size_t i = 0; i < length; i += 3)
+        header.palette.push_back({uint8_t(data[i]), uint8_t(data[i + 1]), uint8_t(data[i + 2])});
     } else if (type == "tRNS") {
       const size_t size = header.colour_type == kGrey ? 2 : header.colour_type == kColour ? 6 : 0;
       const bool fits =
-          header.colour_type == kPalette ? int64_t(length) <= palette && length > 0 : size > 0 && length == size;
+          header.colour_type == kPalette ? length <= header.palette.size() && length > 0 : size > 0 && length == size;
       in_order(!data_seen && !transparency_seen && fits);
+      if (header.colour_type == kPalette) header.palette_alpha.assign(data.begin(), data.end());
       transparency_seen = true;
     } else if (type == "IDAT") {
-      in_order((header.colour_type != kPalette || palette > 0) && (!data_seen || previous == "IDAT"));
+      in_order((header.colour_type != kPalette || !header.palette.empty()) && (!data_seen || previous == "IDAT"));
       data_seen = true;
       stream.add(data, expected);
     } else if (type == "IEND") {
@@ -222,36 +228,81 @@ Header guard(std::string_view file, const std::string& path) {
   return header;
 }
 
-}  // namespace
+void append_chunk(std::string& out, std::string_view type, std::string_view data) {
+  for (int shift = 24; shift >= 0; shift -= 8) out += char(data.size() >> shift & 255);
+  out.append(type).append(data).append(4, '\0');  // stb looks at no checksum, and the guard has
+}
 
-GrayImage decode_png(std::string_view file, const std::string& path) {
-  const Header header = guard(file, path);
+// The file with the palette (0, 0, 0), (1, 1, 1), ... (255, 255, 255): stb then decodes the numbers of the entries, and
+// one beyond the palette is a number like any other.
+std::string with_numbers_as_colours(std::string_view file) {
+  std::string out(kSignature), numbers;
+  for (int i = 0; i < 256; ++i) numbers.append(3, char(i));
+  for (size_t at = kSignature.size(); at < file.size();) {
+    const size_t length = big_endian(file.data() + at);
+    const std::string_view type = file.substr(at + 4, 4), data = file.substr(at + 8, length);
+    if (type == "PLTE")
+      append_chunk(out, type, numbers);
+    else if (type == "IHDR" || type == "IDAT" || type == "IEND")
+      append_chunk(out, type, data);
+    at += length + 12;
+  }
+  return out;
+}
+
+// The pixels that stb decoded, of 8 or 16 bits a channel. The first channel of a palette's picture is its number.
+template <class Value>
+DecodedPicture take_pixels(const Value* pixels, int channels, const Header& header, const std::string& path) {
+  DecodedPicture picture{header.width, header.height, 8 * int(sizeof(Value)), {}, header.palette, {}};
+  const bool indexed = header.colour_type == kPalette;
+  const bool colour = channels >= 3 && !indexed, alpha = (channels == 2 || channels == 4) && !indexed;
+  if (!indexed) picture.palette.clear();  // of a colour picture it is a suggestion
+  const int64_t count = header.width * header.height;
+  picture.values.resize(size_t(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const Value* pixel = pixels + i * channels;
+    check_input(!colour || (pixel[0] == pixel[1] && pixel[1] == pixel[2]), Fault::kBadInput, path,
+                ": a coloured picture (pixel ", i % header.width, ", ", i / header.width,
+                "), expected grey; convert it to 8-bit grey (a mask: to its class indices)");
+    check_input(!indexed || pixel[0] < header.palette.size(), Fault::kBadInput, path, ": damaged PNG: pixel ",
+                i % header.width, ", ", i / header.width, " has colour ", pixel[0], " of a palette of ",
+                header.palette.size());
+    const bool opaque = indexed ? pixel[0] >= header.palette_alpha.size() || header.palette_alpha[pixel[0]] == 255
+                                : !alpha || pixel[channels - 1] == Value(-1);
+    if (!opaque && !picture.transparent) picture.transparent = i;
+    picture.values[size_t(i)] = pixel[0];
+  }
+  return picture;
+}
+
+template <class Value, class Load>
+DecodedPicture decode_with(const Load& load, std::string_view file, const Header& header, const std::string& path) {
   int width = 0, height = 0, channels = 0;
-  const std::unique_ptr<stbi_uc, decltype(&std::free)> decoded(
-      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(file.data()), int(file.size()), &width, &height, &channels,
-                            0),
-      &std::free);
+  const std::unique_ptr<Value, decltype(&std::free)> decoded(
+      load(reinterpret_cast<const stbi_uc*>(file.data()), int(file.size()), &width, &height, &channels, 0), &std::free);
   check_input(decoded != nullptr && width == header.width && height == header.height, Fault::kBadInput, path,
               ": damaged PNG: its pixels cannot be decoded");
-  GrayImage image{width, height, {}};
-  image.pixels.resize(size_t(width) * size_t(height));
-  const bool colour = channels >= 3, alpha = channels == 2 || channels == 4;
-  for (size_t i = 0; i < image.pixels.size(); ++i) {
-    const stbi_uc* pixel = decoded.get() + i * size_t(channels);
-    check_input(!colour || (pixel[0] == pixel[1] && pixel[1] == pixel[2]), Fault::kBadInput, path,
-                ": a coloured picture (pixel ", i % size_t(width), ", ", i / size_t(width),
-                "), expected grey; convert it to 8-bit grey (a mask: to its class indices)");
-    check_input(!alpha || pixel[channels - 1] == 255, Fault::kBadInput, path, ": transparent pixels (first at ",
-                i % size_t(width), ", ", i / size_t(width), "), expected opaque grey; remove its alpha channel");
-    image.pixels[i] = pixel[0];
-  }
-  return image;
+  return take_pixels(decoded.get(), channels, header, path);
+}
+
+}  // namespace
+
+DecodedPicture decode_png_values(std::string_view file, const std::string& path) {
+  const Header header = guard(file, path);
+  if (header.depth == 16) return decode_with<stbi_us>(stbi_load_16_from_memory, file, header, path);
+  const std::string numbered = header.colour_type == kPalette ? with_numbers_as_colours(file) : std::string();
+  return decode_with<stbi_uc>(stbi_load_from_memory, numbered.empty() ? file : std::string_view(numbered), header,
+                              path);
+}
+
+GrayImage decode_png(std::string_view file, const std::string& path) {
+  return as_grey(decode_png_values(file, path), {}, path);
 }
 
 GrayImage read_png(const std::string& path) { return decode_png(read_file(path), path); }
 
 std::string encode_png(const GrayImage& image) {
-  check(image.width >= 1 && image.height >= 1 && image.width <= kMaxSide && image.height <= kMaxSide &&
+  check(image.width >= 1 && image.height >= 1 && image.width <= kLongestSide && image.height <= kLongestSide &&
             int64_t(image.pixels.size()) == image.width * image.height,
         "encode_png: ", image.width, "x", image.height, " picture with ", image.pixels.size(), " pixels");
   std::string bytes;

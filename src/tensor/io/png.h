@@ -1,26 +1,20 @@
-// 8-bit grey PNG pictures: reading behind a guard that accepts only undamaged files, and writing.
+// PNG pictures: reading behind a guard that accepts only undamaged files, and writing 8-bit grey.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "tensor/io/gray_image.h"
 
 namespace echodiff {
 
-// A grey picture, row-major, 0..255.
-struct GrayImage {
-  int64_t width = 0, height = 0;
-  std::vector<uint8_t> pixels;  // (height, width)
+// What the bytes of a PNG file hold: grey, or colour with equal channels, or a palette; 1 to 8 bits (greys of fewer are
+// spread over 0..255) or 16, interlaced or not; up to 16384 a side and 2^26 pixels. Memory stays bounded whatever the
+// bytes claim. Throws Error kBadInput, in the name of `name`, for any other picture and for damage in any bit
+// (signature, header, chunk lengths and order, CRC-32 of every chunk, length and Adler-32 of the picture data).
+DecodedPicture decode_png_values(std::string_view bytes, const std::string& name);
 
-  uint8_t& at(int64_t row, int64_t column) { return pixels[size_t(row * width + column)]; }
-  uint8_t at(int64_t row, int64_t column) const { return pixels[size_t(row * width + column)]; }
-};
-
-// The picture in the bytes of a PNG file: grey, or colour with equal channels, or a palette of greys; 1 to 8 bits
-// (fewer are spread over 0..255), interlaced or not, opaque; up to 16384 a side and 2^26 pixels. Memory stays bounded
-// whatever the bytes claim. Throws Error kBadInput, in the name of `name`, for any other picture and for damage in any
-// bit (signature, header, chunk lengths and order, CRC-32 of every chunk, length and Adler-32 of the picture data).
+// The same as an opaque grey picture; 16 bits fill the whole window.
 GrayImage decode_png(std::string_view bytes, const std::string& name);
 
 // The picture in the file at `path`. Throws Error kMissingInput when there is no such file, else as decode_png.

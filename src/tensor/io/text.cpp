@@ -21,6 +21,18 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
+std::string lowered(std::string text) {
+  for (char& letter : text)
+    if (letter >= 'A' && letter <= 'Z') letter = char(letter - 'A' + 'a');
+  return text;
+}
+
+std::string trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return "";
+  return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
+}
+
 std::string number_text(double value) {
   char buffer[64];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};

@@ -21,6 +21,10 @@ template <class T> std::string join(const std::vector<T>& values, const std::str
   return out.str();
 }
 
+// In ASCII: with small letters for capitals; without blanks and tabs at both ends.
+std::string lowered(std::string text);
+std::string trimmed(std::string_view text);
+
 // The number that `text` is from its first letter to its last, or nothing.
 template <class T> std::optional<T> parse_number(std::string_view text) {
   T value{};

@@ -182,15 +182,43 @@ TEST_F(PngTest, ReadsEveryLegalGreyForm) {
   }
 }
 
-TEST_F(PngTest, RefusesWhatIsNotOpaqueGreyOf8Bit) {
+TEST_F(PngTest, RefusesWhatIsNotOpaqueGrey) {
   const std::vector<std::vector<png_byte>> wide{{1, 2, 3, 4, 5, 6, 7, 8}};
-  EXPECT_NE(refusal(libpng_encode(4, 1, {16, PNG_COLOR_TYPE_GRAY, 0}, wide)).find("16 bits"), std::string::npos);
+  EXPECT_NE(refusal(libpng_encode(2, 1, {16, PNG_COLOR_TYPE_GRAY_ALPHA, 0}, wide)).find("transparent"),
+            std::string::npos);
   EXPECT_NE(refusal(libpng_encode(4, 1, {8, PNG_COLOR_TYPE_GRAY_ALPHA, 0}, wide)).find("transparent"),
             std::string::npos);
   EXPECT_NE(refusal(libpng_encode(2, 1, {8, PNG_COLOR_TYPE_RGB, 0}, wide)).find("colour"), std::string::npos);
   EXPECT_NE(refusal("").find("not a PNG"), std::string::npos);
   EXPECT_NE(refusal("GIF89a and more").find("not a PNG"), std::string::npos);
   EXPECT_THROW(read_png(path_ + ".none"), Error);
+}
+
+TEST_F(PngTest, Reads16BitsAsTheyAreAndThroughAWindow) {
+  const std::string bytes =
+      libpng_encode(4, 1, {16, PNG_COLOR_TYPE_GRAY, 0}, {{0, 0, 0x01, 0x02, 0x10, 0x00, 0xFF, 0xFF}});
+  const DecodedPicture decoded = decode_png_values(bytes, path_);
+  EXPECT_EQ(decoded.bits, 16);
+  EXPECT_EQ(decoded.values, (std::vector<uint16_t>{0, 0x0102, 0x1000, 0xFFFF}));
+  EXPECT_EQ(read(bytes).pixels, (std::vector<uint8_t>{0, 1, 16, 255}));
+  EXPECT_EQ(as_grey(decoded, {0x0100, 0x0104}, path_).pixels, (std::vector<uint8_t>{0, 128, 255, 255}));
+}
+
+// A palette's picture of 2 x 2 with the numbers 0, 1, 2, 1.
+std::string indexed(const std::string& palette) {
+  return kSignature + chunk("IHDR", std::string("\0\0\0\2\0\0\0\2\x08\3\0\0\0", 13)) + chunk("PLTE", palette) +
+         chunk("IDAT", deflated(std::string("\0\0\1\0\2\1", 6))) + chunk("IEND", "");
+}
+
+TEST_F(PngTest, MasksGoByTheNumbersOfAColouredPaletteAndByTheGreysOfAGreyOne) {
+  const std::string coloured("\0\0\0\xFF\0\0\0\xFF\0", 9), grey("\0\0\0\7\7\7\5\5\5", 9);
+  EXPECT_EQ(as_classes(decode_png_values(indexed(coloured), path_), path_).pixels, (std::vector<uint8_t>{0, 1, 2, 1}));
+  EXPECT_EQ(as_classes(decode_png_values(indexed(grey), path_), path_).pixels, (std::vector<uint8_t>{0, 7, 5, 7}));
+  EXPECT_EQ(read(indexed(grey)).pixels, (std::vector<uint8_t>{0, 7, 5, 7}));
+  EXPECT_NE(refusal(indexed(coloured)).find("coloured"), std::string::npos);
+  const std::string twice("\0\0\0\7\7\7\7\7\7", 9);  // two classes would become one
+  EXPECT_THROW(as_classes(decode_png_values(indexed(twice), path_), path_), Error);
+  EXPECT_NE(refusal(indexed(grey.substr(0, 6))).find("palette of 2"), std::string::npos);
 }
 
 TEST_F(PngTest, RefusesContradictionsBehindValidChecksums) {
