@@ -54,12 +54,12 @@ sampling=(--model "$out/diffusion" --masks "$masks" --sampler ddpm --sample-step
 "$bin/dsample" "${sampling[@]}" --seed $seed --count $sampled --policy none --out "$out/unjudged"
 
 step "thresholds from real pictures, labels, review page"
-"$bin/dlabel" calibrate --images "$data" --size $size --quantile 0.6 --out "$out/thresholds.json"
+"$bin/dlabel" calibrate --images "$data" --size $size --run "$out/diffusion" --quantile 0.6 --out "$out/thresholds.json"
 "$bin/dlabel" score --images "$out/unjudged" --thresholds "$out/thresholds.json" --out "$out/unjudged/labels.jsonl"
 "$bin/dlabel" review "$out/unjudged/labels.jsonl" --out "$out/review.html"
 
 step "the judge"
-"$bin/dtrain" scorer --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --width 32 --epochs 24 \
+"$bin/dtrain" scorer --labels "$out/unjudged/labels.jsonl" --fill "$data" --run "$out/diffusion" --out "$out/scorer" --width 32 --epochs 24 \
   --per-class 260 --lr 1e-3 --seed $seed
 
 step "samples with the judge"

@@ -56,6 +56,8 @@ template <class Options, class Field> void visit_network(Options& net, const Fie
 constexpr const char* kTimeDim = "network.time_dim";  // these two only where the network has its own
 constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
 
+constexpr const char* kFit = "fit";
+
 }  // namespace
 
 Metadata to_metadata(const DenoiserRun& run) {
@@ -67,6 +69,7 @@ Metadata to_metadata(const DenoiserRun& run) {
                     {"image_size", std::to_string(run.image_size)},
                     {"planes", join(run.planes)},
                     {"variance", run.variance}};
+  if (run.fit != Fit::squash) metadata[kFit] = name_of(run.fit);
   visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
   if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
   if (net.architecture == "diffusers" && net.up_attention_resolutions)
@@ -87,6 +90,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     run.planes = split(read.text("planes"));
     for (const std::string& plane : run.planes) check_name(plane, Fault::kBadInput, path, "metadata: plane");
     run.variance = read.text("variance");
+    run.fit = fit_in(metadata, path);
     DenoiserOptions& net = run.options;
     net.planes = int64_t(run.planes.size());
     net.image_size = run.image_size;
@@ -99,6 +103,23 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     if (error.fault() != Fault::kUsage) throw;
     throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
   }
+}
+
+Fit fit_in(const Metadata& metadata, const std::string& path) {
+  const Metadata::const_iterator found = metadata.find(kFit);
+  if (found == metadata.end()) return Fit::squash;
+  try {
+    return parse_fit(found->second);
+  } catch (const Error& error) {
+    throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
+  }
+}
+
+Fit fit_of_run(const std::string& run) {
+  check_input(std::filesystem::exists(run), Fault::kMissingInput, run, ": no such run directory");
+  const std::string path = run_checkpoint(run);
+  check_input(!path.empty(), Fault::kMissingInput, run, ": holds no checkpoint yet (no checkpoints/latest)");
+  return fit_in(read_weights(path).metadata, path);
 }
 
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {

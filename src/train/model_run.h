@@ -9,6 +9,7 @@
 #include "diffusion/schedule.h"
 #include "nn/denoiser.h"
 #include "train/checkpoint.h"
+#include "train/folder/fit.h"
 
 namespace echodiff {
 
@@ -21,12 +22,18 @@ struct DenoiserRun {
   int64_t image_size = 64;             // pixels a side
   std::vector<std::string> planes;     // of the condition, the sector last
   std::string variance = "posterior";  // beta, posterior or learned
+  Fit fit = Fit::squash;               // how its pictures became square; a checkpoint that doesn't say it means squash
 };
 
 // As a checkpoint's metadata states it, one text a value, and back. Throws Error(kBadInput), naming `path` and the key,
 // for one that is missing or not understood.
 Metadata to_metadata(const DenoiserRun& run);
 DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path);
+
+// The fit that a checkpoint's metadata state under "fit": squash where they state none.
+Fit fit_in(const Metadata& metadata, const std::string& path);
+// The same of any run directory or checkpoint file. Throws Error: kMissingInput without one, kBadInput.
+Fit fit_of_run(const std::string& run);
 
 struct LoadedDenoiser : DenoiserRun {
   Denoiser network;  // in evaluation mode

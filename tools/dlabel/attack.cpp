@@ -17,13 +17,16 @@
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
+#include "train/folder/listing.h"
+#include "train/folder/planes.h"
+#include "train/folder/split.h"
 #include "train/model_run.h"
 
 namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string images, out, scorer, diffusion, masks, thresholds;
+  std::string images, out, scorer, diffusion, masks, thresholds, fit = "pad";
   std::vector<std::string> samples, guard_samples;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.9;
@@ -73,15 +76,11 @@ Pictures attacked(const std::string& name, const Settings& settings, const std::
 // Of the last attack, which needs a network (predicted_attack).
 constexpr const char* kPredicted = "x0hat_half";
 
-Pictures predicted(const Settings& settings, const Dataset& data, const std::vector<const Example*>& held_out,
-                   uint64_t seed) {
+Pictures predicted(const Settings& settings, const std::vector<const Example*>& held_out, uint64_t seed) {
   const LoadedDenoiser run = load_denoiser_run(settings.diffusion, true);
   check_input(run.options.image_channels == 1 && run.image_size == settings.image_size, Fault::kBadInput,
               settings.diffusion, ": expected a network of grey pictures of ", settings.image_size, " pixels, found ",
               run.options.image_channels, " channels of ", run.image_size, "; change --image-size");
-  check_input(run.options.planes == 0 || run.options.planes == int64_t(data.plane_names.size()), Fault::kBadInput,
-              settings.images, ": expected ", run.options.planes, " planes as the network has (", join(run.planes),
-              "), found ", join(data.plane_names));
   std::vector<const Example*> sources;
   for (int64_t i = 0; i < settings.count; ++i) sources.push_back(held_out[size_t(i) % held_out.size()]);
   Pictures pictures = pictures_of(sources);
@@ -107,11 +106,12 @@ Pictures sampled(const std::vector<std::string>& folders, const std::string& mas
   Pictures pictures;
   for (const std::string& folder : folders)
     for (const ListedPicture& listed : list_pictures(folder, masks)) {
-      pictures.images.push_back(resize_area(read_png(listed.path), size, size));
+      const GrayImage whole = read_picture(listed.path);
+      pictures.images.push_back(fit_area(whole, size, listed.fit));
       // Data without sectors fill their pictures, as load_dataset has it.
       pictures.sectors.push_back(listed.sector_path.empty()
                                      ? GrayImage{size, size, std::vector<uint8_t>(size_t(size * size), 1)}
-                                     : read_sector(listed, size, size));
+                                     : read_sector(listed, whole.width, whole.height, size, listed.fit));
     }
   return pictures;
 }
@@ -156,9 +156,23 @@ void print_verdicts(const std::string& name, const Pictures& pictures, const Gua
               share_text(either, flags.size()).c_str());
 }
 
+// The real pictures, in the planes, by the fit and held out as --diffusion has them, where it is given.
+Dataset read_real(const Settings& settings, const Common& common) {
+  const std::string& run = settings.diffusion;
+  const Fit fit = run.empty() ? parse_fit(settings.fit) : fit_of_run(run);
+  Dataset data = load_dataset({.directory = settings.images, .image_size = settings.image_size, .fit = fit});
+  if (!run.empty()) {
+    const std::vector<std::string> planes = load_denoiser_run(run, true).planes;
+    if (!planes.empty()) order_planes(data, planes, run, settings.images);
+    follow_split(run, data, settings.images);
+  }
+  for (const std::string& line : data.notes) note(common, line);
+  note(common, summary_of(data, settings.images));
+  return data;
+}
+
 int run_attack(const Settings& settings, const Common& common) {
-  const Dataset data =
-      load_dataset({.directory = settings.images, .image_size = settings.image_size, .seed = common.seed});
+  const Dataset data = read_real(settings, common);
   const std::vector<const Example*> training = of_split(data, "train");
   const std::vector<const Example*> held_out = of_split(data, "test");
   check_input(!held_out.empty() && !training.empty(), Fault::kBadInput, settings.images, ": no ",
@@ -173,7 +187,7 @@ int run_attack(const Settings& settings, const Common& common) {
   std::vector<Pictures> sets;
   for (const std::string& name : names) {
     if (interrupted()) return interrupt_exit_code();
-    sets.push_back(name == kPredicted ? predicted(settings, data, held_out, common.seed)
+    sets.push_back(name == kPredicted ? predicted(settings, held_out, common.seed)
                                       : attacked(name, settings, held_out, training, common.seed));
     write_pictures(settings.out, name, sets.back(), index);
   }
@@ -212,9 +226,13 @@ void add_attack(Options& root) {
   options.add("--scorer", settings.scorer,
               "print the share that this judge rejects, and that the guard flags (fitted on training and val pictures)",
               "RUN");
-  options.add("--diffusion", settings.diffusion,
-              "one attack more: what this network takes for the finished picture at T/2 (x0hat_half)", "RUN",
-              "left out");
+  options.add(
+      "--diffusion", settings.diffusion,
+      "one attack more: what this network takes for the finished picture at T/2 (x0hat_half); pictures are held "
+      "out and made square as it has them",
+      "RUN", "left out");
+  options.add_choice("--fit", settings.fit, "how pictures that aren't square become so, without --diffusion",
+                     {"squash", "pad", "crop"});
   options.add_list("--samples", settings.samples,
                    "outputs of dsample: one line more, for those of their pictures that --thresholds calls good",
                    "DIR");

@@ -9,6 +9,8 @@
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
 #include "train/data/image.h"
+#include "train/folder/listing.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
@@ -16,7 +18,7 @@ namespace {
 constexpr double kAnyTau = 1e12;
 
 struct MeasureFlags {
-  std::string images, masks, region;
+  std::string images, masks, region, run, fit = "pad";
   std::optional<int64_t> size;
   std::optional<double> sigma, scale;
 
@@ -34,6 +36,9 @@ void declare_measure(Options& options, MeasureFlags& flags, const std::string& o
       .required();
   options.add("--size", flags.size, "resize pictures (by area) to this side before measuring", {16, 1024}, "pixels",
               "as they are");
+  options.add_choice("--fit", flags.fit, "with --size: how pictures that aren't square become so",
+                     {"squash", "pad", "crop"});
+  options.add("--run", flags.run, "with --size: run of dtrain diffusion whose fit to follow", "RUN", "as --fit says");
   options.add("--sigma", flags.sigma, "Gaussian of the noise metric, equation (3)", {0.05, 20}, "pixels",
               "0.5" + otherwise);
   options.add("--scale", flags.scale, "intensity that white stands for", {1e-3, 1e6}, "grey levels", "255" + otherwise);
@@ -52,16 +57,17 @@ struct Measured {
 // Every picture of the folder, measured; fewer when the user interrupts.
 std::vector<Measured> measure_folder(const MeasureFlags& flags, const Common& common, const Thresholds* required) {
   const std::vector<ListedPicture> pictures = list_pictures(flags.images, flags.masks);
+  const Fit fit = flags.run.empty() ? parse_fit(flags.fit) : fit_of_run(flags.run);
   std::vector<Measured> measured;
   Progress progress("measuring", int64_t(pictures.size()), "pictures", common.quiet);
   for (const ListedPicture& picture : pictures) {
     if (interrupted()) break;
-    GrayImage image = read_png(picture.path);
-    if (flags.size) image = resize_area(image, *flags.size, *flags.size);
+    const GrayImage whole = read_picture(picture.path);
+    const GrayImage image = flags.size ? fit_area(whole, *flags.size, fit) : whole;
     if (required) require_same_size(*required, image.width, image.height, picture.path);
     Measured one{picture, {}, image.width, image.height};
     std::optional<GrayImage> sector;
-    if (flags.region == "sector") sector = read_sector(picture, image.width, image.height);
+    if (flags.region == "sector") sector = read_sector(picture, whole.width, whole.height, flags.size.value_or(0), fit);
     one.metrics = measure(image, {*flags.sigma, *flags.scale}, sector ? &*sector : nullptr);
     measured.push_back(one);
     progress.update(int64_t(measured.size()));

@@ -8,83 +8,19 @@
 #include <numeric>
 
 #include "dlabel/dlabel.h"
+#include "dlabel/yardstick.h"
 #include "quality/evaluate/distribution.h"
 #include "quality/evaluate/evaluation.h"
-#include "quality/evaluate/guard.h"
 #include "quality/evaluate/memorisation.h"
-#include "quality/judges/segmenter.h"
-#include "quality/recordings/picture_list.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
-#include "train/data/dataset.h"
 #include "train/data/image.h"
-#include "train/model_run.h"
+#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace {
 
 constexpr size_t kPairs = 8;
-
-struct Settings {
-  std::vector<std::string> samples;
-  std::string data, masks, features, segmenter, judge, out;
-  std::optional<int64_t> image_size, count;
-  int64_t neighbours = 5;
-  double tau = 0.5;
-};
-
-struct Picture {
-  std::string file, mask;  // mask: of the data set, that it was drawn from
-  GrayImage image;
-  std::optional<double> outside;  // energy outside of the sector, where that is known
-};
-using Pictures = std::vector<Picture>;
-
-std::vector<GrayImage> images_of(const Pictures& pictures) {
-  std::vector<GrayImage> images;
-  for (const Picture& picture : pictures) images.push_back(picture.image);
-  return images;
-}
-
-// A run that says which masks it was drawn for must have been drawn for these: other masks may have the same names.
-void require_masks(const std::string& run, const std::string& masks) {
-  const std::filesystem::path config = std::filesystem::path(run) / "config.toml";
-  if (!std::filesystem::exists(config)) return;
-  const std::map<std::string, std::string> values = read_flat_toml(config.string());
-  const std::map<std::string, std::string>::const_iterator named = values.find("masks");
-  if (named == values.end() || !std::filesystem::is_directory(named->second)) return;
-  check_input(std::filesystem::equivalent(named->second, masks), Fault::kBadInput, run, ": was drawn for the masks of ",
-              named->second, ", not of ", masks, "; give --masks ", named->second);
-}
-
-// Of all folders, as one run.
-Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size) {
-  Pictures pictures;
-  for (const std::string& folder : folders) {
-    require_masks(folder, masks);
-    const bool own_sectors = std::filesystem::is_directory(folder + "/sector");
-    for (const ListedPicture& listed : list_pictures(folder, own_sectors ? "" : masks)) {
-      const GrayImage image = resize_area(read_png(listed.path), size, size);
-      std::optional<double> energy;
-      // Of a plain folder nobody knows which sector a picture has, whatever its name.
-      if (!listed.sector_path.empty() && !listed.group.empty())
-        energy = outside_energy(image, read_sector(listed, size, size));
-      pictures.push_back({listed.path, listed.group, image, energy});
-    }
-  }
-  return pictures;
-}
-
-Pictures take_split(const Dataset& data, const std::vector<std::string>& splits, bool has_sector) {
-  Pictures pictures;
-  for (const Example& example : data.examples) {
-    if (std::find(splits.begin(), splits.end(), example.split) == splits.end()) continue;
-    std::optional<double> energy;
-    if (has_sector) energy = outside_energy(example.image, example.planes.back());
-    pictures.push_back({example.file, example.file, example.image, energy});
-  }
-  return pictures;
-}
 
 Pictures evenly_spaced(const Pictures& all, int64_t count) {
   Pictures some;
@@ -92,19 +28,6 @@ Pictures evenly_spaced(const Pictures& all, int64_t count) {
   for (int64_t i = 0; i < std::min(count, n); ++i) some.push_back(all[size_t(count >= n ? i : i * n / count)]);
   return some;
 }
-
-// What every run is held against.
-struct Yardstick {
-  ResNet18Run network;
-  Dataset data;
-  std::optional<Dataset> masks;  // where they are not those of the data
-  std::optional<Segmenter> segmenter;
-  std::optional<Scorer> judge;
-  std::string split;  // held out
-  Pictures held_out, training;
-
-  Rows features(const Pictures& pictures) const { return features_of(network, images_of(pictures)); }
-};
 
 EvaluatedPart part_of(const Pictures& pictures, const Rows& features, const Rows& real, int64_t k) {
   const Neighbourhood near = neighbourhood(features, real, k);
@@ -156,7 +79,7 @@ MaskAgreement agreement_of(const std::optional<Segmenter>& segmenter, const Pict
   std::vector<const std::vector<GrayImage>*> planes;
   for (const Picture& picture : pictures)
     for (const Example& example : masks.examples)
-      if (example.file == picture.mask) {
+      if (same_picture(example.file, picture.mask)) {
         images.push_back(picture.image);
         planes.push_back(&example.planes);
       }
@@ -173,14 +96,6 @@ Proportion judged_good(const std::optional<Scorer>& judge, const Pictures& pictu
   if (!judge) return {};
   const std::vector<GrayImage> images = images_of(pictures);
   return share_of(judge->score(pointers_to(images)), [&](double score) { return score >= tau; });
-}
-
-std::optional<Scorer> load_judge(const Settings& settings, int64_t size) {
-  if (settings.judge.empty()) return std::nullopt;
-  std::optional<Scorer> judge(load_scorer_run(settings.judge));
-  check_input(judge->options().image_size == size, Fault::kBadInput, settings.judge, ": was trained on pictures of ",
-              judge->options().image_size, " pixels a side, these have ", size, "; train one on this size");
-  return judge;
 }
 
 // "posthoc-101 and 2 more"
@@ -220,43 +135,9 @@ std::vector<std::vector<std::string>> parse_samples(const std::vector<std::strin
   return groups;
 }
 
-void load_segmenter(const Settings& settings, Yardstick& yard) {
-  if (settings.segmenter.empty()) return;
-  if (!settings.masks.empty())
-    yard.masks = load_dataset({.directory = settings.masks, .image_size = yard.data.image_size, .need_images = false});
-  yard.segmenter.emplace(load_segmenter_run(settings.segmenter));
-  const std::vector<std::string>& seen = yard.segmenter->options().classes;
-  for (const Dataset* set : {&yard.data, yard.masks ? &*yard.masks : &yard.data}) {
-    const std::vector<std::string> classes(set->plane_names.begin(), set->plane_names.end() - 1);
-    check_input(classes == seen, Fault::kBadInput, settings.segmenter, ": finds ", join(seen), ", the masks of ",
-                set == &yard.data ? settings.data : settings.masks, " show ", join(classes));
-  }
-}
-
-Yardstick load_yardstick(const Settings& settings, const std::string& first_folder, int64_t needed, uint64_t seed) {
-  Yardstick yard{load_resnet18_run(settings.features), {}, {}, {}, {}, {}, {}, {}};
-  const int64_t size = settings.image_size.value_or(read_png(list_pictures(first_folder)[0].path).width);
-  yard.data = load_dataset(
-      {.directory = settings.data, .image_size = size, .seed = seed, .need_masks = !settings.segmenter.empty()});
-  load_segmenter(settings, yard);
-  yard.judge = load_judge(settings, size);
-  const std::vector<Example>& examples = yard.data.examples;
-  const bool has_sector = std::filesystem::is_directory(settings.data + "/sector");
-  const bool has_test =
-      std::any_of(examples.begin(), examples.end(), [](const Example& e) { return e.split == "test"; });
-  yard.split = has_test ? "test" : "val";
-  yard.held_out = take_split(yard.data, {yard.split}, has_sector);
-  yard.training = take_split(
-      yard.data, has_test ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"}, has_sector);
-  for (const Pictures* part : {&yard.held_out, &yard.training})
-    check_input(int64_t(part->size()) >= needed, Fault::kBadInput, settings.data, ": ", part->size(),
-                part == &yard.held_out ? " held-out" : " training", " pictures, expected at least ", needed);
-  return yard;
-}
-
 // All but the runs.
-Evaluation begin_evaluation(const Settings& settings, const Yardstick& yard, const Rows& real, const TrainingSet& set,
-                            const std::vector<Nearest>& nearest_held_out) {
+Evaluation begin_evaluation(const EvaluateSettings& settings, const Yardstick& yard, const Rows& real,
+                            const TrainingSet& set, const std::vector<Nearest>& nearest_held_out) {
   Evaluation all;
   all.path = settings.out;
   all.features = settings.features;
@@ -271,6 +152,7 @@ Evaluation begin_evaluation(const Settings& settings, const Yardstick& yard, con
   all.training = int64_t(yard.training.size());
   all.held_out = int64_t(yard.held_out.size());
   all.held_out_split = yard.split;
+  all.fit = name_of(yard.data.fit);
   all.copy_distance = copy_distance(nearest_held_out);
   all.copy_detail = copy_detail(set);
   all.held_out_copied_detail = copied_detail(set, yard.held_out, all.copy_detail);
@@ -291,10 +173,10 @@ void print(const Evaluation& all) {
   print_marks("held-out pictures", all.held_out_judged_good, all.held_out_agreement);
 }
 
-int evaluate(const Settings& settings, const Common& common) {
+int evaluate(const EvaluateSettings& settings, const Common& common) {
   const std::vector<std::vector<std::string>> groups = parse_samples(settings.samples);
   const int64_t needed = std::max<int64_t>(settings.neighbours + 1, 3);
-  const Yardstick yard = load_yardstick(settings, groups[0][0], needed, common.seed);
+  const Yardstick yard = load_yardstick(settings, common, groups, needed);
   Progress progress("evaluating", int64_t(groups.size()) + 1, "runs", common.quiet);
   const Rows real = yard.features(yard.held_out);
   const TrainingSet set(images_of(yard.training));
@@ -304,7 +186,7 @@ int evaluate(const Settings& settings, const Common& common) {
   for (const std::vector<std::string>& folders : groups) {
     if (interrupted()) return interrupt_exit_code();
     Pictures pictures =
-        read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size);
+        read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size, yard.data.fit);
     const int64_t least = std::max(needed, settings.count.value_or(needed));
     check_input(int64_t(pictures.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.size(),
                 " pictures, expected at least ", least);
@@ -334,7 +216,7 @@ int evaluate(const Settings& settings, const Common& common) {
 }  // namespace
 
 void add_evaluate(Options& root) {
-  static Settings settings;
+  static EvaluateSettings settings;
   Options& options =
       root.subcommand("evaluate", "Measures sampling runs against held-out real pictures.",
                       "dlabel evaluate --samples a b --data data --features scorer --out evaluation.json");
@@ -357,6 +239,9 @@ void add_evaluate(Options& root) {
            "RUN")
       .required();
   options.add("--out", settings.out, "evaluation.json to write", "FILE").required();
+  options.add("--run", settings.run,
+              "run of dtrain diffusion: held out is what it held out, and pictures become square as its do", "RUN",
+              "the model that the samples name");
   options.add("--masks", settings.masks, "data-set folder whose masks the samples were drawn for", "DIR", "as --data");
   options.add("--segmenter", settings.segmenter,
               "run of dtrain segmenter: how well a sample shows the mask it was drawn from", "RUN");

@@ -6,7 +6,10 @@
 
 #include "cli/cli.h"
 #include "dreport/sections/sections.h"
+#include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
+#include "train/folder/split.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
@@ -31,13 +34,12 @@ int64_t picture_size(const RunSet& runs) {
   return 0;
 }
 
-PictureSet load_set(const std::string& folder, const std::string& planes, int64_t size, uint64_t seed,
-                    bool need_pictures) {
+PictureSet load_set(const std::string& folder, const std::string& planes, int64_t size, Fit fit, bool need_pictures) {
   DatasetOptions options;
   options.directory = folder;
   if (size > 0) options.image_size = size;
   options.planes = planes;
-  options.seed = seed;
+  options.fit = fit;
   options.need_images = need_pictures || fs::exists(fs::path(folder) / "images");
   PictureSet set;
   set.pictures = options.need_images;
@@ -49,19 +51,32 @@ PictureSet load_set(const std::string& folder, const std::string& planes, int64_
 }
 
 // Every run's mask folder: the one given, else the one it names where that is still there, else the training data.
-void load_masks(const ReportOptions& options, int64_t size, uint64_t seed, Material& material) {
+void load_masks(const ReportOptions& options, int64_t size, Material& material) {
   for (SamplingRun& run : material.runs.sampling) {
     if (!options.masks.empty()) run.masks = options.masks;
     if (run.masks.empty() || material.masks.count(run.masks) != 0) continue;
     if (fs::exists(material.runs.data) && fs::exists(run.masks) && fs::equivalent(run.masks, material.runs.data)) {
       run.masks = material.runs.data;
     } else if (!options.masks.empty() || fs::is_directory(run.masks)) {
-      material.masks.emplace(run.masks, load_set(run.masks, options.planes, size, seed, false));
+      material.masks.emplace(run.masks,
+                             load_set(run.masks, options.planes, size, origin_of_samples(run.place.path).fit, false));
     }
   }
 }
 
-Material gather(const ReportOptions& options, uint64_t seed) {
+// The real pictures as the first diffusion run has them: its fit, and what it held out.
+PictureSet load_real(const ReportOptions& options, int64_t size, const RunSet& runs) {
+  std::string run;
+  for (const DiffusionRun& one : runs.diffusion)
+    if (run.empty() && !run_checkpoint(one.place.path).empty()) run = one.place.path;
+  Fit fit = run.empty() ? Fit::squash : fit_of_run(run);
+  if (run.empty() && !runs.sampling.empty()) fit = origin_of_samples(runs.sampling[0].place.path).fit;
+  PictureSet real = load_set(runs.data, options.planes, size, fit, true);
+  if (!run.empty()) follow_split(run, real.dataset, runs.data);
+  return real;
+}
+
+Material gather(const ReportOptions& options) {
   check_input(options.thresholds.empty() || fs::exists(options.thresholds), Fault::kMissingInput, options.thresholds,
               ": expected a threshold file, found nothing there; make one with dlabel calibrate");
   Material material;
@@ -74,9 +89,9 @@ Material gather(const ReportOptions& options, uint64_t seed) {
   }
   const int64_t size = picture_size(material.runs);
   if (!material.runs.data.empty()) {
-    material.real = load_set(material.runs.data, options.planes, size, seed, true);
+    material.real = load_real(options, size, material.runs);
   }
-  load_masks(options, size, seed, material);
+  load_masks(options, size, material);
   std::optional<Thresholds> given;
   if (!options.thresholds.empty()) given = read_thresholds(options.thresholds);
   material.rule = choose_rule(given, fs::path(options.thresholds).filename().string(), material.runs, material.real);
@@ -90,7 +105,9 @@ Material gather(const ReportOptions& options, uint64_t seed) {
 }
 
 int make_report(const ReportOptions& options, const Common& common) {
-  const Material material = gather(options, common.seed);
+  const Material material = gather(options);
+  if (material.real)
+    for (const std::string& line : material.real->dataset.notes) note(common, line);
   Report report;
   report.json = {{"program", "dreport"}, {"version", version_string()}, {"title", options.title}};
   summary_section(material, report);

@@ -5,6 +5,8 @@
 
 #include "kernels/error.h"
 #include "quality/statistics/estimates.h"
+#include "train/folder/listing.h"
+#include "train/folder/planes.h"
 
 namespace echodiff {
 
@@ -23,7 +25,7 @@ MeanMetrics mean_of(const std::vector<Metrics>& metrics) {
 
 const Example* PictureSet::find(const std::string& file) const {
   for (const Example& example : dataset.examples) {
-    if (example.file == file) return &example;
+    if (same_picture(example.file, file)) return &example;
   }
   return nullptr;
 }
@@ -149,7 +151,17 @@ Proportion share_like(const std::vector<double>& differences, double training) {
 
 std::optional<Adherence> adherence_of(const SamplingRun& run, const PictureSet& masks, const PictureSet& real) {
   const std::vector<std::string>& names = real.dataset.plane_names;
-  if (names.size() < 3 || masks.dataset.plane_names != names) return std::nullopt;
+  if (names.size() < 3) return std::nullopt;
+  if (masks.dataset.plane_names != names) {  // the same in another order, or others
+    PictureSet ordered = masks;
+    try {
+      order_planes(ordered.dataset, names, "the data", "the masks");
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+    if (ordered.dataset.plane_names == names) return adherence_of(run, ordered, real);
+    return std::nullopt;
+  }
   Adherence result;
   result.first = names[0];
   result.second = names[1];

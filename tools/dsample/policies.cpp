@@ -10,9 +10,9 @@
 #include "quality/sampling/policy/ranking.h"
 #include "quality/sampling/policy/restart.h"
 #include "quality/sampling/policy/smc.h"
-#include "tensor/io/png.h"
 #include "tensor/io/text.h"
 #include "train/data/image.h"
+#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace {
@@ -110,7 +110,10 @@ void begin_with_pictures(const Settings& settings, const SampledModel& model, co
   const int64_t size = model.run.image_size;
   std::vector<Tensor> pictures;
   for (const std::string& file : conditions.files) {
-    const GrayImage image = resize_area(read_png(folder + "/images/" + file), size, size);
+    const std::string path = partner_in(folder + "/images", file);
+    check_input(!path.empty(), Fault::kMissingInput, folder, "/images/", file,
+                ": no such file, expected a picture for ", "every mask");
+    const GrayImage image = fit_area(read_picture(path), size, model.run.fit);
     pictures.push_back(to_tensor({&image}));
   }
   const int64_t last = std::max<int64_t>(1, int64_t(settings.start * double(model.run.T))) - 1;

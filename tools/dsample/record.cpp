@@ -69,7 +69,7 @@ int record(const Settings& settings, const Common& common) {
   job.facts = facts_of(settings, model, job.sampling, conditions, common.seed);
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);
-    job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device));
+    job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device, conditions.planes));
     job.facts.judges.push_back({judge.name, judge.on, file_hash(run_checkpoint(judge.run))});
   }
 

@@ -38,10 +38,11 @@ Shard parse_shard(const std::string& text) {
 void check_settings(const Settings& settings) {
   const PolicyRow& policy = policy_row(settings.policy);
   const bool whole = parse_shard(settings.shard).of == 1, given = !settings.noise.empty();
-  check_flags(settings.masks.masks.empty() == given, "--masks: expected either --masks DIR or --noise FILE, give one");
+  check_flags(settings.masks.masks.empty() || !given, "--masks: expected either --masks DIR or --noise FILE, give one");
   check_flags(settings.masks.count || given, "--count: expected a number of trajectories, found none, add --count N");
   check_flags(!settings.masks.count || !given, "--count: comes from the --noise file, leave it out");
-  check_flags(!policy.begin || !given, "--noise: this --policy begins with pictures, give --masks");
+  check_flags(!policy.begin || !settings.masks.masks.empty(),
+              "--masks: this --policy begins with pictures, give --masks DIR");
   check_flags(!policy.is(kRanks) || whole,
               "--shard: this --policy ranks trajectories that shards would part, leave it out");
   check_flags(
@@ -106,13 +107,13 @@ Conditions read_conditions(const Settings& settings, const Common& common, const
 }
 
 // The judge on the way; the job takes the one of finished pictures, where that is another.
-Judge load_judges(const Settings& settings, Device device, SamplerJob& job) {
+Judge load_judges(const Settings& settings, Device device, const std::vector<std::string>& planes, SamplerJob& job) {
   const int64_t height = job.conditions[0].dim(2), width = job.conditions[0].dim(3);
   Judge judge;
-  if (!settings.scorer.empty()) judge = load_judge(settings.scorer, height, width, device);
+  if (!settings.scorer.empty()) judge = load_judge(settings.scorer, height, width, device, planes);
   if (!settings.value.empty()) {
     job.final_judge = judge;
-    judge = load_judge(settings.value, height, width, device);
+    judge = load_judge(settings.value, height, width, device, planes);
   }
   if (!settings.thresholds.empty()) job.final_judge = threshold_judge(read_thresholds(settings.thresholds));
   return judge;
@@ -165,7 +166,7 @@ int sample(const Settings& settings, const Common& common) {
   check_present(settings.thresholds, "a threshold file");
   check_present(settings.policy.rule, "a rule that dsample fit wrote");
 
-  const SampledModel model = load_model(settings.model, settings.masks, common);
+  const SampledModel model = load_model(settings.model, settings.masks, common, !settings.noise.empty());
   SamplerJob job = sampler_job(model, settings.model, settings.masks, common);
   const Shard shard = parse_shard(settings.shard);
   job.shard = shard.index;
@@ -179,10 +180,10 @@ int sample(const Settings& settings, const Common& common) {
   apply_policy(settings.policy, common.seed, conditions.files, job);
   if (const PolicyRow& policy = policy_row(settings.policy); policy.begin)
     policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
-  const Judge judge = load_judges(settings, model.device, job);
+  const Judge judge = load_judges(settings, model.device, conditions.planes, job);
 
   SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
-  folder.write_config(common.resolved_toml);
+  folder.write_config(common.resolved_toml + concat_message("\n[resolved]\nfit = \"", name_of(model.run.fit), "\"\n"));
   std::optional<Trace> trace;
   if (!settings.trace.empty())
     trace.emplace(job.plan, job.count, job.conditions[0].dim(2), job.conditions[0].dim(3), job.noise);

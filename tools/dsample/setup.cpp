@@ -9,6 +9,7 @@
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/loader.h"
+#include "train/folder/planes.h"
 
 namespace echodiff {
 namespace {
@@ -93,10 +94,13 @@ void declare_deepcache(Options& options, ModelSettings& settings) {
 }
 
 void declare_masks(Options& options, MaskSettings& settings, const std::string& instead) {
-  Option& masks = options.add("--masks", settings.masks,
-                              "data-set folder; its masks are taken in name order, over and over", "DIR");
-  Option& count = options.add("--count", settings.count, "trajectories", {1, 1000000000}, "trajectories", instead);
-  masks.is_required = count.is_required = instead.empty();
+  options.add("--masks", settings.masks, "data-set folder; its masks are taken in name order, over and over", "DIR",
+              instead.empty() ? "for a network without masks only" : instead + ", or for a network without masks");
+  options.add("--count", settings.count, "trajectories", {1, 1000000000}, "trajectories", instead).is_required =
+      instead.empty();
+  options.rule([&settings, instead] {
+    check_flags(!settings.masks.empty() || settings.planes.empty(), "--planes: of --masks, give --masks DIR");
+  });
   options.add("--planes", settings.planes, "planes of the masks, in place of dataset.json", "NAME=VALUE,...");
   options.add("--batch", settings.batch, "trajectories under way at once; changes no picture", {1, 100000},
               "trajectories");
@@ -112,11 +116,15 @@ void check_present(const std::string& path, const char* what) {
 
 Network SampledModel::network() const { return network_of(run, device); }
 
-SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common) {
+SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common,
+                        bool given_conditions) {
   check_present(settings.model, "a diffusion run");
   check_present(masks.masks, "a data-set folder");
   const Device device = parse_device(common.device);
   LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
+  check_input(given_conditions || !masks.masks.empty() || run.options.planes == 0, Fault::kUsage,
+              "--masks: expected a data-set folder, as ", settings.model, " takes masks (", join(run.planes),
+              "), give --masks DIR");
   check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model,
               ": expected a network of grey pictures, found ", run.options.image_channels,
               " channels; import it with --image-channels 1");
@@ -128,21 +136,30 @@ SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks
   return {std::move(run), options, std::move(schedule), device};
 }
 
+namespace {
+
+Conditions no_masks(const DenoiserRun& run) {
+  Conditions conditions;
+  conditions.masks.push_back(full({1, 1, run.image_size, run.image_size}, 1.0));
+  conditions.files = {""};
+  conditions.planes = {"sector"};
+  return conditions;
+}
+
+}  // namespace
+
 Conditions read_masks(const MaskSettings& settings, const Common& common, const DenoiserRun& run, int64_t count) {
+  if (settings.masks.empty()) return no_masks(run);
   DatasetOptions options;
   options.directory = settings.masks;
   options.image_size = run.image_size;
   options.planes = settings.planes;
+  options.fit = run.fit;
   options.need_images = false;
-  options.need_masks = run.options.planes != 1;
-  const Dataset data = load_dataset(options);
-  const int64_t planes = int64_t(data.plane_names.size());
-  check_input(run.options.planes == 0 || planes == run.options.planes, Fault::kBadInput, settings.masks, ": expected ",
-              run.options.planes, " planes as the model has (", join(run.planes), "), found ", join(data.plane_names),
-              "; use its data set or --planes");
-  // Names are no proof: an imported model has none of its own.
-  if (run.options.planes > 0 && run.planes != data.plane_names)
-    note(common, concat_message("planes ", join(data.plane_names), " are taken for the model's ", join(run.planes)));
+  options.need_masks = run.options.planes > 1 || fs::is_directory(fs::path(settings.masks) / "masks");
+  Dataset data = load_dataset(options);
+  if (run.options.planes > 0) order_planes(data, run.planes, "the model", settings.masks);
+  for (const std::string& line : data.notes) note(common, line);
   Conditions conditions;
   conditions.planes = data.plane_names;
   const size_t used = std::min(data.examples.size(), size_t(count));
@@ -193,9 +210,10 @@ void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& 
   job.caching = caching_network_of(model.run);
 }
 
-Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device) {
+Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device,
+                 const std::vector<std::string>& planes) {
   check_present(run, "a judge's run");
-  return load_judge_run(run, height, width, device);
+  return load_judge_run(run, height, width, device, planes);
 }
 
 }  // namespace echodiff

@@ -30,7 +30,8 @@ struct MaskSettings {
   std::optional<int64_t> count;
   int64_t batch = 8;
 };
-// `instead`: what can stand in the place of masks and count; nothing: both are required.
+// `instead`: what can stand in the place of the count; nothing: it is required. Only a network without masks goes without
+// --masks, which load_model checks.
 void declare_masks(Options& options, MaskSettings& settings, const std::string& instead = "");
 
 void check_flags(bool holds, const char* message);  // Error(kUsage)
@@ -46,15 +47,18 @@ struct SampledModel {
   // Looks at `run`, which must outlive it.
   Network network() const;
 };
-// Both must be there before either is read.
-SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common);
+// Both must be there before either is read. Throws Error(kUsage) for a network that takes masks where neither they nor
+// `given_conditions` are.
+SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks, const Common& common,
+                        bool given_conditions = false);
 
 struct Conditions {
   std::vector<Tensor> masks;       // (1, P, H, W) each
   std::vector<std::string> files;  // of the masks; empty with --noise
   std::vector<std::string> planes;
 };
-// The first `count` masks of the data-set folder in name order.
+// The first `count` masks of the data-set folder in name order, made square as the run's, their planes in the run's
+// order. Without a folder, for a network without masks: one that is all sector.
 Conditions read_masks(const MaskSettings& settings, const Common& common, const DenoiserRun& run, int64_t count);
 
 // Without policy, conditions and judges.
@@ -65,8 +69,9 @@ SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& setti
 // Shallow calls, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.
 void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& job);
 
-// A run of dtrain scorer or dtrain value as a judge of pictures of this size, computing on `device`. Throws Error:
-// kMissingInput, kBadInput.
-Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device);
+// A run of dtrain scorer or dtrain value as a judge of pictures of this size, drawn from masks with these planes (none:
+// not known), computing on `device`. Throws Error: kMissingInput, kBadInput.
+Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device,
+                 const std::vector<std::string>& planes);
 
 }  // namespace echodiff

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "diffusion/condition.h"
+#include "dtrain/diffusion_data.h"
 #include "dtrain/dtrain.h"
 #include "dtrain/flags.h"
 #include "dtrain/init.h"
@@ -19,43 +20,15 @@
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/data/grid.h"
-#include "train/data/loader.h"
 #include "train/data/prefetch.h"
 #include "train/draws.h"
+#include "train/folder/split.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
 #include "train/validation.h"
 
 namespace echodiff {
 namespace {
-
-// Where the pictures come from: a data set, or a recorded sequence of batches.
-struct DiffusionData {
-  std::optional<Dataset> dataset;
-  std::optional<Loader> training, held_out;
-  std::optional<Replay> replay;
-};
-
-DiffusionData open_data(const DiffusionFlags& flags, uint64_t seed, DenoiserRun* run) {
-  DiffusionData data;
-  if (!flags.replay.empty()) {
-    data.replay.emplace(flags.replay, run->T);
-    run->image_size = data.replay->image_size();
-    for (int64_t p = 1; p < data.replay->planes(); ++p) run->planes.push_back("plane_" + std::to_string(p));
-    run->planes.push_back("sector");
-  } else {
-    data.dataset =
-        load_dataset({.directory = flags.data, .image_size = flags.image_size, .planes = flags.planes, .seed = seed});
-    data.training.emplace(*data.dataset, "train", seed, flags.augment);
-    data.held_out.emplace(*data.dataset, "val", seed, AugmentOptions());
-    check_input(data.training->size() > 0, Fault::kBadInput, flags.data, ": no picture is in the train split");
-    run->image_size = data.dataset->image_size;
-    run->planes = data.dataset->plane_names;
-  }
-  run->options.planes = int64_t(run->planes.size());
-  run->options.image_size = run->image_size;
-  return data;
-}
 
 int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data) {
   if (data.replay) {
@@ -67,18 +40,6 @@ int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data) {
   const int64_t pictures_a_step = flags.batch * flags.accumulate;
   const int64_t samples = flags.epochs.value_or(200) * data.training->size();
   return flags.steps.value_or((samples + pictures_a_step - 1) / pictures_a_step);
-}
-
-// The weights of --init, whose network becomes that of the run; none without the flag.
-StateDict initial_weights(const DiffusionFlags& flags, const Common& common, DenoiserRun* run) {
-  if (flags.init.empty()) return {};
-  const InitialNetwork read = read_initial_network(flags, common);
-  check_input(read.options.planes == int64_t(run->planes.size()), Fault::kBadInput, flags.init, ": its network takes ",
-              read.options.planes, " masks, the data has ", run->planes.size(), " (", join(run->planes),
-              "); choose others with --planes");
-  run->options = read.options;
-  run->options.image_size = run->image_size;
-  return read.weights;
 }
 
 // What the loop goes by and changes.
@@ -118,6 +79,10 @@ std::string config_text(DiffusionTraining& training) {
   toml = with_value(toml, "heads", std::to_string(net.heads));
   toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
   toml = with_value(toml, "image-size", std::to_string(training.run.image_size));
+  toml = with_value(toml, "schedule", toml_string(name_of(training.run.schedule)));
+  toml = with_value(toml, "predict", toml_string(name_of(training.run.prediction)));
+  toml = with_value(toml, "timesteps", std::to_string(training.run.T));
+  toml = with_value(toml, "fit", toml_string(name_of(training.run.fit)));
   return toml.substr(1) + "\n[resolved]\n" + toml_text_line("planes", join(training.run.planes)) +
          toml_line("steps", std::to_string(training.steps)) +
          toml_line("parameters", std::to_string(training.network.parameter_count()));
@@ -330,7 +295,9 @@ void log_held_out_loss(DiffusionTraining& training, int64_t done, PatientLog& lo
 
 int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   DenoiserRun run = flags.run();
-  const DiffusionData data = open_data(flags, common.seed, &run);
+  const std::optional<DenoiserRun> earlier = earlier_run(flags);
+  if (earlier) adopt_run(*earlier, flags, common, &run);
+  const DiffusionData data = open_data(flags, common, earlier, &run);
   const StateDict initial = initial_weights(flags, common, &run);
   const int64_t steps = total_steps(flags, data);
   const RunDirectory directory(flags.out);
@@ -338,6 +305,10 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   const int64_t first_step = training.first_step;
   LearningRateOptions rates = flags.learning_rate;
   rates.total = steps;
+  if (data.dataset) {
+    if (first_step > 0) require_same_split(flags.out, *data.dataset, flags.data);
+    keep_split(flags.out, *data.dataset);
+  }
   directory.write_config(config_text(training));
   PatientLog log(directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
                  [&](const std::string& warning) { note(common, "warning: " + warning); });

@@ -10,6 +10,7 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--data", flags.data, "data-set folder: images/, masks/, sector/", "DIR", "none: needs --replay");
   options.add("--out", flags.out, "run directory to write", "RUN").required();
   options.add("--image-size", flags.image_size, "side of the pictures, resized on load", {16, 1024}, "pixels");
+  add_fit(options, flags.fit);
   options.add("--planes", flags.planes, "mask planes, in place of dataset.json", "NAME=VALUE,...", "as dataset.json");
   options.add("--steps", flags.steps, "optimiser steps", {1, kMany}, "steps", "as --epochs says");
   options.add("--epochs", flags.epochs, "passes over the data", {1, kMany}, "epochs", "200 without --steps");
@@ -17,10 +18,11 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--accumulate", flags.accumulate, "batches a step: gradients are averaged over them", {1, 65536},
               "batches");
   options.add_flag("--resume", flags.resume, "go on from the newest checkpoint of --out, to the same bits");
-  options.add("--init", flags.init,
-              "begin with the network of this run, or of any PyTorch file that dweights import takes "
-              "(guided-diffusion: with --heads or --head-dim)",
-              "FILE");
+  options.add(
+      "--init", flags.init,
+      "begin with the network of this run (and its schedule, prediction, time steps, fit and order of planes), or "
+      "of any PyTorch file that dweights import takes (guided-diffusion: with --heads or --head-dim)",
+      "FILE");
   options.add("--replay", flags.replay, "train on exactly these batches: x_0, cond, t, noise (safetensors)", "FILE");
   options.add_flag("--flip", flags.augment.flip, "mirror every other picture with its masks");
   options.add("--augment-gamma", flags.augment.gamma, "grey^g within the sector, |log g| up to this", {0, 1},
@@ -118,9 +120,17 @@ DenoiserRun DiffusionFlags::run() const {
   DenoiserRun run = model;
   run.schedule = parse_schedule(schedule);
   run.prediction = parse_prediction(predict);
+  run.fit = parse_fit(fit);
   run.options.mults = parse_integers(mults, "--mults");
   run.options.attention_resolutions = parse_integers(attention_resolutions, "--attention-resolutions");
   return run;
+}
+
+void add_fit(Options& options, std::string& fit) {
+  options.add_choice(
+      "--fit", fit,
+      "how pictures that aren't square become so: stretched, with black around them, or cut to the middle",
+      {"squash", "pad", "crop"});
 }
 
 void add_flags(Options& options, DiffusionFlags& flags) {

@@ -23,6 +23,7 @@ struct DiffusionFlags {
 
   DenoiserRun model;  // but what stands beside it as text
   std::string schedule = "linear", predict = "eps", mults = "1,2,4", attention_resolutions;
+  std::string fit = "pad";
   std::optional<double> min_snr_gamma;
   double mask_drop = 0;
 
@@ -42,6 +43,9 @@ struct DiffusionFlags {
   // What the flags say of the run; planes and image size come from the data.
   DenoiserRun run() const;
 };
+
+// --fit, of every trainer that reads a data-set folder.
+void add_fit(Options& options, std::string& fit);
 
 // Adds every flag and the rules that tie them together. The flags must outlive the program's run.
 void add_flags(Options& options, DiffusionFlags& flags);

@@ -13,15 +13,15 @@ constexpr const char* kShapeFlags[] = {"--arch",     "--dim",    "--mults",   "-
                                        "--head-dim", "--blocks", "--dropout", "--attention-resolutions",
                                        "--condition"};
 
-// A checkpoint of ours says so in its metadata.
-std::optional<InitialNetwork> read_own(const std::string& path) {
+// A checkpoint of ours says so in its metadata; nothing for another file.
+std::optional<SafetensorsFile> read_own(const std::string& path) {
   std::error_code ignored;
   const std::string checkpoint = std::filesystem::is_directory(path, ignored) ? latest_checkpoint(path) : path;
   if (!checkpoint.ends_with(".safetensors") || !std::filesystem::is_regular_file(checkpoint, ignored))
     return std::nullopt;
-  const SafetensorsFile file = read_weights(checkpoint);
+  SafetensorsFile file = read_weights(checkpoint);
   if (!file.metadata.contains("network.architecture")) return std::nullopt;
-  return InitialNetwork{denoiser_run(file.metadata, checkpoint).options, raw_weights(file.tensors)};
+  return file;
 }
 
 template <class T>
@@ -35,8 +35,10 @@ void agree(const Common& common, const char* flag, const T& said, const T& found
 InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& common) {
   const std::string& path = flags.init;
   const DenoiserOptions& flagged = flags.model.options;
-  std::optional<InitialNetwork> initial = read_own(path);
-  if (!initial) {
+  std::optional<InitialNetwork> initial;
+  if (const std::optional<SafetensorsFile> own = read_own(path)) {
+    initial = InitialNetwork{denoiser_run(own->metadata, own->path).options, raw_weights(own->tensors)};
+  } else {
     ImportOptions options;
     options.part = "";
     if (common.given("--head-dim") && flagged.head_dim > 0)
@@ -62,6 +64,29 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
               "; only such are trained here");
   net.dropout = flagged.dropout;
   return *initial;
+}
+
+std::optional<DenoiserRun> earlier_run(const DiffusionFlags& flags) {
+  std::optional<SafetensorsFile> file;
+  if (flags.resume) file = read_own(flags.out);
+  if (!file && !flags.init.empty()) file = read_own(flags.init);
+  if (!file) return std::nullopt;
+  return denoiser_run(file->metadata, file->path);
+}
+
+void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Common& common, DenoiserRun* run) {
+  const std::string& path = flags.init.empty() ? flags.out : flags.init;
+  const auto adopt = [&](const char* flag, auto& value, const auto& found, const auto& said, const auto& was) {
+    check_input(!common.given(flag) || value == found, Fault::kUsage, flag, ": ", path, " was trained with ", was,
+                ", found ", said, "; leave it out to take the run's");
+    value = found;
+  };
+  adopt("--schedule", run->schedule, earlier.schedule, name_of(run->schedule), name_of(earlier.schedule));
+  adopt("--predict", run->prediction, earlier.prediction, name_of(run->prediction), name_of(earlier.prediction));
+  adopt("--timesteps", run->T, earlier.T, run->T, earlier.T);
+  if (!common.given("--variance") && earlier.variance != "learned") run->variance = earlier.variance;
+  if (flags.resume || !common.given("--fit"))
+    adopt("--fit", run->fit, earlier.fit, name_of(run->fit), name_of(earlier.fit));
 }
 
 void adopt_saved_network(const DenoiserRun& saved, const Common& common, DenoiserRun* run) {

@@ -1,28 +1,34 @@
 // dtrain scorer: ResNet-18 (or a plain CNN) with one logit and binary cross-entropy (equations 5 and 6) on labelled
 // pictures. The loop is in train_scorer(), readable from top to bottom.
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "dtrain/dtrain.h"
+#include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
 #include "kernels/philox.h"
 #include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
 #include "quality/judges/scorer_data.h"
+#include "quality/recordings/picture_list.h"
 #include "quality/statistics/calibration.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/data/image.h"
 #include "train/draws.h"
+#include "train/model_run.h"
 #include "train/run_dir.h"
 
 namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string labels, out, fill, init, architecture = "resnet18";
-  std::optional<int64_t> image_size, split_seed;
+  std::string labels, out, fill, init, run, architecture = "resnet18", fit = "pad";
+  std::optional<int64_t> image_size;
+  int64_t split_seed = 0;
   bool allow_outside = false;
   int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
@@ -98,17 +104,42 @@ nlohmann::ordered_json measure_held_out(const Scorer& scorer, const ScorerSplit&
   return metrics;
 }
 
+// The output of dsample that holds the picture; "" where it is none.
+std::string sampled_in(const std::string& picture) {
+  const std::filesystem::path folder = std::filesystem::path(picture).parent_path().parent_path();
+  std::error_code ignored;
+  return std::filesystem::exists(folder / "samples.jsonl", ignored) ? folder.string() : "";
+}
+
+// One line on what is trained on, and what balancing the classes left out.
+std::string summary_of(const ScorerSplit& split, size_t labelled, const std::string& path) {
+  std::set<std::string> groups;
+  for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
+    for (const ScorerExample& example : *part) groups.insert(example.group);
+  const size_t used = split.train.size() + split.held_out.size();
+  return concat_message(path, ": ", used, " pictures in ", groups.size(), " groups: ", split.train.size(), " train, ",
+                        split.held_out.size(), " held out; left out: ",
+                        labelled > used ? concat_message(labelled - used, " of the larger class") : "nothing");
+}
+
 ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
   const Labels labels = read_label_file(settings.labels, settings.allow_outside);
-  std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0));
+  const Fit fit = settings.run.empty() ? parse_fit(settings.fit) : fit_of_run(settings.run);
+  std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0), fit);
   if (!settings.fill.empty()) {
     check_input(!examples.empty(), Fault::kBadInput, settings.labels, ": no labelled pictures");
-    const Dataset data =
-        load_dataset({.directory = settings.fill, .image_size = examples[0].image.width, .need_masks = false});
+    const Dataset data = load_dataset(
+        {.directory = settings.fill, .image_size = examples[0].image.width, .fit = fit, .need_masks = false});
+    for (const LabelledImage& label : labels.images)
+      if (const std::string folder = sampled_in(label.path); !folder.empty())
+        require_fit(data, origin_of_samples(folder).fit, folder, settings.fill);
+    for (const std::string& line : data.notes) note(common, line);
+    note(common, summary_of(data, settings.fill));
     fill_classes(examples, data, labels.thresholds, settings.per_class, common.seed);
   }
-  const uint64_t split_seed = settings.split_seed ? uint64_t(*settings.split_seed) : common.seed;
+  const uint64_t split_seed = uint64_t(settings.split_seed);  // not --seed: what is held out stays so
   ScorerSplit split = split_by_group(balance(examples, settings.per_class, common.seed), settings.held_out, split_seed);
+  note(common, summary_of(split, examples.size(), settings.labels));
   for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
     for (bool good : {true, false})
       check_input(std::any_of(part->begin(), part->end(), [&](const ScorerExample& e) { return e.good == good; }),
@@ -226,6 +257,8 @@ void add_scorer(Options& program) {
       "FILE");
   options.add("--image-size", settings.image_size, "size the pictures are resized to", {16, 1024}, "pixels",
               "as they are");
+  add_fit(options, settings.fit);
+  options.add("--run", settings.run, "run of dtrain diffusion whose fit to follow", "RUN", "as --fit says");
   options.add_choice("--arch", settings.architecture,
                      "resnet18: the paper's judge | cnn: plain, for a second judge that checks the first",
                      {"resnet18", "cnn"});
@@ -235,7 +268,7 @@ void add_scorer(Options& program) {
   options.add("--held-out", settings.held_out, "share of each class that is held out, by whole groups", {0.05, 0.9},
               "fraction");
   options.add("--split-seed", settings.split_seed, "draws which groups are held out: a second judge takes another",
-              {0, 1000000000}, "number", "the seed");
+              {0, 1000000000}, "number");
   options.add("--epochs", settings.epochs, "passes over the training pictures", {1, 100000}, "epochs");
   options.add("--batch", settings.batch, "pictures per step", {2, 4096}, "pictures");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},

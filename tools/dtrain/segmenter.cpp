@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dtrain/dtrain.h"
+#include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
 #include "quality/evaluate/distribution.h"
 #include "quality/judges/segmenter.h"
@@ -14,13 +15,16 @@
 #include "tensor/ops.h"
 #include "train/data/image.h"
 #include "train/data/loader.h"
+#include "train/folder/listing.h"
+#include "train/folder/split.h"
+#include "train/model_run.h"
 #include "train/run_dir.h"
 
 namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string data, out, mults = "1,2,4";
+  std::string data, out, run, mults = "1,2,4", fit = "pad";
   std::vector<std::string> samples;
   int64_t image_size = 64, dim = 16, steps = 800, batch = 16;
   double rate = 1e-3;
@@ -43,29 +47,42 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   return json;
 }
 
-// Sampled pictures join the training ones, each with the mask of the data that it was drawn from. Which masks are val's
-// depends on the seed, so theirs are left out; a test mask's would make the measure worthless. Returns how many joined.
+// Sampled pictures join the training ones, each with the mask of the data that it was drawn from. Those of val's masks
+// are left out; a test mask's would make the measure worthless. Returns how many joined.
 int64_t add_samples(const std::string& folder, Dataset& data) {
   std::map<std::string, const Example*> masks;
-  for (const Example& example : data.examples) masks[example.file] = &example;
+  for (const Example& example : data.examples) masks[stem_of(example.file)] = &example;
+  require_fit(data, origin_of_samples(folder).fit, folder, "--data");
   std::vector<Example> added;
   for (const ListedPicture& picture : list_pictures(folder)) {
-    const auto found = masks.find(picture.group);
+    const auto found = masks.find(stem_of(picture.group));
     check_input(found != masks.end(), Fault::kBadInput, picture.path, ": expected a mask of --data, found '",
                 picture.group, "'; give the data set that the samples were drawn from");
     Example example = *found->second;
     check_input(example.split != "test", Fault::kBadInput, picture.path, ": was drawn from ", example.file,
                 " of the split test; sample masks of the training split, or the measure is of no worth");
     if (example.split != "train") continue;
-    example.image = resize_area(read_png(picture.path), data.image_size, data.image_size);
+    example.image = fit_area(read_picture(picture.path), data.image_size, data.fit);
     added.push_back(std::move(example));
   }
   data.examples.insert(data.examples.end(), added.begin(), added.end());
   return int64_t(added.size());
 }
 
+// The pictures of --data, held out and made square as --run has them, where it is given.
+Dataset read_data(const Settings& settings, const Common& common) {
+  const Fit fit = settings.run.empty() ? parse_fit(settings.fit) : fit_of_run(settings.run);
+  check_input(settings.run.empty() || !common.given("--fit") || fit == parse_fit(settings.fit), Fault::kUsage,
+              "--fit: ", settings.run, " has ", name_of(fit), "; leave it out to take the run's");
+  Dataset data = load_dataset({.directory = settings.data, .image_size = settings.image_size, .fit = fit});
+  if (!settings.run.empty()) follow_split(settings.run, data, settings.data);
+  for (const std::string& line : data.notes) note(common, line);
+  note(common, summary_of(data, settings.data));
+  return data;
+}
+
 int train_segmenter(const Settings& settings, const Common& common) {
-  Dataset data = load_dataset({.directory = settings.data, .image_size = settings.image_size, .seed = common.seed});
+  Dataset data = read_data(settings, common);
   for (const std::string& folder : settings.samples)
     note(common, concat_message(folder, ": ", add_samples(folder, data), " samples join the training pictures"));
   std::vector<std::string> classes = data.plane_names;
@@ -73,7 +90,8 @@ int train_segmenter(const Settings& settings, const Common& common) {
   Segmenter segmenter({.image_size = settings.image_size,
                        .classes = classes,
                        .dim = settings.dim,
-                       .mults = parse_integers(settings.mults, "--mults")},
+                       .mults = parse_integers(settings.mults, "--mults"),
+                       .fit = data.fit},
                       common.seed);
   const Device device = parse_device(common.device);
   segmenter.to(device);
@@ -81,6 +99,7 @@ int train_segmenter(const Settings& settings, const Common& common) {
   const Loader loader(data, "train", common.seed, {.flip = settings.flip});
   check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
   const RunDirectory run(settings.out);
+  keep_split(settings.out, data);
   run.write_config(common.resolved_toml);
   const std::vector<NamedTensor> parameters = segmenter.network().parameters();
   JudgeTraining training{.name = "segmenter",
@@ -128,7 +147,12 @@ void add_segmenter(Options& program) {
   options.add_list("--samples", settings.samples,
                    "outputs of dsample, drawn from training masks of --data: more pictures to train on", "DIR");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
+  options.add(
+      "--run", settings.run,
+      "run of dtrain diffusion on the same data: holds out what it held out, and makes pictures square as it does",
+      "RUN");
   options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
+  add_fit(options, settings.fit);
   options.add("--dim", settings.dim, "channels at full resolution", {8, 256}, "channels");
   options.add("--mults", settings.mults, "channels of each level over --dim", "N,N,...");
   options.add("--steps", settings.steps, "training steps", {1, 10000000}, "steps");

@@ -10,6 +10,7 @@
 #include "quality/judges/value_report.h"
 #include "quality/recordings/value_recordings.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 #include "train/run_dir.h"
 
@@ -21,7 +22,7 @@ struct Settings {
   std::string out, on = "x0hat", architecture = "film";
   bool resume = false;
   int64_t width = 16, steps = 1500, batch = 32, val_every = 100;
-  std::optional<int64_t> split_seed;
+  int64_t split_seed = 0;
   double rate = 1e-3, weight_decay = 1e-2, calibrate = 0.2, test = 0.2;
 };
 
@@ -31,13 +32,16 @@ Metadata facts_of(const Settings& settings, const ValueData& data, uint64_t seed
           {"split_seed", std::to_string(split_seed)},
           {"chains", std::to_string(data.trajectories.size())},
           {"steps", std::to_string(settings.steps)},
-          {"batch", std::to_string(settings.batch)}};
+          {"batch", std::to_string(settings.batch)},
+          {kPlaneNames, join(data.plane_names)}};
 }
 
 void require_same_run(const SafetensorsFile& file, const ValueOptions& options, const Metadata& facts) {
   check_input(value_options(file.metadata, file.path) == options, Fault::kUsage, "--resume: ", file.path,
               " is of another network or other recordings; repeat the flags it was begun with");
-  require_same_facts(file, facts);
+  Metadata known = facts;
+  if (!file.metadata.contains(kPlaneNames)) known.erase(kPlaneNames);  // of an older version
+  require_same_facts(file, known);
 }
 
 StateDict copy_of(const StateDict& state) {
@@ -87,8 +91,11 @@ void validate(const ValueData& data, const ValueSplit& split, uint64_t seed, int
 
 int train_value(const Settings& settings, const Common& common) {
   const ValueData data = read_value_data(settings.recordings);
-  const uint64_t seed = common.seed, split_seed = uint64_t(settings.split_seed.value_or(int64_t(seed)));
+  const uint64_t seed = common.seed, split_seed = uint64_t(settings.split_seed);
   const ValueSplit split = split_by_mask(data, settings.calibrate, settings.test, split_seed);
+  note(common, concat_message(join(settings.recordings, ", "), ": ", data.trajectories.size(), " trajectories of ",
+                              data.masks.size(), " masks: ", split.train.size(), " train, ", split.calibrate.size(),
+                              " calibrate, ", split.test.size(), " test; ", data.planes, " planes; left out: nothing"));
   ValueModel model({.architecture = settings.architecture,
                     .on = settings.on,
                     .image_size = data.image_size,
@@ -168,7 +175,7 @@ void add_value(Options& program) {
   options.add("--test", settings.test, "share of the masks that is measured on and nothing else", {0.01, 0.9},
               "fraction");
   options.add("--split-seed", settings.split_seed, "draws which masks train, calibrate and test", {0, 1000000000},
-              "number", "the seed");
+              "number");
   options.add("--steps", settings.steps, "training steps", {1, 10000000}, "steps");
   options.add("--batch", settings.batch, "frames per step, half of them of good pictures; even", {2, 4096}, "frames");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},

@@ -143,6 +143,7 @@ void write_evaluation(const Evaluation& evaluation) {
   json["training"] = evaluation.training;
   json["held_out"] = evaluation.held_out;
   json["held_out_split"] = evaluation.held_out_split;
+  json["fit"] = evaluation.fit;
   json["copy_distance"] = evaluation.copy_distance;
   json["copy_detail"] = evaluation.copy_detail;
   json["held_out_copied_detail"] = json_of(evaluation.held_out_copied_detail);
@@ -176,6 +177,7 @@ Evaluation read_evaluation(const std::string& path) {
   result.training = json.count("training", 0);
   result.held_out = json.count("held_out");
   result.held_out_split = json.text("held_out_split", "");
+  result.fit = json.text("fit", "squash");
   result.copy_distance = json.number("copy_distance", kNotGiven);
   result.copy_detail = json.number("copy_detail", kNotGiven);
   result.held_out_copied_detail = share_in(json, "held_out_copied_detail");

@@ -7,7 +7,9 @@
 #include "kernels/error.h"
 #include "quality/judges/scorer.h"
 #include "quality/judges/value_model.h"
+#include "tensor/io/text.h"
 #include "train/checkpoint.h"
+#include "train/folder/planes.h"
 
 namespace echodiff {
 namespace {
@@ -15,6 +17,17 @@ namespace {
 void require_size(int64_t trained, int64_t height, int64_t width, const std::string& run) {
   check_input(trained == height && height == width, Fault::kBadInput, run, ": expected a judge trained on pictures of ",
               width, "x", height, ", found one for ", trained, "; train one on this size");
+}
+
+// The judge sees masks as channels, and would take one plane for another.
+void require_planes(const std::string& run, const std::vector<std::string>& planes) {
+  const Metadata metadata = read_checkpoint(run_checkpoint(run)).metadata;
+  const Metadata::const_iterator found = metadata.find(kPlaneNames);
+  if (found == metadata.end() || planes.empty()) return;
+  const std::vector<std::string> known = split(found->second);
+  check_input(known == planes || nameless(known) || nameless(planes), Fault::kBadInput, run,
+              ": was trained on masks with the planes ", join(known, ", "), ", found ", join(planes, ", "),
+              "; train it on recordings of this model");
 }
 
 }  // namespace
@@ -35,8 +48,10 @@ std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& 
   return scores;
 }
 
-Judge load_judge_run(const std::string& run, int64_t height, int64_t width, Device device) {
+Judge load_judge_run(const std::string& run, int64_t height, int64_t width, Device device,
+                     const std::vector<std::string>& planes) {
   if (is_value_run(run)) {
+    require_planes(run, planes);
     const std::shared_ptr<ValueModel> model = std::make_shared<ValueModel>(load_value_run(run));
     require_size(model->options().image_size, height, width, run);
     model->to(device);

@@ -8,6 +8,7 @@
 #include "kernels/philox.h"
 #include "train/data/image.h"
 #include "train/draws.h"
+#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace {
@@ -25,11 +26,11 @@ int64_t rank_of_origin(const std::string& origin) { return origin == "degraded" 
 
 }  // namespace
 
-std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>& labels, int64_t size) {
+std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>& labels, int64_t size, Fit fit) {
   std::vector<ScorerExample> examples;
   for (const LabelledImage& label : labels) {
-    GrayImage image = read_png(label.path);
-    if (size > 0 && (image.width != size || image.height != size)) image = resize_area(image, size, size);
+    GrayImage image = read_picture(label.path);
+    if (size > 0 && (image.width != size || image.height != size)) image = fit_area(image, size, fit);
     const GrayImage& first = examples.empty() ? image : examples[0].image;
     check_input(image.width == image.height && image.width == first.width, Fault::kBadInput, label.path, ": ",
                 image.width, "x", image.height, ", expected square pictures of one size (", first.width,

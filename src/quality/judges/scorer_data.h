@@ -17,9 +17,9 @@ struct ScorerExample {
   std::string origin;  // "sampled", "training" or "degraded"
 };
 
-// The pictures of a labels file, resized by area to `size` (0: as they are; then all must be square and equal). Throws
+// The pictures of a labels file, brought to `size` by `fit` (0: as they are; then all must be square and equal). Throws
 // Error(kBadInput) naming the file.
-std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>& labels, int64_t size);
+std::vector<ScorerExample> read_scorer_examples(const std::vector<LabelledImage>& labels, int64_t size, Fit fit);
 
 // Adds pictures of `data` until each class has `per_class`: as they are (origin "training"), then degraded more and
 // more (origin "degraded": blur, noise, lost contrast), each labelled by the thresholds, in an order drawn with `seed`.

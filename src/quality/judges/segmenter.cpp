@@ -7,6 +7,7 @@
 #include "tensor/ops.h"
 #include "train/data/image.h"
 #include "train/metadata.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
@@ -68,14 +69,14 @@ std::vector<std::vector<GrayImage>> Segmenter::segment(const std::vector<GrayIma
 }
 
 std::string Segmenter::save(const std::string& run, int64_t step) {
-  return save_checkpoint(run, step, network_.state_dict(),
-                         {{"kind", kKind},
-                          {"image_size", std::to_string(options_.image_size)},
-                          {"classes", join(options_.classes)},
-                          {"dim", std::to_string(options_.dim)},
-                          {"mults", join(options_.mults)},
-                          {"step", std::to_string(step)}},
-                         2);
+  Metadata metadata{{"kind", kKind},
+                    {"image_size", std::to_string(options_.image_size)},
+                    {"classes", join(options_.classes)},
+                    {"dim", std::to_string(options_.dim)},
+                    {"mults", join(options_.mults)},
+                    {"step", std::to_string(step)}};
+  if (options_.fit != Fit::squash) metadata["fit"] = name_of(options_.fit);
+  return save_checkpoint(run, step, network_.state_dict(), metadata, 2);
 }
 
 Segmenter load_segmenter_run(const std::string& run) {
@@ -91,6 +92,7 @@ Segmenter load_segmenter_run(const std::string& run) {
   options.dim = read.integer("dim", 1, 1024);
   options.mults = read.integers("mults");
   options.classes = split(read.text("classes"));
+  options.fit = fit_in(file.metadata, path);
   Segmenter segmenter(options, 0);
   segmenter.network().load_state_dict(file.tensors);
   segmenter.network().eval();

@@ -10,6 +10,7 @@
 #include "nn/unet.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
+#include "train/folder/fit.h"
 
 namespace echodiff {
 
@@ -18,6 +19,7 @@ struct SegmenterOptions {
   std::vector<std::string> classes;  // names of the planes, without the sector
   int64_t dim = 16;
   std::vector<int64_t> mults{1, 2, 4};
+  Fit fit = Fit::squash;  // of the pictures it was trained on
 };
 
 class Segmenter {

@@ -70,6 +70,9 @@ class ValueModel {
 
 // As a checkpoint's metadata states them. Throws Error(kBadInput), naming `path`, for another kind of checkpoint.
 ValueOptions value_options(const Metadata& metadata, const std::string& path);
+// The key of its metadata for the names of the planes, where the recordings had any.
+constexpr const char* kPlaneNames = "plane_names";
+
 // Is the newest checkpoint of the run directory a value model's?
 bool is_value_run(const std::string& run);
 // The newest checkpoint of a run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.

@@ -9,6 +9,7 @@
 #include "quality/labels/review_page_html.h"
 #include "tensor/io/png.h"
 #include "tensor/io/text.h"
+#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace {
@@ -56,7 +57,7 @@ std::string review_page(const Labels& labels) {
                               {"sharpness", image.metrics.sharpness},
                               {"contrast", image.metrics.contrast},
                               {"noise", image.metrics.noise},
-                              {"png", base64(encode_png(read_png(image.path)))}});
+                              {"png", base64(encode_png(read_picture(image.path)))}});
   }
   // Verdicts belong to this content: a file of other pictures, rule or labels begins anew.
   const std::string text = labels_text(labels);

@@ -40,6 +40,7 @@ ValueData read_value_data(const std::vector<std::string>& recordings) {
   const RecordingFacts first = read_recording_facts(recordings[0]);
   data.image_size = first.size;
   data.planes = int64_t(first.planes.size());
+  data.plane_names = first.planes;
   data.T = first.T;
   data.schedule = parse_schedule(first.schedule);
   for (const std::string& path : recordings) {

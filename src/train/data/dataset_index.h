@@ -1,4 +1,4 @@
-// The two text files of a data-set folder: dataset.json (planes) and index.csv (split and group of each picture).
+// The two text files of a data-set folder: dataset.json (planes, window) and index.csv (split and group of each picture).
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,15 @@ namespace echodiff {
 
 struct DatasetDescription {
   std::vector<Plane> planes;
-  std::optional<bool> sector;  // whether there is a sector/ folder; absent: whatever the folder shows
+  std::optional<bool> sector;    // whether there is a sector/ folder; absent: whatever the folder shows
+  std::optional<Window> window;  // of 16-bit pictures
 };
 
 // Reads dataset.json. Throws Error kBadInput naming the file, the line where it is not JSON, or the key.
 DatasetDescription read_description(const std::string& path);
 
-// Throws Error `fault` unless names and values are distinct, values 1..255 and no plane is named "sector".
+// Throws Error `fault` unless names and values are distinct, values 1..255, and no plane is named "sector" or has a
+// name that a list of them could not hold (a comma, a line end, blanks around it).
 void check_planes(const std::vector<Plane>& planes, Fault fault, const std::string& where);
 
 struct IndexRow {
@@ -28,11 +30,19 @@ struct IndexRow {
   std::string split, group;  // "" where the column is not there (group: or the cell is empty)
 };
 
-// Reads index.csv: file name -> its row. Throws Error kBadInput naming the file and the line.
-std::map<std::string, IndexRow> read_index(const std::string& path);
+struct FolderIndex {
+  std::map<std::string, IndexRow> rows;  // by file name
+  std::string group_column;              // that names the groups: group, else patient, subject or case; "" without one
+  std::vector<std::string> unused;       // columns that mean nothing here
 
-// Fills the split of examples that have none (train), and draws validation groups where no example is in "val".
-// Throws Error kBadInput when a group is in two splits.
-void resolve_splits(std::vector<Example>& examples, uint64_t seed, const std::string& where);
+  // The row of a file: under its own name, else under its name with another ending; null without one.
+  const IndexRow* find(const std::string& file) const;
+
+  std::map<std::string, std::string> names;  // of the files, by their stems
+};
+
+// Reads index.csv: cells separated by commas, semicolons or tabs, blanks around them left out, column names in any
+// case. Throws Error kBadInput naming the file and the line.
+FolderIndex read_index(const std::string& path);
 
 }  // namespace echodiff

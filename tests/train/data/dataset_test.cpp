@@ -205,30 +205,6 @@ TEST_F(DatasetTest, TakesSplitsAndGroupsByHeaderName) {
   EXPECT_EQ(data.examples[2].split, "train");
 }
 
-TEST_F(DatasetTest, DrawsATenthOfTheTrainGroupsForValidation) {
-  std::string csv = "file,split,group\n";
-  for (int i = 0; i < 90; ++i) {
-    const std::string name = std::to_string(100 + i) + ".png";
-    pair(name, {0, 1});
-    csv += name + (i < 60 ? ",train,p" : ",test,p") + std::to_string(i / 3) + "\n";
-  }
-  text("index.csv", csv);
-  const auto validation = [&](uint64_t seed) {
-    std::map<std::string, std::set<std::string>> splits;  // of each group
-    std::set<std::string> groups;
-    for (const Example& example : load({.seed = seed}).examples) {
-      splits[example.group].insert(example.split);
-      if (example.split == "val") groups.insert(example.group);
-    }
-    for (const auto& [group, used] : splits) EXPECT_EQ(used.size(), 1u) << group;
-    for (int i = 20; i < 30; ++i) EXPECT_EQ(*splits["p" + std::to_string(i)].begin(), "test");
-    return groups;
-  };
-  EXPECT_EQ(validation(1).size(), 2u);  // of 20 train groups
-  EXPECT_EQ(validation(1), validation(1));
-  EXPECT_NE(validation(1), validation(2));
-}
-
 // A few pictures of two real data sets, made small (tests/data/README.md).
 TEST(RealDatasetTest, ReadsRealFolders) {
   const fs::path data_dir = fs::path(ECHODIFF_SOURCE_DIR) / "tests/data/ultrasound";

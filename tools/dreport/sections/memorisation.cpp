@@ -4,7 +4,8 @@
 
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
-#include "train/data/image.h"
+#include "train/folder/fit.h"
+#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
@@ -17,8 +18,8 @@ std::string pair_cell(const MemorisedPair& pair, const Evaluation& evaluation) {
   const std::string training = (fs::path(evaluation.data) / "images" / pair.training).string();
   if (!fs::exists(pair.file) || !fs::exists(training)) return "";
   const auto picture = [&](const std::string& file) {
-    const int64_t size = evaluation.image_size;
-    return picture_svg(resize_area(read_png(file), size, size), {}, fs::path(file).filename().string());
+    const GrayImage square = fit_area(read_picture(file), evaluation.image_size, parse_fit(evaluation.fit));
+    return picture_svg(square, {}, fs::path(file).filename().string());
   };
   const bool copy = pair.distance < evaluation.copy_distance;
   return cell_html(
