@@ -11,7 +11,6 @@
 #include <system_error>
 
 #include "tensor/io/file.h"
-#include "train/foreign_weights.h"
 
 namespace echodiff {
 namespace {
@@ -167,13 +166,6 @@ std::string latest_checkpoint(const std::string& run) {
   check_input(is_checkpoint_name(name), Fault::kBadInput, (folder / "latest").string(),
               ": expected one name like step-00000100.safetensors; write the name of a checkpoint beside it into it");
   return (folder / name).string();
-}
-
-std::string run_checkpoint(const std::string& run) {
-  std::error_code ignored;
-  const bool is_file = fs::exists(run, ignored) && !fs::is_directory(run, ignored);
-  if (is_file ? !is_own_checkpoint(run) : is_foreign_folder(run)) refuse_foreign_weights(run);
-  return is_file ? run : latest_checkpoint(run);
 }
 
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix) {

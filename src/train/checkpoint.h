@@ -47,10 +47,6 @@ std::string file_hash(const std::string& path);
 // is not a checkpoint's name.
 std::string latest_checkpoint(const std::string& run);
 
-// The same of a run directory; a checkpoint file is itself. Throws Error(kBadInput) for weights of other programs: the
-// message says how to import them.
-std::string run_checkpoint(const std::string& run);
-
 // The tensors whose names start with `prefix`, without it.
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix);
 // The raw weights: neither "ema." nor "train.".

@@ -4,6 +4,7 @@
 
 #include "tensor/io/text.h"
 #include "train/metadata.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

@@ -5,6 +5,7 @@
 #include "dsample/dsample.h"
 #include "dsample/setup.h"
 #include "quality/recordings/recorder.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

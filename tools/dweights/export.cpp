@@ -7,6 +7,7 @@
 #include "tensor/io/file.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

@@ -9,6 +9,7 @@
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

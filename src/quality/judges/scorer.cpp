@@ -6,6 +6,7 @@
 #include "tensor/ops.h"
 #include "train/data/image.h"
 #include "train/metadata.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

@@ -8,6 +8,7 @@
 #include "train/data/image.h"
 #include "train/metadata.h"
 #include "train/model_run.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/foreign_weights.h"
+#include "train/run_checkpoint.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,9 +7,12 @@
 #include "nn/torch_import/diffusers_folder.h"
 #include "nn/torch_import/import.h"
 #include "tensor/io/file.h"
+#include "train/checkpoint.h"
 
 namespace echodiff {
+namespace {
 
+// Also one that was, and is damaged now.
 bool is_own_checkpoint(const std::string& path) {
   const InputFile file(path);
   int64_t length = 0;
@@ -20,12 +23,14 @@ bool is_own_checkpoint(const std::string& path) {
   return file.read(8, std::min(length, file.size() - 8)).find("\"xxh3") != std::string::npos;
 }
 
+// A network or pipeline that diffusers saved.
 bool is_foreign_folder(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored) && !find_diffusers_folder(path).config.empty();
 }
 
-void refuse_foreign_weights(const std::string& path) {
+// The network is told by its names. What can't be read at all is said to be so.
+[[noreturn]] void refuse_foreign_weights(const std::string& path) {
   std::string network = "diffusers";
   if (!is_foreign_folder(path)) {
     try {
@@ -41,6 +46,15 @@ void refuse_foreign_weights(const std::string& path) {
   throw Error(Fault::kBadInput,
               concat_message(path, ": expected a run directory, found weights of ", network,
                              "; import them first: dweights import ", path, " --as ", network, " --out RUN"));
+}
+
+}  // namespace
+
+std::string run_checkpoint(const std::string& run) {
+  std::error_code ignored;
+  const bool is_file = std::filesystem::exists(run, ignored) && !std::filesystem::is_directory(run, ignored);
+  if (is_file ? !is_own_checkpoint(run) : is_foreign_folder(run)) refuse_foreign_weights(run);
+  return is_file ? run : latest_checkpoint(run);
 }
 
 }  // namespace echodiff

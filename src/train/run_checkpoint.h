@@ -1,0 +1,13 @@
+// The checkpoint of what is given as a run. Weights of other programs are none, and have to be imported first.
+#pragma once
+
+#include <string>
+
+namespace echodiff {
+
+// The newest checkpoint of a run directory, "" where it has none yet; a checkpoint file is itself. Throws Error:
+// kBadInput for weights of other programs (a file, or a folder that diffusers saved), with the line that imports them,
+// and for files that are neither; else as latest_checkpoint.
+std::string run_checkpoint(const std::string& run);
+
+}  // namespace echodiff
