@@ -50,7 +50,7 @@ one_file() {
   } >"$work/main.c"
   gcc -O2 -c "$work/main.c" -o "$work/main.o"
   g++ -O2 -static-libstdc++ -static-libgcc -s "$work/main.o" "${parts[@]}" -o "$2/echodiff" -Wl,--start-group \
-    $(find "$1/kernels" "$1/src" "$1/tools" -name '*.a') "$1/libzip/build/lib/libzip.a" /usr/lib/x86_64-linux-gnu/lib{z,gtest}.a \
+    $(find "$1/kernels" "$1/src" "$1/tools" -name '*.a') "$1/libzip/build/lib/libzip.a" /usr/lib/x86_64-linux-gnu/lib{gtest,jpeg,tiff,webp,Lerc,jbig,zstd,lzma,deflate,z}.a \
     "$(sed -n 's/^CUDA_cudart_static_LIBRARY:FILEPATH=//p' "$1/CMakeCache.txt")" -Wl,--end-group -lrt -ldl -lpthread
   for name in "${programs[@]}"; do ln -s echodiff "$2/$name"; done
 }

@@ -13,7 +13,6 @@
 #include "quality/evaluate/evaluation.h"
 #include "quality/evaluate/memorisation.h"
 #include "tensor/io/text.h"
-#include "tensor/io/toml.h"
 #include "train/data/image.h"
 #include "train/folder/listing.h"
 

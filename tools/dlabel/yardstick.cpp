@@ -7,6 +7,7 @@
 #include "quality/evaluate/guard.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 #include "train/folder/listing.h"
 #include "train/folder/planes.h"
 #include "train/folder/split.h"

@@ -10,6 +10,7 @@
 #include "tensor/io/file.h"
 #include "train/folder/split.h"
 #include "train/model_run.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;

@@ -10,6 +10,7 @@
 #include "tensor/io/text.h"
 #include "train/checkpoint.h"
 #include "train/folder/planes.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {

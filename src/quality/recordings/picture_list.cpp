@@ -7,6 +7,7 @@
 #include "quality/recordings/sample_folder.h"
 #include "tensor/io/file.h"
 #include "tensor/io/pictures/picture_file.h"
+#include "tensor/io/toml.h"
 #include "train/data/dataset_index.h"
 #include "train/data/image.h"
 #include "train/folder/listing.h"
