@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kernels/error.h"
+#include "kernels/memory_limit.h"
 
 namespace echodiff {
 namespace {
@@ -145,9 +146,11 @@ class Pool {
   void* take(int64_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const int64_t size = rounded(std::min(bytes, kMost));
-    void* memory = bytes > kMost ? nullptr : kSegments ? from_segments(size) : std::aligned_alloc(kUnit, size_t(size));
+    const bool fits = bytes <= kMost && (limit_ == 0 || statistics_.in_use + size <= limit_);
+    void* memory = !fits ? nullptr : kSegments ? from_segments(size) : std::aligned_alloc(kUnit, size_t(size));
     check_input(memory != nullptr, Fault::kOutOfMemory, "out of memory: wanted ", bytes, " bytes, in use ",
-                statistics_.in_use, ", peak ", statistics_.peak, "; use a smaller --batch, --image-size or --dim");
+                statistics_.in_use, ", peak ", statistics_.peak, ", at most ", limit_,
+                "; use a smaller batch, smaller pictures or a narrower network");
     statistics_.in_use += size;
     statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
     return memory;
@@ -160,6 +163,10 @@ class Pool {
     else
       std::free(memory);
     statistics_.in_use -= size;
+  }
+  void set_limit(int64_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    limit_ = bytes;
   }
   MemoryStatistics statistics() {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -186,6 +193,7 @@ class Pool {
   std::mutex mutex_;
   Arena small_{64 * kPage}, large_{512 * kHugePage};
   MemoryStatistics statistics_;
+  int64_t limit_ = 0;  // bytes in use, 0 for no bound
 };
 
 // Never destroyed: tensors with static lifetime may outlive any order of destruction.
@@ -198,6 +206,7 @@ Pool& pool() {
 
 void* pool_take(int64_t bytes) { return pool().take(bytes); }
 void pool_give(void* memory, int64_t bytes) noexcept { pool().give(memory, bytes); }
+void set_memory_limit(int64_t bytes) { pool().set_limit(bytes); }
 MemoryStatistics memory_statistics() { return pool().statistics(); }
 
 }  // namespace echodiff

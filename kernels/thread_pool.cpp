@@ -70,16 +70,16 @@ template <class F> bool spin_until(F&& ready) {
 class Pool {
  public:
   explicit Pool(int threads) : shares_(size_t(threads)) {
-    for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { serve(i); });
-  }
-  ~Pool() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
+    try {
+      for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { serve(i); });
+    } catch (const std::exception& error) {
+      const size_t made = threads_.size() + 1;
+      stop();  // no destructor follows, and a thread that nobody joins ends the program
+      throw Error(Fault::kOutOfMemory, concat_message("threads: ", threads, " were wanted, and only ", made,
+                                                      " could be made (", error.what(), "); use fewer"));
     }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
   }
+  ~Pool() { stop(); }
   void run(Job& job) {
     job.shares = shares_.data();
     job.threads = int(shares_.size());
@@ -100,6 +100,15 @@ class Pool {
   }
 
  private:
+  void stop() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
   void serve(int thread) {
     uint64_t seen = 0;
     while (true) {

@@ -10,9 +10,12 @@
 #include <iostream>
 #include <limits>
 #include <new>
+#include <system_error>
 
 #include "cli/internal.h"
 #include "kernels/cuda/backend.h"
+#include "kernels/memory_limit.h"
+#include "kernels/memory_pool.h"
 #include "kernels/thread_pool.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
@@ -40,7 +43,7 @@ void install_signal_handlers() {
 }
 
 struct CommonFlags {
-  int64_t seed = 0, threads = 0;
+  int64_t seed = 0, threads = 0, mem_limit = 0;
   std::string device = "auto", precision = "f32";
   bool quiet = false, deterministic = false;
 };
@@ -50,6 +53,8 @@ void declare_common(Options& options, CommonFlags& flags) {
               {0, std::numeric_limits<int64_t>::max()}, "seed");
   options.add("--threads", flags.threads, "threads to compute with, 0 for one per core; results don't depend on it",
               {0, 1024}, "threads");
+  options.add("--mem-limit", flags.mem_limit, "memory that tensors may take, 0 for all that the machine has",
+              {0, int64_t{1} << 40}, "MiB");
   options.add_choice("--device", flags.device, "where to compute; auto is cpu", {"auto", "cpu", "cuda"});
   options.add_flag("--quiet", flags.quiet, "no progress and no notes on stderr");
 }
@@ -170,6 +175,7 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   for (const Options* options : {&std::as_const(common_options), &chosen})
     for (const std::unique_ptr<Option>& option : options->options())
       if (option->is_given) common.given_flags[option->flag] = true;
+  set_memory_limit(flags.mem_limit > 0 ? flags.mem_limit << 20 : machine_memory());
   common.device = resolve_device(flags, chosen.can_run_on_cuda(), common.program);
   set_thread_count(int(common.threads));
   install_signal_handlers();
@@ -181,6 +187,13 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
 int report(const std::string& program, int code, const std::string& message) {
   std::fprintf(stderr, "%s: error: %s\n", program.c_str(), printable(message).c_str());
   return code;
+}
+
+// Of what tensors did not ask for: they say what was wanted.
+std::string out_of_memory() {
+  const MemoryStatistics tensors = memory_statistics();
+  return concat_message("out of memory; tensors have ", tensors.in_use, " bytes, at most ", tensors.peak,
+                        "; use a smaller batch, smaller pictures or fewer threads");
 }
 
 }  // namespace
@@ -195,16 +208,18 @@ int run_program(int argc, char** argv, const ProgramInfo& info, const std::funct
   // open /etc/localtime while a file that nobody trusts is read. To glibc, ":" is UTC without a file.
   ::setenv("TZ", ":", 1);
   open_standard_streams();
+  cli::prepare_last_resort();
   try {
     Options root(info);
     return run(argc, argv, root, declare);
   } catch (const Error& error) {
     return report(info.name, int(error.fault()), error.what());
   } catch (const std::bad_alloc&) {
-    return report(info.name, int(Fault::kOutOfMemory),
-                  "out of memory; use smaller pictures, a smaller batch or fewer threads");
-  } catch (const std::filesystem::filesystem_error& error) {
-    return report(info.name, int(Fault::kIo), error.what());
+    return report(info.name, int(Fault::kOutOfMemory), out_of_memory());
+  } catch (const std::system_error& error) {  // std::filesystem's too
+    const bool memory = error.code() == std::errc::not_enough_memory ||
+                        error.code() == std::errc::resource_unavailable_try_again;  // a thread that can't be made
+    return report(info.name, int(memory ? Fault::kOutOfMemory : Fault::kIo), error.what());
   } catch (const std::exception& error) {
     return report(info.name, int(Fault::kInternal), error.what());
   }
