@@ -1,10 +1,11 @@
-// The programs on data-set folders that once gave wrong results in silence (tests/data/cases): each comes out right, or is
-// refused with the reason.
+// The programs on data-set folders that once gave wrong results in silence (tests/data/cases): each comes out right, or
+// is refused with the reason.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <map>
 
+#include "quality/recordings/picture_list.h"
 #include "quality/recordings/recording.h"
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
@@ -142,6 +143,13 @@ TEST_F(DataFolders, WhatIsHeldOutDependsOnNoSeedAndTheRunKeepsIt) {
   ASSERT_EQ(run(segmenter + folder + " --out " + at("seg2") + " --run " + at("run0")), 0) << said_;
   EXPECT_EQ(read_file(at("seg2/split.csv")), lists);
   EXPECT_TRUE(says("held out is what " + at("run0") + "/split.csv says"));
+  const std::string followed = "held out is what " + at("run0") + "/split.csv says";
+  ASSERT_EQ(run("dreport --runs " + at("run0") + " --data " + folder + " --out " + at("report.html")), 0) << said_;
+  EXPECT_TRUE(says(followed));
+  EXPECT_EQ(run("dlabel attack --images " + folder + " --image-size 16 --diffusion " + at("run0") + " --out " +
+                at("attacks")),
+            65);  // the run has no test pictures
+  EXPECT_TRUE(says(followed));
   EXPECT_EQ(train(folder, "run0", "--seed 0 --steps 4 --resume"), 65);
   EXPECT_TRUE(says("the data has changed since the run began"));
 }
@@ -227,6 +235,15 @@ TEST_F(DataFolders, MasksAreFittedAsTheRunsPicturesWere) {
   EXPECT_TRUE(says("2 aren't square, made so by pad"));
   EXPECT_EQ(metadata("pad").at("fit"), "pad");
   EXPECT_EQ(sector_of("pad"), 128);
+  // A replay stands for a run with the same network.
+  ASSERT_EQ(run("dsample replay " + at("pad_rec") + " --out " + at("replayed")), 0) << said_;
+  EXPECT_EQ(origin_of_samples(at("replayed")).fit, Fit::pad);
+  ASSERT_EQ(sample("pad", at("wide"), "samples"), 0) << said_;
+  const std::string origin = at("pad");
+  EXPECT_EQ(origin_of_samples(at("samples")).model, origin);
+  const std::vector<ListedPicture> listed = list_pictures(at("samples"), at("wide"));
+  EXPECT_EQ(listed.size(), 4u);
+  EXPECT_EQ(listed[0].fit, Fit::pad);
   ASSERT_EQ(train(at("wide"), "squash", "--fit squash"), 0) << said_;
   EXPECT_EQ(metadata("squash").count("fit"), 0u) << "as in runs from before there was a choice";
   EXPECT_EQ(sector_of("squash"), 256);

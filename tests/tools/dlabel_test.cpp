@@ -118,6 +118,52 @@ TEST_F(Dlabel, EvaluateWantsTheMasksThatSamplesWereDrawnFor) {
   fs::remove(at("copies/config.toml"));
 }
 
+TEST_F(Dlabel, EvaluateHoldsOutWhatTheModelOfTheSamplesHeldOut) {
+  ASSERT_EQ(run("dtrain diffusion --steps 1 --batch 1 --image-size 32 --timesteps 10 --dim 8 --mults 1,2 --data " +
+                at("data") + " --sample-every 0 --out " + at("held")),
+            0);
+  std::string lists = "file,split,group\n";
+  for (int i = 0; i < 150; ++i) {
+    const std::string number = std::to_string(1000000 + i).substr(1);
+    lists += number + ".png," + (i < 100 ? "train," : "test,") + number + "\n";
+  }
+  write_file_atomic(at("held/split.csv"), lists);
+  const std::string command = "dlabel evaluate --samples " + at("copies") + " --data " + at("data") + " --features " +
+                              at("scorer") + " --out " + at("held.json");
+  const auto held_out = [&](const std::string& more) {
+    EXPECT_EQ(run(command + more), 0);
+    return nlohmann::json::parse(read_file(at("held.json")))["held_out"].get<int64_t>();
+  };
+  EXPECT_EQ(held_out(""), 15) << "nothing says which model drew them";
+  EXPECT_EQ(held_out(" --run " + at("held")), 50);
+  write_file_atomic(at("copies/config.toml"), "model = \"" + at("held") + "\"\n");
+  EXPECT_EQ(held_out(""), 50);
+  fs::remove(at("copies/config.toml"));
+}
+
+TEST_F(Dlabel, EvaluateFindsTheSegmentersClassesByName) {
+  ASSERT_EQ(run("dtrain segmenter --steps 30 --lr 0.01 --batch 8 --image-size 32 --dim 8 --mults 1,2 --data " +
+                at("data") + " --out " + at("segmenter")),
+            0);
+  fs::copy(at("data"), at("swapped"), fs::copy_options::recursive);
+  write_file_atomic(at("swapped/dataset.json"), R"({"planes": [{"name": "portal_vein", "value": 2},
+      {"name": "liver", "value": 1}], "sector": true})");
+  const auto dice_on = [&](const std::string& data) {
+    EXPECT_EQ(run("dlabel evaluate --samples " + at("copies") + " --data " + at(data) + " --features " + at("scorer") +
+                  " --segmenter " + at("segmenter") + " --out " + at("dice.json")),
+              0);
+    return nlohmann::json::parse(read_file(at("dice.json")))["held_out_dice"];
+  };
+  const nlohmann::json dice = dice_on("data");
+  EXPECT_TRUE(dice.dump().find("liver") != std::string::npos) << dice;
+  EXPECT_EQ(dice_on("swapped"), dice);
+  write_file_atomic(at("swapped/dataset.json"), R"({"planes": [{"name": "vein", "value": 2},
+      {"name": "liver", "value": 1}], "sector": true})");
+  EXPECT_EQ(run("dlabel evaluate --samples " + at("copies") + " --data " + at("swapped") + " --features " +
+                at("scorer") + " --segmenter " + at("segmenter") + " --out " + at("dice.json")),
+            65);
+}
+
 TEST_F(Dlabel, AttackWritesADataSetFolder) {
   ASSERT_EQ(run("dlabel attack --images " + at("data") + " --out " + at("attacks") +
                 " --count 3 --image-size 32 --scorer " + at("scorer")),

@@ -32,7 +32,7 @@ struct MeasureFlags {
 
 // `otherwise`: what sigma, scale and region are when not given, appended to their defaults in --help.
 void declare_measure(Options& options, MeasureFlags& flags, const std::string& otherwise) {
-  options.add("--images", flags.images, "data-set folder, output of dsample, or plain folder of PNG pictures", "DIR")
+  options.add("--images", flags.images, "data-set folder, output of dsample, or plain folder of pictures", "DIR")
       .required();
   options.add("--size", flags.size, "resize pictures (by area) to this side before measuring", {16, 1024}, "pixels",
               "as they are");

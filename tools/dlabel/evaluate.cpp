@@ -221,7 +221,7 @@ void add_evaluate(Options& root) {
                       "dlabel evaluate --samples a b --data data --features scorer --out evaluation.json");
   options
       .add_list("--samples", settings.samples,
-                "outputs of dsample, or folders of PNG pictures; joined by commas, folders are one run: seeds of one "
+                "outputs of dsample, or folders of pictures; joined by commas, folders are one run: seeds of one "
                 "policy. The KID of each is compared with the first's",
                 "DIR[,DIR...]")
       .required();

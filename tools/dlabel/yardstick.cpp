@@ -78,7 +78,8 @@ Lineage lineage_of(const EvaluateSettings& settings, const std::vector<std::vect
       if (!first) first = origin;
       check_input(origin.fit == first->fit, Fault::kBadInput, folder, ": was drawn with pictures made square by ",
                   name_of(origin.fit), ", samples before it by ", name_of(first->fit), "; evaluate them one by one");
-      if (!keeps_split(origin.model)) continue;
+      std::error_code ignored;
+      if (!std::filesystem::is_directory(origin.model, ignored)) continue;
       if (lineage.run.empty()) lineage.run = origin.model;
       check_input(read_split(origin.model) == read_split(lineage.run), Fault::kBadInput, folder, ": ", origin.model,
                   " held out other pictures than ", lineage.run, "; say with --run whose lists count");

@@ -55,6 +55,7 @@ RecordingFacts facts_of(const Settings& settings, const SampledModel& model, con
   if (!settings.thresholds.empty()) facts.thresholds = read_thresholds(settings.thresholds);
   facts.planes = conditions.planes;
   facts.masks = conditions.files;
+  facts.fit = model.run.fit;
   return facts;
 }
 

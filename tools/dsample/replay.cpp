@@ -3,6 +3,7 @@
 
 #include "dsample/dsample.h"
 #include "dsample/policies.h"
+#include "quality/recordings/picture_list.h"
 #include "quality/recordings/sample_folder.h"
 
 namespace echodiff {
@@ -44,7 +45,7 @@ int replay_policy(const Settings& settings, const Common& common) {
   apply_policy(settings.policy, facts.seed, facts.masks, job, [&] { return fates_of(recording, job, judges).kept; });
 
   SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
-  folder.write_config(common.resolved_toml);
+  folder.write_config(common.resolved_toml + origin_toml(facts.fit));
   SamplerHooks hooks;
   hooks.on_record = [&](const SampleRecord& record) {
     folder.write(record, facts.masks[size_t(record.condition)], facts.seed);

@@ -7,6 +7,7 @@
 #include "dsample/noise.h"
 #include "dsample/policies.h"
 #include "quality/judges/threshold_judge.h"
+#include "quality/recordings/picture_list.h"
 #include "quality/recordings/sample_folder.h"
 
 namespace echodiff {
@@ -183,7 +184,7 @@ int sample(const Settings& settings, const Common& common) {
   const Judge judge = load_judges(settings, model.device, conditions.planes, job);
 
   SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
-  folder.write_config(common.resolved_toml + concat_message("\n[resolved]\nfit = \"", name_of(model.run.fit), "\"\n"));
+  folder.write_config(common.resolved_toml + origin_toml(model.run.fit));
   std::optional<Trace> trace;
   if (!settings.trace.empty())
     trace.emplace(job.plan, job.count, job.conditions[0].dim(2), job.conditions[0].dim(3), job.noise);

@@ -30,8 +30,8 @@ struct MaskSettings {
   std::optional<int64_t> count;
   int64_t batch = 8;
 };
-// `instead`: what can stand in the place of the count; nothing: it is required. Only a network without masks goes without
-// --masks, which load_model checks.
+// `instead`: what can stand in the place of the count; nothing: it is required. Only a network without masks goes
+// without --masks, which load_model checks.
 void declare_masks(Options& options, MaskSettings& settings, const std::string& instead = "");
 
 void check_flags(bool holds, const char* message);  // Error(kUsage)

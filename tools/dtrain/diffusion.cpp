@@ -307,6 +307,9 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   rates.total = steps;
   if (data.dataset) {
     if (first_step > 0) require_same_split(flags.out, *data.dataset, flags.data);
+    if (first_step > 0 && !keeps_split(flags.out))
+      note(common, concat_message("warning: ", flags.out, " keeps no split.csv, so what it held out isn't known; from ",
+                                  "now on that is what ", flags.data, " says"));
     keep_split(flags.out, *data.dataset);
   }
   directory.write_config(config_text(training));

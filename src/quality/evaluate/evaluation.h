@@ -56,7 +56,7 @@ struct Evaluation {
   int64_t image_size = 0, neighbours = 0;                     // "k": of precision .. coverage
   int64_t training = 0, held_out = 0;                         // real pictures; held out: never trained on
   std::string held_out_split;
-  std::string fit = "squash";  // how pictures became square
+  std::string fit = "squash";          // how pictures became square
   double copy_distance = kNotGiven;    // nearer than this counts as the same picture (memorisation.h)
   double copy_detail = kNotGiven;      // and what shares more detail with one
   Proportion held_out_copied_detail;   // as those of a run

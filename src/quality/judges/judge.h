@@ -22,8 +22,8 @@ std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& 
 // The newest checkpoint of a run of dtrain scorer (which looks at the picture alone) or of dtrain value, for pictures
 // of height x width; it computes on `device`.
 // Throws Error: kMissingInput; kBadInput when it was trained on another size.
-// Of a value model that knows the names of its masks' planes: kBadInput too, with both lists, when those are not `planes`
-// in this order (none: nothing is known of them).
+// Of a value model that knows the names of its masks' planes: kBadInput too, with both lists, when those are not
+// `planes` in this order (none: nothing is known of them).
 Judge load_judge_run(const std::string& run, int64_t height, int64_t width, Device device = Device::kCpu,
                      const std::vector<std::string>& planes = {});
 

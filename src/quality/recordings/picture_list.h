@@ -15,6 +15,8 @@ struct SamplesOrigin {
   Fit fit = Fit::squash;  // how the masks became square; squash where nothing says it
 };
 SamplesOrigin origin_of_samples(const std::string& directory);
+// What it adds to the config.toml of such an output.
+std::string origin_toml(Fit fit);
 
 struct ListedPicture {
   std::string path;         // of the picture
@@ -27,8 +29,8 @@ struct ListedPicture {
 
 // `directory` is a data-set folder (images/, perhaps sector/ and index.csv), an output of dsample (images/ and
 // samples.jsonl) or a plain folder of pictures; in name order. `masks` is the data-set folder that pictures of dsample
-// were drawn from: their sectors are found there by mask name; "" where it isn't known. Throws Error: kMissingInput when
-// the folder isn't there, kBadInput when it holds no picture, or index.csv, samples.jsonl or config.toml can't be read.
+// were drawn from: their sectors are found there by mask name; "" where it isn't known. Throws Error: kMissingInput
+// when the folder isn't there, kBadInput when it holds no picture, or one of its text files can't be read.
 std::vector<ListedPicture> list_pictures(const std::string& directory, const std::string& masks = "");
 
 // The sector of a picture of `width` x `height` pixels, as a region of the square of `size` that `fit` brings it into;

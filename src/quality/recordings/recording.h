@@ -28,6 +28,7 @@
 #include "quality/sampling/sampler_facts.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
+#include "train/folder/fit.h"
 
 namespace echodiff {
 
@@ -46,6 +47,7 @@ struct RecordingFacts : SamplerFacts {
   std::vector<RecordedJudge> judges;
   std::optional<Thresholds> thresholds;
   std::vector<std::string> planes, masks;  // names of the planes, and the M mask files
+  Fit fit = Fit::squash;                   // how the masks became square
 
   int64_t steps() const { return int64_t(times.size()); }
   size_t judge(const std::string& name) const;  // its number; throws Error(kUsage) listing the names there are

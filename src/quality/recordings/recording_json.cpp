@@ -44,6 +44,7 @@ Json to_json(const RecordingFacts& facts) {
   json["thresholds"] = facts.thresholds ? Json::parse(thresholds_json(*facts.thresholds)) : Json();
   json["planes"] = facts.planes;
   json["masks"] = facts.masks;
+  if (facts.fit != Fit::squash) json["fit"] = name_of(facts.fit);  // recordings from before it have none
   json["t"] = facts.times;
   json["next_t"] = facts.next_times;
   return json;
@@ -73,6 +74,7 @@ RecordingFacts from_json(const JsonNode& json) {
   if (json.find("thresholds") != nullptr) facts.thresholds = parse_thresholds(json.object("thresholds"));
   facts.planes = json.texts("planes");
   facts.masks = json.texts("masks");
+  facts.fit = parse_fit(json.choice("fit", {"squash", "pad", "crop"}, "squash"));
   facts.times = json.integers("t");
   facts.next_times = json.integers("next_t");
   facts.sample_steps = facts.steps();

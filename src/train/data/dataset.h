@@ -1,10 +1,10 @@
 // A data-set folder in memory: grey pictures, class masks as 0/1 planes, the sector, and a split by groups.
 //
 //   DIR/images/*       grey PNG, JPEG or TIFF, any size; 16 bits through the window of dataset.json
-//   DIR/masks/*        class index of each pixel, PNG or TIFF, the same names (but for the ending) and sizes; a coloured
-//                      palette's entry numbers, else the grey values
+//   DIR/masks/*        class index of each pixel, PNG or TIFF, the same names (but for the ending) and sizes; of a
+//                      coloured palette its entries' numbers, else the grey values
 //   DIR/sector/*       0/255, optional: one per picture, or a single file for all; absent: the whole picture
-//   DIR/dataset.json   {"planes": [{"name": "liver", "value": 1}, ...], "sector": true, "window": [0, 65535]}   optional
+//   DIR/dataset.json   {"planes": [{"name": "liver", "value": 1}], "sector": true, "window": [0, 65535]}   optional
 //   DIR/index.csv      columns by name: file, split {train, val, test}, group; others ignored   optional
 #pragma once
 
@@ -67,7 +67,7 @@ struct Dataset {
 // (no pictures, a damaged one, image and mask of different size, unknown mask value, dataset.json, index.csv).
 Dataset load_dataset(const DatasetOptions& options);
 
-// "data: 6 pictures in 6 groups: 5 train, 1 val, 0 test; planes: liver in 100 %, vein in 83 % of them; left out: 3 .bmp"
+// "data: 6 pictures in 6 groups: 5 train, 1 val, 0 test; planes: liver in 100 %, vein in 83 %; left out: 3 .bmp"
 std::string summary_of(const Dataset& data, const std::string& directory);
 
 // Throws Error(kBadInput) where pictures that aren't square were made so otherwise than those of `whose`.

@@ -1,4 +1,4 @@
-// The two text files of a data-set folder: dataset.json (planes, window) and index.csv (split and group of each picture).
+// The two text files of a data-set folder: dataset.json (planes, window) and index.csv (split and group of a picture).
 #pragma once
 
 #include <cstdint>

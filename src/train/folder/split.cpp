@@ -109,7 +109,11 @@ void require_same_split(const std::string& run, const Dataset& data, const std::
 }
 
 void follow_split(const std::string& run, Dataset& data, const std::string& directory) {
-  if (!keeps_split(run)) return;
+  if (!keeps_split(run)) {
+    data.notes.push_back(concat_message(run, " keeps no split.csv: held out is what ", directory,
+                                        " says, which may not be what the run held out"));
+    return;
+  }
   const FolderIndex kept = read_index(list_path(run));
   int64_t unlisted = 0;
   for (Example& example : data.examples) {

@@ -1,5 +1,5 @@
-// Which pictures are held out. It is a function of the names in the folder, never of a seed, so all programs hold out the
-// same; and a run keeps its lists, so a folder that has grown since changes nothing.
+// Which pictures are held out. It is a function of the names in the folder, never of a seed, so all programs hold out
+// the same; and a run keeps its lists, so a folder that has grown since changes nothing.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ std::string read_split(const std::string& run);
 // Is any picture of the data in the run's lists?
 bool shares_pictures(const std::string& run, const Dataset& data);
 // The splits and groups of the run in place of the data's. A picture that isn't in its lists is in no split, and a note
-// of the data counts them. Throws Error(kBadInput) where no picture is.
+// of the data counts them; another note says where the run keeps no lists, and the data's stay. Throws Error(kBadInput) where no picture is.
 void follow_split(const std::string& run, Dataset& data, const std::string& directory);
 
 }  // namespace echodiff

@@ -43,5 +43,21 @@ TEST(Judge, IsWhatTheRunHolds) {
   EXPECT_THROW(load_judge_run(empty_run(folder, "judge_none"), kSize, kSize), Error);
 }
 
+TEST(Judge, OfMasksGoesByThePlanesItWasTrainedOn) {
+  const ScratchFolder folder;
+  ValueModel value({.image_size = kSize, .planes = 3, .width = 8, .T = 50}, 3);
+  const std::string run = empty_run(folder, "value");
+  value.save(run, 1, {}, {{kPlaneNames, "liver,vein,sector"}});
+  const auto load = [&](const std::vector<std::string>& planes) {
+    load_judge_run(run, kSize, kSize, Device::kCpu, planes);
+  };
+  load({});
+  load({"liver", "vein", "sector"});
+  load({"plane_1", "plane_2", "sector"});
+  EXPECT_THROW(load({"vein", "liver", "sector"}), Error);
+  value.save(run, 2, {}, {});  // by an older version
+  load({"vein", "liver", "sector"});
+}
+
 }  // namespace
 }  // namespace echodiff

@@ -65,6 +65,10 @@ TEST(Split, ARunKeepsItsLists) {
   data.examples[3].file = "a \"b\", c.png";
   resolve_splits(data.examples, "data");
   EXPECT_FALSE(keeps_split(run.string()));
+  Dataset unknown = data;
+  follow_split(run.string(), unknown, "data");
+  EXPECT_EQ(unknown.examples[5].split, data.examples[5].split);
+  EXPECT_NE(unknown.notes.at(0).find("keeps no split.csv"), std::string::npos);
   require_same_split(run.string(), data, "data");
   keep_split(run.string(), data);
   require_same_split(run.string(), data, "data");
