@@ -1,46 +1,70 @@
 #!/usr/bin/env bash
-# tests/fuzz/fuzz.sh [SECONDS] [BUILD]: fuzzes the readers of weights under ASan and UBSan, with clang's libFuzzer
-# (clang, libclang-rt-dev). Starts from the hostile golden files. Exit code 0: nothing was found.
+# tests/fuzz/fuzz.sh build [BUILD]                  builds the targets (clang and its libFuzzer)
+# tests/fuzz/fuzz.sh run SECONDS TARGET [BUILD]     fuzzes one; exit code 0: nothing was found
+# tests/fuzz/fuzz.sh all [SECONDS] [BUILD]          builds, then fuzzes each target so long (30)
+# tests/fuzz/fuzz.sh coverage [BUILD]               replays the corpus, prints the readers' share of lines reached
+# Targets: pickle zip legacy safetensors checkpoint picture config lists. They run under ASan and UBSan, from the corpus
+# beside this script and the hostile golden files. What is found lies in BUILD/crash-*: it becomes a unit test.
+# Exit code 77: there is no clang with libFuzzer here (apt-get install clang libclang-rt-dev).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-seconds=${1:-60} build=${2:-build-fuzz}
-command -v clang++ >/dev/null || { echo "fuzz.sh: needs clang++ (apt install clang libclang-rt-dev)" >&2; exit 1; }
+targets=(pickle zip legacy safetensors checkpoint picture config lists)
+clang=${CLANGXX:-clang++}
 
-mkdir -p "$build/include" "$build/corpus" "$build/objects"
-for folder in tensor nn; do ln -sfn "$PWD/src/$folder" "$build/include/$folder"; done
-# Debian 12's clang 14 has no __builtin_source_location, which libstdc++'s header needs.
-cat >"$build/include/source_location" <<'EOF'
-#pragma once
-namespace std {
-struct source_location {
-  const char* file = "";
-  unsigned at = 0;
-  static constexpr source_location current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
-    return {file, line};
-  }
-  constexpr const char* file_name() const { return file; }
-  constexpr unsigned line() const { return at; }
-};
+require_clang() {
+  local probe=${TMPDIR:-/tmp}/echodiff-fuzz-$$
+  if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+    "$clang" -fsanitize=fuzzer,address -x c++ - -o "$probe" 2>/dev/null; then
+    echo "SKIPPED: no clang with libFuzzer (apt-get install clang libclang-rt-dev)"
+    exit 77
+  fi
+  rm -f "$probe"
 }
-EOF
-sources=(tests/fuzz/fuzz_weights.cpp tests/nn/torch_import/torch_files.cpp src/nn/torch_import/*.cpp src/tensor/*.cpp
-         src/tensor/io/{file,safetensors,stored,text}.cpp)
-objects=()
-for source in "${sources[@]}"; do
-  object=$build/objects/$(echo "$source" | tr / _).o
-  objects+=("$object")
-  [ "$object" -nt "$source" ] && continue
-  clang++ -std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -I. -I"$build/include" \
-    -c "$source" -o "$object"
-done
-clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" -lzip -lz -o "$build/fuzz_weights"
 
-hostile=tests/golden/hostile
-find "$hostile" -size -8k \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -exec cp -f {} "$build/corpus/" \;
-if command -v unzip >/dev/null; then  # pickles alone, as seeds for the wrapped forms
-  for file in "$hostile"/*.pt; do
-    { printf p; unzip -p "$file" '*/data.pkl' 2>/dev/null || true; } | head -c 8000 >"$build/corpus/$(basename "$file").pickle"
+build() {  # BUILD [CMAKE OPTION]
+  require_clang
+  cmake -S tests/fuzz -B "$1" -D CMAKE_CXX_COMPILER="$clang" "${@:2}" >/dev/null
+  cmake --build "$1" --parallel "${FUZZ_JOBS:-$(nproc)}" -- --no-print-directory -s
+}
+
+seeds_of() {  # TARGET: the folders of its corpus
+  local hostile=tests/golden/hostile folder=tests/fuzz/corpus/$1
+  [ ! -d "$folder" ] || echo "$folder"
+  case $1 in zip | legacy | safetensors | checkpoint) echo "$hostile" ;; esac
+}
+
+run() {  # SECONDS TARGET BUILD
+  [ -x "$3/fuzz_$2" ] || require_clang  # there is none where there is no clang
+  local found=$3/corpus-$2
+  mkdir -p "$found"
+  mapfile -t seeds < <(seeds_of "$2")
+  "$3/fuzz_$2" -max_total_time="$1" -timeout=5 -rss_limit_mb=600 -malloc_limit_mb=256 -max_len=8192 \
+    -artifact_prefix="$3/crash-$2-" -print_final_stats=1 -verbosity=0 "$found" "${seeds[@]}"
+}
+
+coverage() {  # BUILD
+  build "$1" -D ECHODIFF_COVERAGE=ON
+  local objects=() profiles=() target
+  for target in "${targets[@]}"; do
+    mapfile -t seeds < <(seeds_of "$target")
+    LLVM_PROFILE_FILE=$1/$target.profraw "$1/fuzz_$target" -runs=0 -max_len=1000000 -verbosity=0 "${seeds[@]}" 2>/dev/null
+    objects+=(-object "$1/fuzz_$target")
+    profiles+=("$1/$target.profraw")
   done
-fi
-exec "$build/fuzz_weights" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=600 -malloc_limit_mb=200 -max_len=8192 \
-  -artifact_prefix="$build/" -print_final_stats=1 "$build/corpus"
+  local version=${CLANG_VERSION:-$("$clang" -dumpversion | cut -d. -f1)}
+  "llvm-profdata-$version" merge -o "$1/all.profdata" "${profiles[@]}"
+  "llvm-cov-$version" report "${objects[@]}" -instr-profile="$1/all.profdata" src/nn/torch_import src/tensor/io \
+    src/train/checkpoint.cpp src/train/data/dataset_index.cpp src/quality/labels/labels.cpp src/quality/labels/thresholds.cpp |
+    awk '/^Filename|^src|\.cpp|^TOTAL/ { print $1, "lines", $8, "missed", $9, $10 }'
+}
+
+case ${1:-all} in
+  build) build "${2:-build-fuzz}" ;;
+  run) run "$2" "$3" "${4:-build-fuzz}" ;;
+  all)
+    build "${3:-build-fuzz}"
+    for target in "${targets[@]}"; do run "${2:-30}" "$target" "${3:-build-fuzz}"; done
+    ;;
+  coverage) coverage "${2:-build-fuzz-coverage}" ;;
+  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+esac

@@ -1,6 +1,7 @@
 #include "tensor/io/toml.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <sstream>
 
 #include "tensor/io/file.h"
@@ -12,6 +13,67 @@ namespace {
 
 constexpr size_t kLargest = 1 << 20;  // bytes
 constexpr int kMostDots = 1000;       // in a line: toml++ goes as deep as a dotted key is long, until the stack ends
+
+// Where the string or comment that begins at `at` ends. A line's end ends what may not go on beyond it.
+size_t end_of_string(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const std::string three(3, quote);
+  const bool block = text.substr(at).starts_with(three);
+  at += block ? 3 : 1;
+  for (; at < text.size(); ++at) {
+    if (text[at] == '\n' && !block) return at;
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (block && text.substr(at).starts_with(three)) {
+      at += 3;
+      for (int more = 0; more < 2 && at < text.size() && text[at] == quote; ++more) ++at;  // of its own
+      return at;
+    } else if (!block && text[at] == quote) {
+      return at + 1;
+    }
+  }
+  return text.size();
+}
+
+// A letter beyond ASCII of valid UTF-8, as TOML escapes it, and its length in bytes.
+std::pair<std::string, size_t> escaped_letter(std::string_view text) {
+  const uint8_t first = uint8_t(text[0]);
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  uint32_t code = first & (0x7Fu >> length);
+  for (size_t i = 1; i < length; ++i) code = code << 6 | (uint8_t(text[i]) & 0x3F);
+  char escaped[16];
+  std::snprintf(escaped, sizeof escaped, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
+  return {escaped, length};
+}
+
+// The same TOML without letters beyond ASCII: escaped in strings, dropped from comments. toml++ 3.3 asks of each
+// whether it is a blank, and runs into what it holds for unreachable for some (U+00E4, U+FE38). Refuses the rest.
+std::string in_ascii(std::string_view text, const std::string& path, Fault fault) {
+  std::string out;
+  char before = '\n';  // the last that is no blank: a quote within a number ("2'") begins no string
+  for (size_t at = 0; at < text.size();) {
+    const char here = text[at];
+    const bool quoted =
+        (here == '"' || here == '\'') && std::string_view("\n=[{,.").find(before) != std::string_view::npos;
+    const size_t end = quoted        ? end_of_string(text, at)
+                       : here == '#' ? std::min(text.find('\n', at), text.size())
+                                     : at + 1;
+    while (at < end) {
+      if (uint8_t(text[at]) < 0x80) {
+        out += text[at++];
+        continue;
+      }
+      const bool escapes = quoted && here == '"' && out.back() != '\\';
+      check_input(escapes || here == '#', fault, path, ":", 1 + std::count(out.begin(), out.end(), '\n'),
+                  ": expected letters beyond ASCII in double quotes or comments only");
+      const auto [letter, length] = escaped_letter(text.substr(at));
+      if (escapes) out += letter;
+      at += length;
+    }
+    if (here != ' ' && here != '\t') before = here;
+  }
+  return out;
+}
 
 std::string value_text(const toml::node& node) {
   std::ostringstream text;
@@ -79,10 +141,13 @@ toml::table parse_toml(std::string text, const std::string& path, Fault fault) {
     start = end + 1;
   }
   try {
-    return toml::parse(text, path);
+    return toml::parse(in_ascii(text, path, fault), path);
   } catch (const toml::parse_error& error) {
     throw Error(fault, concat_message(path, ":", error.source().begin.line, ":", error.source().begin.column, ": ",
                                       error.description()));
+  } catch (const TomlClaimBroken& claim) {
+    throw Error(fault, concat_message(path, ": expected TOML, found a text that its parser gives up at (", claim.what(),
+                                      "); look for a table's name in brackets that begins with no letter"));
   }
 }
 

@@ -1,5 +1,5 @@
 // TOML for writing, and reading it back flat. toml++ quotes and parses; it is behind a guard, since 3.3 reads beyond a
-// text that is only a byte-order mark.
+// text that is only a byte-order mark, and has more of the kind.
 #pragma once
 
 #include <map>

@@ -48,6 +48,20 @@ TEST(Toml, HostileFilesAreRefused) {
   EXPECT_NE(refusal("a = " + std::string(100000, '[')), "accepted");
   EXPECT_NE(refusal("a = \"" + std::string(2 << 20, 'x') + "\"").find("at most"), std::string::npos);
   EXPECT_NE(refusal("a = 1\na = 2"), "accepted");
+  EXPECT_NE(refusal("[ = a]").find("gives up"), std::string::npos);  // toml++ 3.3 aborts at this
+}
+
+// Some letters beyond ASCII toml++ 3.3 takes for unreachable, in a string as well as outside.
+TEST(Toml, LettersBeyondAsciiStandInDoubleQuotesAndComments) {
+  for (const char* text :
+       {"\xEF\xB8\xB8", "a = 1\n\xC3\xA4 = 2", "a = 2'\xD2\x80", "a = '''x'''' \xC3\xA4", "a = \"\\\"\" \xE2\x80\x84",
+        "a = '\xC3\xA4'", "a = \"\\\xC3\xA4\"", "f = [1.5h='\xEF\xB9\xBF'"})
+    EXPECT_NE(refusal(text).find("beyond ASCII"), std::string::npos) << text;
+  EXPECT_EQ(parse_flat_toml("a = \"\\\"\xC3\xA4\\\\\" # \xC3\xA4\n", "F").at("a"), "\"\xC3\xA4\\");
+  EXPECT_EQ(parse_flat_toml("a = \"\"\"\"\xC3\xA4\\\n \xEF\xB8\xB8\"\"\"\"\"", "F").at("a"),
+            "\"\xC3\xA4\xEF\xB8\xB8\"\"");
+  EXPECT_EQ(parse_flat_toml("\"\xC3\xA4\" = [\"\xF0\x9F\x98\x80\", # \xC3\xA4\n \"b\"]", "F").at("\xC3\xA4"),
+            "\xF0\x9F\x98\x80,b");
 }
 
 }  // namespace
