@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "nn/widths.h"
+
 namespace echodiff {
 namespace {
+
+constexpr int64_t kMostParts = 4096;  // more of anything is a mistake, or a file made to break what multiplies them
 
 void check_options(const DenoiserOptions& o) {
   const bool guided = o.architecture == "guided", diffusers = o.architecture == "diffusers";
@@ -15,9 +19,11 @@ void check_options(const DenoiserOptions& o) {
   check_input(o.condition == "concat" || guided, Fault::kUsage, "condition: spade needs architecture guided, got ",
               o.architecture);
   check_input(o.condition == "concat" || o.planes > 0, Fault::kUsage, "condition: spade needs at least one mask plane");
-  check_input(!o.mults.empty(), Fault::kUsage, "mults: expected one multiplier per level, got none");
-  for (const int64_t mult : o.mults)
-    check_input(mult > 0, Fault::kUsage, "mults: expected positive multipliers, got ", mult);
+  check_widths(o.dim, o.mults);
+  for (const auto& [what, count] : {std::pair{"image channels", o.image_channels}, {"blocks", o.blocks}})
+    check_input(count > 0 && count <= kMostParts, Fault::kUsage, what, ": expected 1 to ", kMostParts, ", got ", count);
+  check_input(o.planes >= 0 && o.planes <= kMostParts, Fault::kUsage, "planes: expected at most ", kMostParts, ", got ",
+              o.planes);
   check_input(lucidrains ? o.blocks == 2 : o.blocks > 0, Fault::kUsage, "blocks: expected ",
               lucidrains ? "2" : "at least 1", " for architecture ", o.architecture, ", got ", o.blocks);
   const int64_t multiple = guided                            ? 32
@@ -27,8 +33,9 @@ void check_options(const DenoiserOptions& o) {
   check_input(multiple > 0, Fault::kUsage, "norm_num_groups: expected at least 1, got ", multiple);
   check_input(o.dim > 0 && o.dim % multiple == 0, Fault::kUsage, "dim: expected a multiple of ", multiple,
               " for architecture ", o.architecture, ", got ", o.dim);
-  check_input(o.heads > 0 && o.head_dim >= (lucidrains ? 1 : 0), Fault::kUsage,
-              "heads: expected positive numbers, got ", o.heads, " heads of ", o.head_dim, " channels");
+  check_input(o.heads > 0 && o.head_dim >= (lucidrains ? 1 : 0) && o.heads <= kMostParts && o.head_dim <= kMostParts,
+              Fault::kUsage, "heads: expected positive numbers of at most ", kMostParts, ", got ", o.heads,
+              " heads of ", o.head_dim, " channels");
   check_input(o.dropout >= 0 && o.dropout < 1, Fault::kUsage, "dropout: expected [0, 1), got ", o.dropout);
   const int64_t factor = int64_t{1} << (o.mults.size() - 1);
   check_input(o.image_size % factor == 0, Fault::kUsage, "image size: expected a multiple of ", factor, " for ",

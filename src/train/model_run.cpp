@@ -123,6 +123,20 @@ Fit fit_of_run(const std::string& run) {
   return fit_in(read_weights(path).metadata, path);
 }
 
+namespace {
+
+// What the metadata asks for may be no network: the file is wrong then, not a flag.
+Denoiser described_network(const DenoiserRun& run, const std::string& path) {
+  try {
+    return Denoiser(run.options, 0);
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kUsage) throw;
+    throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
+  }
+}
+
+}  // namespace
+
 LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   check_input(std::filesystem::exists(run), Fault::kMissingInput, run,
               ": no such run directory; give the output of dtrain diffusion");
@@ -133,7 +147,7 @@ LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
   const DenoiserRun described = denoiser_run(file.metadata, path);
   StateDict weights = ema ? with_prefix(file.tensors, "ema.") : StateDict();
   if (weights.empty()) weights = raw_weights(file.tensors);
-  LoadedDenoiser loaded{described, Denoiser(described.options, 0),
+  LoadedDenoiser loaded{described, described_network(described, path),
                         MetadataReader(file.metadata, path, "train it again").integer("step")};
   loaded.network.load_state_dict(weights);
   loaded.network.eval();

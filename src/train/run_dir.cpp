@@ -15,7 +15,9 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
   make_directories(path);
   const std::string lock = file(".lock");
   lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  check_input(lock_ >= 0, Fault::kCannotCreate, lock, ": can't create: ", std::strerror(errno));
+  const bool disk_full = errno == ENOSPC || errno == EDQUOT || errno == EIO;
+  check_input(lock_ >= 0, disk_full ? Fault::kIo : Fault::kCannotCreate, lock,
+              ": can't create: ", std::strerror(errno));
   // The kernel drops the lock when the process ends, however it ends.
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;

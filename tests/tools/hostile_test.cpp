@@ -13,10 +13,12 @@
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/io/toml.h"
+#include "tensor/ops.h"
 #include "tests/nn/torch_import/torch_files.h"
 #include "tests/scratch_folder.h"
 #include "tests/tools/dweights_folder.h"
 #include "train/checkpoint.h"
+#include "train/model_run.h"
 
 namespace echodiff {
 namespace {
@@ -153,6 +155,40 @@ TEST_F(Hostile, WeightsWhereARunIsWantedAreNamedWithTheLineToRun) {
   ASSERT_EQ(run("dweights import net.safetensors --as lucidrains --out run"), 0);
   EXPECT_EQ(run("dweights export run --out x.safetensors"), 0) << said;
   EXPECT_EQ(run("dweights export run/checkpoints/step-00000000.safetensors --out x.safetensors"), 0) << said;
+}
+
+// A sealed checkpoint may come from a stranger, too.
+TEST_F(Hostile, ACheckpointOfNoNetworkIsBadInput) {
+  DenoiserRun run;
+  run.options = {.planes = 2, .dim = 8, .mults = {1, 2}};
+  run.planes = {"organ", "sector"};
+  write_picture("data/masks/0.png");
+  for (const auto& [key, value] : {std::pair{"network.mults", "1,4611686018427387904"},
+                                   {"network.mults", "1,2,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"},
+                                   {"network.dim", "0"},
+                                   {"network.dim", "9223372036854775800"},
+                                   {"network.image_channels", "9223372036854775807"},
+                                   {"network.heads", "9223372036854775807"},
+                                   {"planes", "a\nb,sector"}}) {
+    Metadata metadata = to_metadata(run);
+    metadata["step"] = "0";
+    metadata[key] = value;
+    fs::remove_all(at("run"));
+    save_checkpoint(at("run"), 0, {{"init_conv.weight", zeros({8, 3, 7, 7})}}, metadata, 0);
+    expect_refused("dsample --model run --masks data --count 1 --out s", 65, "metadata: ");
+  }
+}
+
+TEST_F(Hostile, AFullDiskAtTheLockIsAWriteThatFailed) {
+  write_network("net.safetensors");
+  const std::string import =
+      concat_message(ECHODIFF_BIN_DIR, "/dweights import net.safetensors --as lucidrains --out run");
+  const auto traced = [&](const std::string& options, const std::string& command) {
+    return WEXITSTATUS(std::system(
+        concat_message("cd ", folder_.string(), " && strace -o trace ", options, command, " 2>said").c_str()));
+  };
+  if (traced("-e trace=openat ", "true") != 0) GTEST_SKIP() << "no strace here, or it may not trace";
+  EXPECT_EQ(traced("-f -P run/.lock -e inject=openat:error=ENOSPC ", import), 74) << read_file(at("said"));
 }
 
 // Memory by what the file holds: twice its size and 64 MiB, whatever it asks for.

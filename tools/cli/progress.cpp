@@ -1,10 +1,12 @@
 #include "cli/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "tensor/io/text.h"
@@ -20,6 +22,22 @@ std::string rate_text(double rate) {
   char text[32];
   std::snprintf(text, sizeof text, rate >= 100 ? "%.0f" : rate >= 1 ? "%.1f" : "%.3f", rate);
   return text;
+}
+
+// Of the terminal; the last column stays free, where some terminals begin a new line.
+int64_t columns() {
+  struct winsize size = {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col - 1;
+  const char* given = std::getenv("COLUMNS");
+  return std::max<int64_t>(1, parse_number<int64_t>(given != nullptr ? given : "").value_or(80) - 1);
+}
+
+// Cut to so many letters of UTF-8.
+std::string cut(const std::string& text, int64_t letters) {
+  size_t at = 0;
+  for (; at < text.size(); ++at)
+    if ((uint8_t(text[at]) & 0xC0) != 0x80 && letters-- == 0) break;
+  return text.substr(0, at);
 }
 
 }  // namespace
@@ -66,20 +84,22 @@ void Progress::print(double seconds) {
   const double share = total_ > 0 ? std::clamp(double(done_) / double(total_), 0.0, 1.0) : 1.0;
   // The first moments tell nothing about the speed.
   const double rate = seconds > 0.2 ? double(done_ - first_) / seconds : 0;
-  std::string line = what_;
+  std::string bar;
   if (terminal_) {
     const int filled = int(share * kBarWidth);
-    line += " [" + std::string(size_t(filled), '#') + std::string(size_t(kBarWidth - filled), '.') + "]";
+    bar = " [" + std::string(size_t(filled), '#') + std::string(size_t(kBarWidth - filled), '.') + "]";
   }
-  line += " " + std::to_string(done_) + "/" + std::to_string(total_) + " " + unit_;
+  std::string numbers = " " + std::to_string(done_) + "/" + std::to_string(total_) + " " + unit_;
   if (rate > 0) {
-    line += ", " + rate_text(rate) + "/s";
-    if (done_ < total_) line += ", " + format_duration(double(total_ - done_) / rate) + " left";
+    numbers += ", " + rate_text(rate) + "/s";
+    if (done_ < total_) numbers += ", " + format_duration(double(total_ - done_) / rate) + " left";
   }
-  if (!detail_.empty()) line += ", " + detail_;
-  line = printable(line);
+  if (!detail_.empty()) numbers += ", " + detail_;
+  std::string line = printable(what_ + bar + numbers);
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    const int64_t width = columns();
+    if (int64_t(line.size()) > width) line = printable(what_ + numbers);  // a narrow one does without the bar
+    std::fprintf(stderr, "\r\033[K%s", cut(line, width).c_str());
     drawn_ = true;
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());

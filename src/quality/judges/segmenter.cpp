@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/widths.h"
 #include "tensor/autograd.h"
 #include "tensor/io/text.h"
 #include "tensor/ops.h"
@@ -18,6 +19,7 @@ constexpr int64_t kBatch = 32;
 
 UnetOptions unet_options(const SegmenterOptions& options) {
   const int64_t classes = int64_t(options.classes.size()), halvings = int64_t(options.mults.size()) - 1;
+  check_widths(options.dim, options.mults);
   check_input(classes > 0, Fault::kUsage, "segmenter: no classes; the data has no masks");
   check_input(halvings >= 0 && halvings < 10 && options.image_size % (int64_t(1) << halvings) == 0, Fault::kUsage,
               "segmenter: ", options.image_size, " pixels can't be halved ", halvings, " times; give fewer levels");
@@ -94,10 +96,15 @@ Segmenter load_segmenter_run(const std::string& run) {
   options.mults = read.integers("mults");
   options.classes = split(read.text("classes"));
   options.fit = fit_in(file.metadata, path);
-  Segmenter segmenter(options, 0);
-  segmenter.network().load_state_dict(file.tensors);
-  segmenter.network().eval();
-  return segmenter;
+  try {
+    Segmenter segmenter(options, 0);
+    segmenter.network().load_state_dict(file.tensors);
+    segmenter.network().eval();
+    return segmenter;
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kUsage) throw;
+    throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
+  }
 }
 
 std::optional<double> dice(const GrayImage& a, const GrayImage& b) {

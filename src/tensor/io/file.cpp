@@ -171,7 +171,8 @@ void flush_folder(const std::string& path) {
 void make_directories(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  check_input(!error && std::filesystem::is_directory(path, error), Fault::kCannotCreate, path,
+  const bool disk_full = error == std::errc::no_space_on_device || error == std::errc::io_error;
+  check_input(!error && std::filesystem::is_directory(path, error), disk_full ? Fault::kIo : Fault::kCannotCreate, path,
               ": the folder cannot be created: ", error ? error.message() : "a file has that name");
 }
 
