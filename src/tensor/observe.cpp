@@ -97,6 +97,13 @@ void NanTrap::backward(const char* op, const Tensor& dy, std::span<const Tensor>
   for (const Tensor& gradient : gradients) trap("gradient", op, gradient, {&dy, 1});
 }
 
+void StopWhen::forward(const char*, std::span<const Tensor>, const Tensor&) {
+  if (asked_()) throw Stopped();
+}
+void StopWhen::backward(const char*, const Tensor&, std::span<const Tensor>) {
+  if (asked_()) throw Stopped();
+}
+
 void TensorDump::forward(const char* op, std::span<const Tensor>, const Tensor& output) {
   out_ << op << " " << output.shape() << " " << statistics_of(output) << "\n";
 }

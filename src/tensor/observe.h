@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <iosfwd>
 #include <map>
 #include <span>
@@ -74,6 +75,24 @@ class OpTimer : public Observer {
   double lap();
   double last_;
   std::map<std::string, Entry> entries_;
+};
+
+// What StopWhen throws: a wish, not an error.
+class Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped between two ops"; }
+};
+
+// Ends what is under way between two ops, forward or backward, once `asked` says so: a step of a large batch may take
+// minutes. Throws Stopped.
+class StopWhen : public Observer {
+ public:
+  explicit StopWhen(bool (*asked)()) : asked_(asked) {}
+  void forward(const char* op, std::span<const Tensor> inputs, const Tensor& output) override;
+  void backward(const char* op, const Tensor& dy, std::span<const Tensor> gradients) override;
+
+ private:
+  bool (*asked_)();
 };
 
 // How often the host waited for the device since this was made, by the op that was recorded next ("d " + op going

@@ -88,13 +88,12 @@ bool is_checkpoint_name(const std::string& name) {
   return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Removes all but the newest `keep`, and what a killed process left half written. Failing to is no harm.
+// Removes all but the newest `keep`. Failing to is no harm.
 void prune(const fs::path& folder, const std::string& newest, int64_t keep) {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.find(".tmp") != std::string::npos) fs::remove(entry.path(), ignored);
     if (is_checkpoint_name(name) && name != newest) names.push_back(name);
   }
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
@@ -153,10 +152,8 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   return path;
 }
 
-std::string file_hash(const std::string& path) {
-  const std::string bytes = read_file(path);
-  return hex(XXH3_64bits(bytes.data(), bytes.size()));
-}
+std::string bytes_hash(std::string_view bytes) { return hex(XXH3_64bits(bytes.data(), bytes.size())); }
+std::string file_hash(const std::string& path) { return bytes_hash(read_file(path)); }
 
 std::string latest_checkpoint(const std::string& run) {
   const fs::path folder = fs::path(run) / "checkpoints";

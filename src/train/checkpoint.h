@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/io/safetensors.h"
@@ -40,7 +41,8 @@ SafetensorsFile parse_weights(const std::string& bytes, const std::string& path)
 std::string save_checkpoint(const std::string& run, int64_t step, std::vector<NamedTensor> tensors,
                             const Metadata& metadata, int64_t keep);
 
-// The XXH3-64 of a file's bytes in hexadecimal: names a checkpoint whatever its path.
+// The XXH3-64 of bytes in hexadecimal, and of a file's: names a checkpoint whatever its path.
+std::string bytes_hash(std::string_view bytes);
 std::string file_hash(const std::string& path);
 
 // The path of the checkpoint that `latest` names; "" when the run has none yet. Throws Error(kBadInput) when `latest`

@@ -42,4 +42,18 @@ std::vector<int64_t> MetadataReader::integers(const std::string& key) const {
   }
 }
 
+std::string differences(const Metadata& before, const Metadata& now) {
+  const auto value = [](const Metadata& of, const std::string& key) {
+    const Metadata::const_iterator found = of.find(key);
+    return found == of.end() ? "nothing" : found->second.empty() ? "\"\"" : found->second;
+  };
+  Metadata all = before;
+  all.insert(now.begin(), now.end());
+  std::vector<std::string> differing;
+  for (const auto& [key, ignored] : all)
+    if (value(before, key) != value(now, key))
+      differing.push_back(concat_message(key, ": ", value(before, key), " before, ", value(now, key), " now"));
+  return join(differing, "; ");
+}
+
 }  // namespace echodiff

@@ -29,4 +29,7 @@ class MetadataReader {
   std::string path_, advice_;
 };
 
+// Every key whose value is not the same in both: "batch: 4 before, 8 now; lr: ..."; empty where all are.
+std::string differences(const Metadata& before, const Metadata& now);
+
 }  // namespace echodiff

@@ -3,26 +3,25 @@
 
 #include <string>
 
+#include "tensor/io/lock.h"
+
 namespace echodiff {
 
-// Creates DIR with checkpoints/ and samples/ where they are missing, and holds a lock (flock on DIR/.lock) while it
-// lives. Throws Error: kCannotCreate, kLocked when another process holds it.
+// Creates DIR with checkpoints/ and samples/ where they are missing, and holds its lock while it lives. Throws Error:
+// kCannotCreate, kLocked when another process holds it.
 class RunDirectory {
  public:
   explicit RunDirectory(const std::string& path);
-  ~RunDirectory();
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // config.toml, whole or not at all. `toml` is Common::resolved_toml; facts found on the way ("planes") can follow it
-  // in a [resolved] table, which --config skips.
+  // config.toml, whole or not at all, with its end marked (text.h). `toml` is Common::resolved_toml; facts found on the
+  // way ("planes") can follow it in a [resolved] table, which --config skips.
   void write_config(const std::string& toml) const;
 
  private:
   std::string path_;
-  int lock_ = -1;
+  FolderLock lock_;
 };
 
 }  // namespace echodiff

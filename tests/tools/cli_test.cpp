@@ -283,7 +283,7 @@ TEST_F(CliTest, RunDirectoryIsHeldByOne) {
     const RunDirectory held(path);
     EXPECT_TRUE(fs::is_directory(path + "/checkpoints"));
     held.write_config("a = 1\n");
-    EXPECT_EQ(read_file(held.file("config.toml")), "a = 1\n");
+    EXPECT_EQ(read_flat_toml(held.file("config.toml")), (std::map<std::string, std::string>{{"a", "1"}}));
     try {
       const RunDirectory second(path);
       ADD_FAILURE() << "two hold one run directory";

@@ -9,6 +9,7 @@
 
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
+#include "train/run_dir.h"
 
 namespace echodiff {
 namespace {
@@ -86,15 +87,19 @@ TEST_F(Checkpoint, AFileMadeElsewhereIsWeightsOnly) {
   EXPECT_THROW(read_checkpoint(path), Error);
 }
 
-TEST_F(Checkpoint, KeepsTheNewestAndClearsWhatAKillLeft) {
+TEST_F(Checkpoint, KeepsTheNewestAndWhatIsNotItsOwn) {
   EXPECT_EQ(latest_checkpoint(run_.string()), "");
   save(1);
-  std::ofstream(run_ / "checkpoints" / "step-00000002.safetensors.tmp123") << "half";
+  std::ofstream(run_ / "checkpoints" / "backup.tmp") << "a user's";
+  std::ofstream(run_ / "checkpoints" / ".echodiff-tmp-1-2") << "half";
   save(2);
   save(3);
   EXPECT_EQ(files(), 2);
   EXPECT_FALSE(fs::exists(run_ / "checkpoints" / "step-00000001.safetensors"));
-  EXPECT_FALSE(fs::exists(run_ / "checkpoints" / "step-00000002.safetensors.tmp123"));
+  EXPECT_TRUE(fs::exists(run_ / "checkpoints" / "backup.tmp"));
+  const RunDirectory next(run_.string());  // the next writer
+  EXPECT_FALSE(fs::exists(run_ / "checkpoints" / ".echodiff-tmp-1-2"));
+  EXPECT_TRUE(fs::exists(run_ / "checkpoints" / "backup.tmp"));
   save(2, 0);  // going back keeps what is named, whatever lies beside it
   EXPECT_EQ(fs::path(latest_checkpoint(run_.string())).filename(), "step-00000002.safetensors");
 }

@@ -2,7 +2,9 @@
 #include "cli/cli.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -19,24 +21,39 @@
 #include "kernels/thread_pool.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
+#include "tensor/observe.h"
 
 namespace echodiff {
 namespace {
 
-volatile std::sig_atomic_t received_signal = 0;  // a handler can reach nothing else
+constexpr unsigned kPatience = 4;  // seconds from a signal to the end, where nobody asks whether one came
 
-void remember_signal(int signal) { received_signal = signal; }
+// A handler can reach nothing else.
+volatile std::sig_atomic_t received_signal = 0, signal_was_seen = 0;
+
+void remember_signal(int signal) {
+  received_signal = signal;
+  ::alarm(kPatience);
+}
+
+void end_unless_seen(int) {
+  if (signal_was_seen == 0) ::_exit(128 + received_signal);
+}
 
 void install_signal_handlers() {
   struct sigaction action = {};
   action.sa_handler = remember_signal;
-  action.sa_flags = int(SA_RESETHAND);  // the second signal ends the program at once
-  for (int signal : {SIGINT, SIGTERM}) {
-    // A background job of a script starts with SIGINT ignored; that stays so.
+  action.sa_flags = int(SA_RESETHAND) | SA_RESTART;  // the second signal ends the program at once
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    // A background job of a script starts with SIGINT ignored, one of nohup with SIGHUP; that stays so.
     struct sigaction inherited = {};
     if (sigaction(signal, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
       sigaction(signal, &action, nullptr);
   }
+  struct sigaction alarm = {};
+  alarm.sa_handler = end_unless_seen;
+  alarm.sa_flags = SA_RESTART;  // nothing that is being saved shall notice
+  sigaction(SIGALRM, &alarm, nullptr);
   // A full disk limit or a closed pipe shall be a failed write, not a death.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
@@ -214,6 +231,8 @@ int run_program(int argc, char** argv, const ProgramInfo& info, const std::funct
     return run(argc, argv, root, declare);
   } catch (const Error& error) {
     return report(info.name, int(error.fault()), error.what());
+  } catch (const Stopped&) {
+    return interrupt_exit_code();
   } catch (const std::bad_alloc&) {
     return report(info.name, int(Fault::kOutOfMemory), out_of_memory());
   } catch (const std::system_error& error) {  // std::filesystem's too
@@ -225,7 +244,11 @@ int run_program(int argc, char** argv, const ProgramInfo& info, const std::funct
   }
 }
 
-bool interrupted() { return received_signal != 0; }
+bool interrupted() {
+  if (received_signal == 0) return false;
+  signal_was_seen = 1;
+  return true;
+}
 int interrupt_exit_code() { return 128 + received_signal; }
 
 void note(const Common& common, const std::string& message) {

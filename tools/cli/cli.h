@@ -161,7 +161,10 @@ int run_program(int argc, char** argv, const ProgramInfo& info, const std::funct
 // and messages would be written into it. run_program does so first.
 void open_standard_streams();
 
-// SIGINT or SIGTERM came: a loop saves and returns interrupt_exit_code() (130 or 143). A second signal kills.
+// SIGINT, SIGTERM or SIGHUP came: a loop saves and returns interrupt_exit_code() (130, 143 or 129). A second signal
+// kills. Work that is long without a loop asks between its ops (StopWhen, tensor/observe.h); what Stopped ends, ends
+// the program with that code. Where nobody has asked for four seconds after the signal there was nothing to save:
+// reading pictures, fitting statistics; the program ends there, and files are whole or not there at all in any case.
 bool interrupted();
 int interrupt_exit_code();
 

@@ -111,7 +111,9 @@ std::string read_config(const std::string& path) {
 }  // namespace
 
 void apply_config(const std::string& path, const Options& root, const Options& common, const Options* chosen) {
-  const toml::table file = parse_toml(read_config(path), path, Fault::kUsage);
+  const std::string text = read_config(path);
+  require_whole(text, path, Fault::kUsage);
+  const toml::table file = parse_toml(text, path, Fault::kUsage);
   // Keys at the top first: those in the subcommand's own table win.
   for (const auto& [name, node] : file) {
     const std::string key(name.str());

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "cli/cli.h"
 #include "kernels/thread_pool.h"
 #include "tensor/io/file.h"
+#include "tensor/io/lock.h"
 #include "train/phantom/phantom.h"
 
 namespace {
@@ -34,11 +36,18 @@ constexpr const char* kDescription =
 class StagingFolder {
  public:
   explicit StagingFolder(const fs::path& target)
-      : target_(target), path_(target.string() + ".tmp" + std::to_string(::getpid())) {
+      : target_(target), parent_(target.has_parent_path() ? target.parent_path() : fs::path(".")) {
     std::error_code error;
     const bool free = !fs::exists(target_, error) || (fs::is_directory(target_, error) && fs::is_empty(target_, error));
     check_input(free && !error, Fault::kCannotCreate, target_.string(),
                 ": is there already and not an empty folder; name another or remove it");
+    make_directories(parent_.string());
+    sweep_temporaries(parent_.string());
+    do {
+      path_ = parent_ / temporary_name();
+    } while (fs::exists(path_, error));
+    make_directories(path_.string());
+    lock_.emplace(path_.string());  // says that somebody is at work: a sweep leaves it alone
     for (const char* part : {"images", "masks", "sector"}) make_directories((path_ / part).string());
   }
   StagingFolder(const StagingFolder&) = delete;
@@ -54,10 +63,12 @@ class StagingFolder {
     fs::rename(path_, target_, error);
     check_input(!error, Fault::kCannotCreate, target_.string(), ": cannot be created: ", error.message());
     path_.clear();
+    sync_names(parent_.string());
   }
 
  private:
-  fs::path target_, path_;
+  fs::path target_, parent_, path_;
+  std::optional<FileLock> lock_;
 };
 
 // Picture i is a test picture: spread evenly, and the same whatever the count (pictures are independent draws).
@@ -81,7 +92,7 @@ std::string make_picture(const Settings& settings, const Common& common, const S
 }
 
 int make_dataset(const Settings& settings, const Common& common) {
-  constexpr int64_t kChunk = 64;  // pictures between two looks at the signals
+  constexpr int64_t kChunk = 64;  // pictures between two looks at the progress
   fs::path target = fs::path(settings.out).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "DIR/"
   set_thread_count(int(common.threads));
@@ -89,10 +100,11 @@ int make_dataset(const Settings& settings, const Common& common) {
   std::string index = "file,split,group,quality,defect\n";
   Progress progress("phantom", settings.count, "pictures", common.quiet);
   for (int64_t begin = 0; begin < settings.count; begin += kChunk) {
-    if (interrupted()) return interrupt_exit_code();
     std::vector<std::string> lines(size_t(std::min(kChunk, settings.count - begin)));
-    parallel_for(int64_t(lines.size()),
-                 [&](int64_t i) { lines[size_t(i)] = make_picture(settings, common, folder, begin + i); });
+    parallel_for(int64_t(lines.size()), [&](int64_t i) {
+      if (!interrupted()) lines[size_t(i)] = make_picture(settings, common, folder, begin + i);
+    });
+    if (interrupted()) return interrupt_exit_code();
     for (const std::string& line : lines) index += line;
     progress.update(begin + int64_t(lines.size()));
   }

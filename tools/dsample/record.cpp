@@ -72,6 +72,7 @@ int record(const Settings& settings, const Common& common) {
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);
     job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device, conditions.planes));
+    for (const int64_t t : {job.facts.times[0], int64_t(-1)}) try_judge(job.judges.back(), job.sampling, t);
     job.facts.judges.push_back({judge.name, judge.on, file_hash(run_checkpoint(judge.run))});
   }
 

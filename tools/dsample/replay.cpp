@@ -5,6 +5,9 @@
 #include "dsample/policies.h"
 #include "quality/recordings/picture_list.h"
 #include "quality/recordings/sample_folder.h"
+#include "tensor/io/toml.h"
+#include "train/checkpoint.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -44,8 +47,13 @@ int replay_policy(const Settings& settings, const Common& common) {
   if (settings.policy.tail_steps > 0) job.tail = [](int64_t) { return SamplingPlan(); };
   apply_policy(settings.policy, facts.seed, facts.masks, job, [&] { return fates_of(recording, job, judges).kept; });
 
-  SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
-  folder.write_config(common.resolved_toml + origin_toml(facts.fit));
+  const std::string resolved = "\n[resolved]\n" + toml_text_line("fit", name_of(facts.fit)) +
+                               toml_text_line("recording", file_hash(settings.recording + "/recording.json"));
+  SampleFolder folder(settings.out, common.resolved_toml + resolved, settings.policy.keep_discarded, job);
+  if (folder.finished()) {
+    note(common, settings.out + ": is finished already");
+    return 0;
+  }
   SamplerHooks hooks;
   hooks.on_record = [&](const SampleRecord& record) {
     folder.write(record, facts.masks[size_t(record.condition)], facts.seed);

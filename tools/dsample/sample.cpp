@@ -1,5 +1,6 @@
 // dsample: pictures of a network, with a judge in the loop if wanted.
 #include <chrono>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -9,6 +10,10 @@
 #include "quality/judges/threshold_judge.h"
 #include "quality/recordings/picture_list.h"
 #include "quality/recordings/sample_folder.h"
+#include "tensor/io/toml.h"
+#include "tensor/observe.h"
+#include "train/checkpoint.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -58,7 +63,12 @@ void check_settings(const Settings& settings) {
 }
 
 void declare(Options& options, Settings& settings) {
-  options.add("--out", settings.out, "folder to make: images/, samples.jsonl, summary.json", "DIR").required();
+  options
+      .add("--out", settings.out,
+           "folder to make: images/, samples.jsonl, summary.json; with the same flags a run that was broken off there "
+           "goes on, to the same bits",
+           "DIR")
+      .required();
   declare_model(options, settings.model);
   declare_guidance(options, settings.model);
   declare_deepcache(options, settings.model);
@@ -117,6 +127,9 @@ Judge load_judges(const Settings& settings, Device device, const std::vector<std
     judge = load_judge(settings.value, height, width, device, planes);
   }
   if (!settings.thresholds.empty()) job.final_judge = threshold_judge(read_thresholds(settings.thresholds));
+  // Before hours of sampling: does each take what it will be asked about?
+  if (judge) try_judge(judge, job, job.plan.steps[0].t);
+  if (const Judge& last = job.final_judge ? job.final_judge : judge) try_judge(last, job, -1);
   return judge;
 }
 
@@ -139,7 +152,8 @@ SummaryFacts facts_of(const Settings& settings, const SampledModel& model, const
 SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, const SamplerJob& job,
                        const SampledModel& model, const Judge& judge, const std::vector<std::string>& masks,
                        const Common& common) {
-  Progress progress("sampling", job.count * job.plan.count(), "steps", common.quiet);
+  Progress progress("sampling", job.count * job.plan.count(), "steps", common.quiet,
+                    int64_t(folder.known().size()) * job.plan.count());
   int64_t kept = 0, decided = 0;
   SamplerHooks hooks;
   hooks.stop = interrupted;
@@ -155,9 +169,42 @@ SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, const 
     hooks.on_step = [&](const std::vector<Stepped>& steps) {
       for (const Stepped& one : steps) trace->keep(one.index, one.step, *one.state);
     };
-  const SamplerTotals totals = run_sampler(job, model.network(), judge, hooks);
+  std::optional<StopWhen> stop;
+  if (job.device == Device::kCpu) stop.emplace(interrupted);  // on cuda a call is short, and perhaps a graph
+  // A trace needs every step of every trajectory.
+  const SamplerTotals totals = run_sampler(job, model.network(), judge, hooks, trace ? KnownRecords() : folder.known());
   progress.finish();
   return totals;
+}
+
+// What the flags name, by content: the same names may mean other files by the time the run goes on.
+std::string resolved_toml(const Settings& settings, const SamplerJob& job, Fit fit) {
+  std::map<std::string, std::string> hashes{{"model", file_hash(run_checkpoint(settings.model.model))}};
+  const auto add = [&](const char* key, const std::string& path) {
+    if (!path.empty()) hashes[key] = file_hash(path);
+  };
+  add("scorer", settings.scorer.empty() ? "" : run_checkpoint(settings.scorer));
+  add("value", settings.value.empty() ? "" : run_checkpoint(settings.value));
+  add("thresholds", settings.thresholds);
+  add("rule", settings.policy.rule);
+  add("adadiff", settings.adadiff);
+  add("noise", settings.noise);
+  // The masks, and what the first trajectory of each begins with: a given file's noise, a picture of es-ddpm.
+  const auto bytes_of = [](const float* values, int64_t count) {
+    return std::string_view(reinterpret_cast<const char*>(values), size_t(count) * sizeof(float));
+  };
+  std::string masks, starts;
+  std::vector<float> start(size_t(job.conditions[0].dim(2) * job.conditions[0].dim(3)));
+  for (size_t i = 0; i < job.conditions.size(); ++i) {
+    masks += bytes_hash(bytes_of(job.conditions[i].data<float>(), job.conditions[i].count()));
+    job.noise(int64_t(i), 0, start.data(), int64_t(start.size()));
+    starts += bytes_hash(bytes_of(start.data(), int64_t(start.size())));
+  }
+  hashes["masks"] = bytes_hash(masks);
+  hashes["starts"] = bytes_hash(starts);
+  std::string toml = "\n[resolved]\n" + toml_text_line("fit", name_of(fit));
+  for (const auto& [key, hash] : hashes) toml += toml_text_line(key, hash);
+  return toml;
 }
 
 int sample(const Settings& settings, const Common& common) {
@@ -183,8 +230,14 @@ int sample(const Settings& settings, const Common& common) {
     policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
   const Judge judge = load_judges(settings, model.device, conditions.planes, job);
 
-  SampleFolder folder(settings.out, settings.policy.keep_discarded, job);
-  folder.write_config(common.resolved_toml + origin_toml(model.run.fit));
+  SampleFolder folder(settings.out, common.resolved_toml + resolved_toml(settings, job, model.run.fit),
+                      settings.policy.keep_discarded, job);
+  if (folder.finished()) {
+    note(common, settings.out + ": is finished already");
+    return 0;
+  }
+  if (!folder.known().empty())
+    note(common, concat_message(settings.out, ": going on after ", folder.known().size(), " trajectories"));
   std::optional<Trace> trace;
   if (!settings.trace.empty())
     trace.emplace(job.plan, job.count, job.conditions[0].dim(2), job.conditions[0].dim(3), job.noise);

@@ -216,4 +216,9 @@ Judge load_judge(const std::string& run, int64_t height, int64_t width, Device d
   return load_judge_run(run, height, width, device, planes);
 }
 
+void try_judge(const Judge& judge, const SamplerJob& job, int64_t t) {
+  const Tensor& condition = job.conditions[0];
+  ask(judge, zeros({1, 1, condition.dim(2), condition.dim(3)}), from_indices({t}), condition);
+}
+
 }  // namespace echodiff

@@ -75,6 +75,10 @@ std::vector<double> ValueModel::score(const Tensor& images, const Tensor& t, con
   check_input(options_.planes == 0 || (condition.rank() == 4 && condition.dim(1) == options_.planes), Fault::kBadInput,
               "the value model was trained with ", options_.planes, " planes, got ", condition.shape(),
               "; train one with dtrain value on recordings of these masks");
+  for (int64_t i = 0; i < t.count(); ++i)
+    check_input(t.data<int64_t>()[i] < options_.T, Fault::kBadInput, "the value model was trained on ", options_.T,
+                " time steps, got t = ", t.data<int64_t>()[i],
+                "; train one with dtrain value on recordings of this schedule");
   const NoGrad no_grad;
   std::vector<double> scores = logits(images, t, condition).to_vector();
   for (size_t i = 0; i < scores.size(); ++i)

@@ -26,8 +26,6 @@ std::string sector_of(const fs::path& folder, const std::vector<std::string>& se
 
 }  // namespace
 
-std::string origin_toml(Fit fit) { return concat_message("\n[resolved]\nfit = \"", name_of(fit), "\"\n"); }
-
 SamplesOrigin origin_of_samples(const std::string& directory) {
   SamplesOrigin origin;
   const std::string path = (fs::path(directory) / "config.toml").string();

@@ -194,8 +194,7 @@ Recording read_recording(const std::string& directory, bool pictures) {
   check_input(shard > 0, Fault::kMissingInput, shard_path(directory, 0), ": no trajectories there; record some first");
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    check_input(!name.starts_with("chains-") || name.find(".tmp") != std::string::npos ||
-                    name < fs::path(shard_path(directory, shard)).filename().string(),
+    check_input(!name.starts_with("chains-") || name < fs::path(shard_path(directory, shard)).filename().string(),
                 Fault::kBadInput, entry.path().string(), ": there is no ", shard_path(directory, shard),
                 " before it; run the recording again");
   }

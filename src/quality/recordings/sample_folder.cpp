@@ -1,15 +1,12 @@
 #include "quality/recordings/sample_folder.h"
 
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <system_error>
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
-#include "tensor/io/file.h"
 #include "tensor/io/json.h"
 #include "tensor/io/text.h"
 
@@ -53,67 +50,47 @@ void write_shallow_calls(Json& json, const SamplerTotals& totals, const SummaryF
   json["whole_calls_per_accepted"] = totals.kept > 0 ? Json(calls / double(totals.kept)) : Json();
 }
 
-// The name of a file in masks/, "" where the line has none; never a path to somewhere else.
-std::string mask_of(const JsonNode& json) {
-  const std::string mask = json.text("mask", "");
-  check_input(
-      mask.find('/') == std::string::npos && mask.find('\0') == std::string::npos && mask != "." && mask != "..",
-      Fault::kBadInput, json.where, ": key \"mask\": expected the name of a file in masks/, found ", in_quotes(mask),
-      "; sample again");
-  return mask;
-}
-
-SampleLine read_line(const JsonNode& json) {
-  SampleLine line;
-  line.index = json.count("index");
-  line.mask = mask_of(json);
-  line.seed = json.find("seed") ? json.seed("seed") : 0;
-  line.unet_calls = json.count("unet_calls");
-  line.shallow_calls = json.count("shallow_calls", 0);
-  line.decision = json.choice("decision", {"accepted", "discarded", "finished"});
-  line.reason = json.text("reason", "");
-  if (json.find("final_score")) line.final_score = json.number("final_score");
-  if (json.find("halted_t")) line.halted_t = json.count("halted_t");
-  if (json.find("ancestor")) line.ancestor = json.count("ancestor");
-  for (const JsonNode& pair : json.items("scores")) {
-    check_input(pair.list.size() == 2, Fault::kBadInput, json.where,
-                ": key \"scores\": expected pairs [t, score], found a list of ", pair.list.size(), "; sample again");
-    line.scores.push_back({int64_t(pair.list[0].as_number("scores")), pair.list[1].as_number("scores")});
-  }
-  return line;
-}
-
 }  // namespace
 
-std::string picture_name(int64_t index) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(index));
-  return name;
-}
-
-std::string picture_path(const std::string& directory, const SampleRecord& record) {
-  return directory + (record.kept() ? "/images/" : "/discarded/") + picture_name(record.index);
-}
-
-SampleFolder::SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job)
+SampleFolder::SampleFolder(const std::string& directory, const std::string& settings, bool keep_discarded,
+                           const SamplerJob& job)
     : directory_(directory),
       keep_discarded_(keep_discarded),
       calls_if_finished_(job.plan.count() * calls_per_step(job.guidance)),
       ledger_(unit_of(job)) {
-  std::error_code error;
-  const bool free =
-      !fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error));
-  check_input(free && !error, Fault::kCannotCreate, directory,
-              ": is there already and not an empty folder; name another or remove it");
-  make_directories(directory + "/images");
-  if (keep_discarded) make_directories(directory + "/discarded");
-  lines_.open(directory + "/samples.jsonl", std::ios::binary);
-  seconds_.open(directory + "/seconds.jsonl", std::ios::binary);
-  check_input(lines_.is_open() && seconds_.is_open(), Fault::kCannotCreate, directory,
-              "/samples.jsonl: cannot be created; check the folder's rights");
+  holds_same_run(directory, settings);  // before anything is put there
+  lock_.emplace(directory);
+  if (!holds_same_run(directory, settings)) write_file_atomic(directory + "/config.toml", with_end_marked(settings));
+  const std::string summary = directory + "/summary.json";
+  finished_ = fs::exists(summary) && !read_json(summary).flag("interrupted", false);
+  if (finished_) return;
+  for (const char* part : {"/images", "/discarded"}) {
+    if (part != std::string("/images") && !keep_discarded) continue;
+    make_directories(directory + part);
+    sweep_temporaries(directory + part);
+  }
+  progress_ = read_progress(directory, keep_discarded);
+  fs::remove(summary);
+  sync_names(directory);
+}
+
+// The progress goes as far as the records that come are the same again.
+bool SampleFolder::holds_next(int64_t index) {
+  if (lines_ || next_ == progress_.indices.size() || progress_.indices[next_] != index) return false;
+  ++next_;
+  return true;
+}
+
+void SampleFolder::append_from_here() {
+  if (lines_) return;
+  lines_.emplace(directory_ + "/samples.jsonl", next_ == 0 ? 0 : progress_.line_ends[next_ - 1]);
+  seconds_.emplace(directory_ + "/seconds.jsonl", next_ == 0 ? 0 : progress_.seconds_ends[next_ - 1]);
 }
 
 void SampleFolder::write(const SampleRecord& record, const std::string& mask, uint64_t seed) {
+  ledger_.add(record);
+  if (holds_next(record.index)) return;
+  append_from_here();
   if (record.kept() || keep_discarded_) write_png(picture_path(directory_, record), record.image);
   Json line;
   line["index"] = record.index;
@@ -128,16 +105,14 @@ void SampleFolder::write(const SampleRecord& record, const std::string& mask, ui
   if (record.ancestor) line["ancestor"] = *record.ancestor;
   line["scores"] = Json::array();
   for (const Score& score : record.scores) line["scores"].push_back(Json::array({score.t, score.value}));
-  lines_ << text_of(line, -1) << '\n' << std::flush;
-  seconds_ << text_of(Json{{"index", record.index}, {"seconds", record.seconds}}, -1) << '\n' << std::flush;
-  ledger_.add(record);
-  check_input(lines_.good() && seconds_.good(), Fault::kIo, directory_,
-              "/samples.jsonl: writing failed; is the disk full?");
+  seconds_->write(text_of(Json{{"index", record.index}, {"seconds", record.seconds}}, -1) + "\n");
+  lines_->write(text_of(line, -1) + "\n");
 }
 
-void SampleFolder::write_config(const std::string& toml) const { write_file_atomic(directory_ + "/config.toml", toml); }
-
-void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals& totals) const {
+void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals& totals) {
+  append_from_here();  // without what a kill left half written
+  lines_->sync();      // before the file that counts them
+  seconds_->sync();
   const double kept = double(totals.kept), trajectories = double(totals.trajectories);
   Json json;
   json["trajectories"] = totals.trajectories;
@@ -239,7 +214,7 @@ std::vector<SampleLine> read_samples(const std::string& directory) {
   std::vector<SampleLine> lines;
   std::set<int64_t> seen;
   for (const JsonNode& json : read_json_lines(path, !fs::exists(directory + "/summary.json"))) {
-    SampleLine& line = lines.emplace_back(read_line(json));
+    SampleLine& line = lines.emplace_back(read_sample_line(json));
     check_input(seen.insert(line.index).second, Fault::kBadInput, json.where, ": expected each index once, found ",
                 line.index, " again; sample again");
     const std::string picture = picture_path(directory, line);
@@ -248,6 +223,10 @@ std::vector<SampleLine> read_samples(const std::string& directory) {
                 ", found none; sample again");
     if (there) line.image = read_png(picture);
   }
+  const bool counted = fs::exists(directory + "/summary.json");
+  const int64_t expected = counted ? read_json(directory + "/summary.json").count("trajectories") : 0;
+  check_input(!counted || int64_t(lines.size()) == expected, Fault::kBadInput, path, ": expected ", expected,
+              " lines as summary.json counts, found ", lines.size(), ": the file was cut; sample again");
   return lines;
 }
 

@@ -4,25 +4,23 @@
 //   DIR/images/NNNNNN.png   the picture of trajectory N, where it was kept; DIR/discarded/NNNNNN.png others, if wanted
 //   DIR/samples.jsonl       a SampleLine per trajectory, while it works
 //   DIR/seconds.jsonl       {"index", "seconds"} of each, so that samples.jsonl has the same bytes whenever it is made
-//   DIR/summary.json        SampleSummary, last: a folder without it was not finished
+//   DIR/summary.json        SampleSummary, last: a folder without it, or with "interrupted" in it, was not finished
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "quality/recordings/sample_progress.h"
 #include "quality/sampling/cost.h"
 #include "quality/sampling/sampler.h"
 #include "quality/sampling/sampler_facts.h"
+#include "tensor/io/file.h"
+#include "tensor/io/lock.h"
 
 namespace echodiff {
-
-struct SampleLine : SampleRecord {
-  std::string mask;  // the condition's file name, or empty
-  uint64_t seed = 0;
-};
 
 // What was asked for, and how long it took.
 struct SummaryFacts : SamplerFacts {
@@ -43,30 +41,39 @@ struct SampleSummary : SummaryFacts {
   }
 };
 
-std::string picture_name(int64_t index);  // "000012.png"
-std::string picture_path(const std::string& directory, const SampleRecord& record);
-
 class SampleFolder {
  public:
-  // Throws Error(kCannotCreate) when DIR is there and not an empty folder, or can't be made.
-  SampleFolder(const std::string& directory, bool keep_discarded, const SamplerJob& job);
+  // Makes DIR for a run of these settings, the TOML that becomes config.toml, or goes on with the run of the same
+  // settings that was broken off there; holds the folder's lock. Throws Error: kCannotCreate when DIR is there with
+  // something else, or with other settings, each of which is named; kLocked.
+  SampleFolder(const std::string& directory, const std::string& settings, bool keep_discarded, const SamplerJob& job);
 
+  bool finished() const { return finished_; }  // the whole run is there
+  const KnownRecords& known() const { return progress_.records; }
+
+  // Adds the record and its picture. Those that the folder holds are to come again, in their order; the first that
+  // doesn't cuts off what follows.
   void write(const SampleRecord& record, const std::string& mask, uint64_t seed);
-  void write_config(const std::string& toml) const;
-  void write_summary(const SummaryFacts& facts, const SamplerTotals& totals) const;
+  void write_summary(const SummaryFacts& facts, const SamplerTotals& totals);
 
  private:
+  bool holds_next(int64_t index);
+  void append_from_here();
+
   std::string directory_;
-  bool keep_discarded_;
-  std::ofstream lines_, seconds_;
+  bool keep_discarded_, finished_ = false;
   int64_t calls_if_finished_;  // network calls of a trajectory that nothing stops
   CostLedger ledger_;
+  SampleProgress progress_;
+  size_t next_ = 0;  // of the progress
+  std::optional<FolderLock> lock_;
+  std::optional<AppendedFile> lines_, seconds_;  // from the first record on that the folder doesn't hold
 };
 
 // All throw Error(kBadInput) naming file, line and key.
 SampleSummary read_sample_summary(const std::string& directory);
 // With the pictures that are there; a kept one must be. A last line without its end is left out where the run has no
-// summary: it is being written.
+// summary: it is being written. Where it has, as many lines must be there as the summary counts.
 std::vector<SampleLine> read_samples(const std::string& directory);
 // Picture name -> the mask it was sampled for; empty where there is no samples.jsonl.
 std::map<std::string, std::string> read_sampled_masks(const std::string& directory);

@@ -9,7 +9,7 @@
 #include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
-#include "quality/sampling/slots.h"
+#include "quality/sampling/going_on.h"
 #include "tensor/ops.h"
 #include "train/data/image.h"
 
@@ -221,10 +221,11 @@ class NetworkTrajectories : public Trajectories {
 
 }  // namespace
 
-SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge,
-                          const SamplerHooks& hooks) {
+SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge, const SamplerHooks& hooks,
+                          const KnownRecords& known) {
   const NoGrad no_grad;
-  NetworkTrajectories trajectories(job, network, judge);
+  NetworkTrajectories made(job, network, judge);
+  PartlyKnown trajectories(job, known, made);
   return Loop(job, trajectories, hooks).run();
 }
 

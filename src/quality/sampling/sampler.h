@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct SampleRecord {
   GrayImage image;  // what is kept; of one dropped on its way: x0_hat where it stopped
   bool kept() const { return decision != "discarded"; }
 };
+
+using KnownRecords = std::map<int64_t, SampleRecord>;  // by index
 
 struct SamplerTotals {
   int64_t trajectories = 0, kept = 0, unet_calls = 0;  // of the records handed out
@@ -63,7 +66,10 @@ struct SamplerHooks {
 };
 
 // Throws Error: kInternal when the network or the judge answers NaN or infinity, or shapes don't fit. The judge may be
-// empty if the policy needs none.
-SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge, const SamplerHooks& hooks);
+// empty if the policy needs none. `known` is what a run of the same job has decided before it was broken off: every
+// record comes once more, the totals are those of the unbroken run (but for times), and the network is called for what
+// is not known alone. Stopped (tensor/observe.h), thrown by an op, ends it as hooks.stop does.
+SamplerTotals run_sampler(const SamplerJob& job, const Network& network, const Judge& judge, const SamplerHooks& hooks,
+                          const KnownRecords& known = {});
 
 }  // namespace echodiff

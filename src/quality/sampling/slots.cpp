@@ -5,6 +5,7 @@
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
+#include "tensor/observe.h"
 
 namespace echodiff {
 
@@ -26,6 +27,18 @@ Loop::Loop(const SamplerJob& job, Trajectories& trajectories, const SamplerHooks
 }
 
 SamplerTotals Loop::run() {
+  try {
+    work();
+  } catch (const Stopped&) {  // in the middle of a call: what was decided before it stands
+    totals_.interrupted = true;
+  }
+  for (const Slot& slot : slots_) totals_.unused_calls += slot.record.unet_calls;
+  if (totals_.interrupted) hand_out(true);
+  for (const auto& [index, record] : decided_) totals_.unused_calls += record.unet_calls;
+  return totals_;
+}
+
+void Loop::work() {
   while (!enough_) {
     refill();
     hand_out(false);
@@ -51,23 +64,22 @@ SamplerTotals Loop::run() {
     hand_out(false);
     if (hooks_.on_progress) report();
   }
-  for (const Slot& slot : slots_) totals_.unused_calls += slot.record.unet_calls;
-  if (totals_.interrupted) hand_out(true);
-  for (const auto& [index, record] : decided_) totals_.unused_calls += record.unet_calls;
-  return totals_;
 }
 
-Loop::GroupKey Loop::group_of(int64_t index) const { return {index / masks_ / job_.policy.group, index % masks_}; }
+GroupKey group_of(const SamplerJob& job, int64_t index) {
+  const int64_t masks = int64_t(job.conditions.size());
+  return {index / masks / job.policy.group, index % masks};
+}
 
-int64_t Loop::size_of(const GroupKey& group) const {
-  const int64_t first = group.first * job_.policy.group * masks_ + group.second;
-  return std::min(job_.policy.group, (job_.count - first + masks_ - 1) / masks_);
+int64_t size_of(const SamplerJob& job, const GroupKey& group) {
+  const int64_t masks = int64_t(job.conditions.size()), first = group.first * job.policy.group * masks + group.second;
+  return std::min(job.policy.group, (job.count - first + masks - 1) / masks);
 }
 
 // Could the records that leave need it? Once enough of those decided are kept, nothing after them can; but a group
 // under way is ruled on whole.
 bool Loop::is_wanted(int64_t index) const {
-  if (job_.policy.group > 1 && unbegun_.count(group_of(index)) != 0) return true;
+  if (job_.policy.group > 1 && unbegun_.count(group_of(job_, index)) != 0) return true;
   return !(job_.accept && kept_ >= *job_.accept) && !is_full(index % masks_);
 }
 
@@ -89,8 +101,8 @@ std::vector<Slot*> Loop::begin_some(int64_t places) {
       continue;
     }
     if (job_.policy.group > 1) {
-      const GroupKey group = group_of(index);
-      if (--unbegun_.try_emplace(group, size_of(group)).first->second == 0) unbegun_.erase(group);
+      const GroupKey group = group_of(job_, index);
+      if (--unbegun_.try_emplace(group, size_of(job_, group)).first->second == 0) unbegun_.erase(group);
     }
     ++totals_.begun;
     Slot& slot = slots_.emplace_back();
@@ -175,7 +187,7 @@ void Loop::rule_groups() {
   arrived_ = false;
   std::map<GroupKey, std::vector<Slot*>> groups;
   for (Slot& slot : slots_)
-    if (slot.record.decision.empty()) groups[group_of(slot.record.index)].push_back(&slot);
+    if (slot.record.decision.empty()) groups[group_of(job_, slot.record.index)].push_back(&slot);
   for (const auto& [group, members] : groups)
     if (unbegun_.count(group) == 0 &&
         std::all_of(members.begin(), members.end(), [](const Slot* slot) { return slot->waiting; }))

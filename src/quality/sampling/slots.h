@@ -51,15 +51,18 @@ class Trajectories {
   virtual void take_over(Slot& slot, const Slot& other) = 0;  // goes on from the other's state
 };
 
+// Which trajectories a policy ranks together.
+using GroupKey = std::pair<int64_t, int64_t>;  // round, condition
+GroupKey group_of(const SamplerJob& job, int64_t index);
+int64_t size_of(const SamplerJob& job, const GroupKey& group);
+
 class Loop {
  public:
   Loop(const SamplerJob& job, Trajectories& trajectories, const SamplerHooks& hooks);
   SamplerTotals run();
 
  private:
-  using GroupKey = std::pair<int64_t, int64_t>;  // round, condition
-  GroupKey group_of(int64_t index) const;
-  int64_t size_of(const GroupKey& group) const;
+  void work();
   bool is_full(int64_t mask) const {
     return job_.accept_per_mask && kept_of_mask_[size_t(mask)] >= *job_.accept_per_mask;
   }

@@ -2,15 +2,18 @@
 #include "tensor/io/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 #include "tensor/io/text.h"
@@ -66,18 +69,33 @@ const char* kind_of(mode_t mode) {
   return S_ISCHR(mode) || S_ISBLK(mode) ? "device" : "special file";
 }
 
-// Opens `path` for writing from empty; errors speak of `name`.
-Descriptor create(const std::string& path, const std::string& name) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+void check_created(bool created, const std::string& name) {
   const bool failed_disk = errno == ENOSPC || errno == EDQUOT || errno == EIO;
-  check_input(file.number() >= 0, failed_disk ? Fault::kIo : Fault::kCannotCreate, name,
-              ": cannot be created: ", reason());
+  check_input(created, failed_disk ? Fault::kIo : Fault::kCannotCreate, name, ": cannot be created: ", reason());
+}
+
+// Makes the file `path`, which must not be there, not even as a link; errors speak of `name`.
+Descriptor create(const std::string& path, const std::string& name) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  check_created(file.number() >= 0, name);
   return file;
 }
 
-void write_all(const Descriptor& file, std::string_view bytes, const std::string& name) {
+// A new temporary file in `folder`. The lock on it says that somebody is at work: a sweep leaves it alone.
+Descriptor create_temporary(const std::string& folder, const std::string& name, std::string* path) {
+  do {
+    *path = folder + "/" + temporary_name();
+    Descriptor file(::open(path->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    if (file.number() < 0 && errno == EEXIST) continue;  // left by a killed process of this number
+    check_created(file.number() >= 0, name);
+    ::flock(file.number(), LOCK_EX | LOCK_NB);
+    return file;
+  } while (true);
+}
+
+void write_all(int file, std::string_view bytes, const std::string& name) {
   for (size_t done = 0; done < bytes.size();) {
-    const ssize_t count = ::write(file.number(), bytes.data() + done, bytes.size() - done);
+    const ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno == EINTR) continue;
     check_input(count >= 0, Fault::kIo, name, ": writing failed after ", done, " of ", bytes.size(),
                 " bytes: ", reason());
@@ -131,6 +149,11 @@ std::string read_file(const std::string& path) {
   return file.read(0, file.size());
 }
 
+std::string temporary_name() {
+  static std::atomic<int64_t> count{0};
+  return std::string(kTemporaryPrefix) + std::to_string(::getpid()) + "-" + std::to_string(count++);
+}
+
 void write_file_atomic(const std::string& path, std::string_view bytes) {
   const std::filesystem::path target(path);
   const std::string folder = target.has_parent_path() ? target.parent_path().string() : std::string(".");
@@ -141,24 +164,22 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
               Fault::kCannotCreate, path, ": is a device, a pipe or a socket, expected the name of a file");
   check_input(target.has_filename() && !std::filesystem::is_directory(target, ignored), Fault::kCannotCreate, path,
               ": cannot be created: it names a folder, expected the name of a file");
-  // The process id keeps two programs that write the same file apart; the last rename wins.
-  TemporaryFile temporary(path + ".tmp" + std::to_string(::getpid()));
-  Descriptor file = create(temporary.path(), path);
-  write_all(file, bytes, path);
+  std::string made;
+  Descriptor file = create_temporary(folder, path, &made);
+  TemporaryFile temporary(made);
+  write_all(file.number(), bytes, path);
   check_input(::fsync(file.number()) == 0, Fault::kIo, path, ": fsync failed: ", reason(), "; nothing was replaced");
   check_input(file.close() == 0, Fault::kIo, path, ": close failed: ", reason(), "; nothing was replaced");
   check_input(::rename(temporary.path().c_str(), path.c_str()) == 0, Fault::kIo, path, ": rename failed: ", reason(),
               "; nothing was replaced");
   temporary.keep();
   // Without this the new name may be lost with the power although its bytes are safe.
-  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  check_input(directory.number() >= 0 && ::fsync(directory.number()) == 0, Fault::kIo, folder,
-              ": fsync of the folder failed: ", reason());
+  sync_names(folder);
 }
 
 void write_file_unsynced(const std::string& path, std::string_view bytes) {
   Descriptor file = create(path, path);
-  write_all(file, bytes, path);
+  write_all(file.number(), bytes, path);
   check_input(file.close() == 0, Fault::kIo, path, ": close failed: ", reason());
 }
 
@@ -168,12 +189,40 @@ void flush_folder(const std::string& path) {
               ": flushing to disk failed: ", reason());
 }
 
-void make_directories(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  const bool disk_full = error == std::errc::no_space_on_device || error == std::errc::io_error;
-  check_input(!error && std::filesystem::is_directory(path, error), disk_full ? Fault::kIo : Fault::kCannotCreate, path,
-              ": the folder cannot be created: ", error ? error.message() : "a file has that name");
+void sync_names(const std::string& path) {
+  const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.number() < 0 && errno == EACCES) return;  // it may be written and not read: nobody can wait for it
+  check_input(directory.number() >= 0 && ::fsync(directory.number()) == 0, Fault::kIo, path,
+              ": fsync of the folder failed: ", reason());
 }
+
+void make_directories(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::vector<fs::path> missing;  // the innermost first
+  for (fs::path folder = fs::absolute(path, error); !error && !fs::exists(folder, error) && folder.has_relative_path();
+       folder = folder.parent_path())
+    missing.push_back(folder);
+  fs::create_directories(path, error);
+  const bool disk_full = error == std::errc::no_space_on_device || error == std::errc::io_error;
+  check_input(!error && fs::is_directory(path, error), disk_full ? Fault::kIo : Fault::kCannotCreate, path,
+              ": the folder cannot be created: ", error ? error.message() : "a file has that name");
+  for (const fs::path& made : missing)
+    if (made.has_filename()) sync_names(made.parent_path().string());
+}
+
+AppendedFile::AppendedFile(const std::string& path, int64_t size) : path_(path) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666));
+  check_created(file.number() >= 0, path);
+  check_input(::ftruncate(file.number(), off_t(size)) == 0, Fault::kIo, path, ": cannot be cut to ", size,
+              " bytes: ", reason());
+  descriptor_ = file.release();
+}
+
+AppendedFile::~AppendedFile() { ::close(descriptor_); }
+
+void AppendedFile::write(std::string_view bytes) { write_all(descriptor_, bytes, path_); }
+
+void AppendedFile::sync() { check_input(::fsync(descriptor_) == 0, Fault::kIo, path_, ": fsync failed: ", reason()); }
 
 }  // namespace echodiff

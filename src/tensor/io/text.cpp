@@ -11,6 +11,8 @@ namespace echodiff {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kBegin = "# Written by echodiff, down to the line \"# end\".\n", kEnd = "# end\n";
+
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
   for (size_t start = 0; !text.empty() && start <= text.size();) {
@@ -136,6 +138,16 @@ void check_name(std::string_view name, Fault fault, const std::string& where, co
   const bool plain = !name.empty() && printable(name) == name && name.find_first_of(",=") == std::string_view::npos;
   check_input(plain, fault, where, ": ", what, " ", in_quotes(name),
               ": expected a name in UTF-8 without commas, equals signs, line ends and other control characters");
+}
+
+std::string with_end_marked(const std::string& toml) {
+  return std::string(kBegin) + toml + (toml.ends_with('\n') ? "" : "\n") + std::string(kEnd);
+}
+
+void require_whole(std::string_view toml, const std::string& path, Fault fault) {
+  const bool cut = !toml.empty() && (toml.starts_with(kBegin) ? !toml.ends_with(kEnd) : kBegin.starts_with(toml));
+  check_input(!cut, fault, path, ": expected \"# end\" in its last line, found none: the file was cut after ",
+              toml.size(), " bytes; restore it, or add that line if it is whole");
 }
 
 std::string base64(const std::string& bytes) {

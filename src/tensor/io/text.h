@@ -55,6 +55,10 @@ std::string printable(std::string_view text);
 // Refuses what cannot be a name in lists, files and pages: empty, not UTF-8, with a comma, an equals sign or anything
 // that `printable` escapes. Throws Error(fault): "where: what ...".
 void check_name(std::string_view name, Fault fault, const std::string& where, const std::string& what);
+// TOML of ours begins and ends with a comment, so that one that was cut short, at whatever byte, is noticed.
+std::string with_end_marked(const std::string& toml);
+// Throws Error(fault) where the text begins with that mark and doesn't end with the other; anyone else's TOML passes.
+void require_whole(std::string_view toml, const std::string& path, Fault fault);
 
 // Bytes as text, for pictures inside an HTML page: RFC 4648, with padding.
 std::string base64(const std::string& bytes);

@@ -158,7 +158,10 @@ std::map<std::string, std::string> parse_flat_toml(const std::string& text, cons
 }
 
 std::map<std::string, std::string> read_flat_toml(const std::string& path) {
-  return parse_flat_toml(read_file(path), path);
+  const std::string text = read_file(path);
+  check_input(!text.empty(), Fault::kBadInput, path, ": is empty, expected the settings of a run");
+  require_whole(text, path, Fault::kBadInput);
+  return parse_flat_toml(text, path);
 }
 
 }  // namespace echodiff

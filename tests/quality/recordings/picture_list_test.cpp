@@ -42,7 +42,7 @@ class PictureListTest : public ::testing::Test {
 
 TEST_F(PictureListTest, ASamplesSectorIsFittedAsItsMaskWas) {
   EXPECT_EQ(inside(sector_of_sample()), 256) << "nothing says otherwise: squash";
-  write_file_unsynced(folder_.at("samples/config.toml"), "model = \"m\"\n" + origin_toml(Fit::pad));
+  write_file_unsynced(folder_.at("samples/config.toml"), "model = \"m\"\n[resolved]\nfit = \"pad\"\n");
   EXPECT_EQ(inside(sector_of_sample()), 128) << "the mask is half as high as wide";
   EXPECT_EQ(origin_of_samples(folder_.at("samples")).model, "m");
 }

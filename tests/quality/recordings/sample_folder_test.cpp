@@ -19,7 +19,7 @@ class SampleFolderTest : public ::testing::Test {
   std::vector<SampleRecord> write(const std::string& out, SamplerJob job) const {
     job.plan.steps.resize(10);
     job.conditions = {zeros({1, 1, 2, 2}), zeros({1, 1, 2, 2})};
-    SampleFolder folder(out, true, job);
+    SampleFolder folder(out, "count = 5\n", true, job);
     std::vector<SampleRecord> records(5);
     for (int64_t i = 0; i < 5; ++i) {
       SampleRecord& record = records[size_t(i)];
@@ -134,15 +134,69 @@ TEST_F(SampleFolderTest, TheSummaryComesBack) {
 TEST_F(SampleFolderTest, WhatDoesNotFitIsRefused) {
   const std::string out = scratch_.at("out");
   write(out, {});
-  EXPECT_THROW(SampleFolder(out, false, {}), Error);
+  EXPECT_THROW(SampleFolder(out, "count = 6\n", true, {}), Error);
+  EXPECT_THROW(SampleFolder(scratch_.string(), "count = 5\n", true, {}), Error);  // not a run's folder
   const std::string lines = read_file(out + "/samples.jsonl");
   write_file_atomic(out + "/samples.jsonl", lines + lines.substr(0, lines.find('\n') + 1));
   EXPECT_THROW(read_samples(out), Error);  // one index twice
+  write_file_atomic(out + "/samples.jsonl", lines.substr(0, lines.rfind('\n', lines.size() - 2) + 1));
+  EXPECT_THROW(read_samples(out), Error);  // the last line is gone: fewer than the summary counts
   write_file_atomic(out + "/samples.jsonl", lines);
   std::filesystem::remove(out + "/discarded/000004.png");
   EXPECT_TRUE(read_samples(out)[4].image.pixels.empty());
   std::filesystem::remove(out + "/images/000001.png");
   EXPECT_THROW(read_samples(out), Error);
+}
+
+// Whatever a kill leaves, what is whole is known, and the files come out as if nothing had happened.
+TEST_F(SampleFolderTest, GoesOnFromAnyByte) {
+  const std::string out = scratch_.at("out"), whole = scratch_.at("whole");
+  const std::vector<SampleRecord> records = write(whole, {});
+  const std::string lines = read_file(whole + "/samples.jsonl"), seconds = read_file(whole + "/seconds.jsonl");
+  const auto line_count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  for (size_t cut = 0; cut <= lines.size(); cut += 7) {
+    std::filesystem::remove_all(out);
+    std::filesystem::copy(whole, out, std::filesystem::copy_options::recursive);
+    std::filesystem::remove(out + "/summary.json");
+    write_file_atomic(out + "/samples.jsonl", lines.substr(0, cut));
+    SamplerJob job;
+    job.plan.steps.resize(10);
+    job.conditions = {zeros({1, 1, 2, 2}), zeros({1, 1, 2, 2})};
+    SampleFolder folder(out, "count = 5\n", true, job);
+    EXPECT_FALSE(folder.finished());
+    EXPECT_EQ(int64_t(folder.known().size()), line_count(lines.substr(0, cut)));
+    for (const auto& [index, record] : folder.known()) {
+      EXPECT_EQ(record.image.pixels, records[size_t(index)].image.pixels);
+      EXPECT_EQ(record.seconds, 0.25);
+    }
+    for (const SampleRecord& record : records) folder.write(record, record.index == 3 ? "" : "m.png", ~uint64_t{0});
+    folder.write_summary({}, {});
+    EXPECT_EQ(read_file(out + "/samples.jsonl"), lines) << cut;
+    EXPECT_EQ(read_file(out + "/seconds.jsonl"), seconds) << cut;
+  }
+  EXPECT_TRUE(SampleFolder(out, "count = 5\nthreads = 4\n", true, {}).finished());
+}
+
+TEST_F(SampleFolderTest, WhatWasHandedOutOfTurnComesAgainInOrder) {
+  const std::string out = scratch_.at("out"), whole = scratch_.at("whole");
+  const std::vector<SampleRecord> records = write(whole, {});
+  std::filesystem::copy(whole, out, std::filesystem::copy_options::recursive);
+  std::filesystem::remove(out + "/summary.json");
+  std::string lines = read_file(whole + "/samples.jsonl"), seconds = read_file(whole + "/seconds.jsonl");
+  for (std::string* text : {&lines, &seconds}) {  // an interrupted run that never came to record 1
+    const size_t first = text->find('\n') + 1;
+    text->erase(first, text->find('\n', first) + 1 - first);
+  }
+  write_file_atomic(out + "/samples.jsonl", lines);
+  write_file_atomic(out + "/seconds.jsonl", seconds);
+  SamplerJob job;
+  job.plan.steps.resize(10);
+  job.conditions = {zeros({1, 1, 2, 2}), zeros({1, 1, 2, 2})};
+  SampleFolder folder(out, "count = 5\n", true, job);
+  EXPECT_EQ(folder.known().size(), 4u);
+  for (const SampleRecord& record : records) folder.write(record, record.index == 3 ? "" : "m.png", ~uint64_t{0});
+  folder.write_summary({}, {});
+  EXPECT_EQ(read_file(out + "/samples.jsonl"), read_file(whole + "/samples.jsonl"));
 }
 
 }  // namespace

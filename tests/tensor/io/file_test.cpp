@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "kernels/error.h"
+#include "tensor/io/lock.h"
 #include "tests/scratch_folder.h"
 
 namespace echodiff {
@@ -60,6 +61,43 @@ TEST_F(FileTest, FaultsSayWhatKindOfMistake) {
   make_directories(at("p/q/r"));
   make_directories(at("p/q/r"));
   EXPECT_TRUE(fs::is_directory(at("p/q/r")));
+}
+
+TEST_F(FileTest, OnlyAbandonedTemporariesAreSwept) {
+  const std::string left = at(std::string(kTemporaryPrefix) + "1-0"), busy = at(std::string(kTemporaryPrefix) + "1-1");
+  for (const std::string& path : {left, busy, at("backup.tmp"), at("a.tmp123")}) write_file_unsynced(path, "x");
+  make_directories(at(std::string(kTemporaryPrefix) + "1-2/images"));
+  write_file_unsynced(at("precious"), "x");
+  fs::create_symlink(at("precious"), at(std::string(kTemporaryPrefix) + "1-3"));
+  {
+    const FileLock writing(busy);
+    const FolderLock lock(folder_.string());
+    EXPECT_EQ(fault_of([&] { FolderLock second(folder_.string()); }), Fault::kLocked);
+    EXPECT_EQ(fault_of([&] { FileLock second(busy); }), Fault::kLocked);
+    EXPECT_TRUE(fs::exists(busy));
+    EXPECT_EQ(entries(), 5);  // .lock
+  }
+  const FolderLock lock(folder_.string());
+  EXPECT_EQ(entries(), 4);
+  for (const char* kept : {"backup.tmp", "a.tmp123", "precious"}) EXPECT_EQ(read_file(at(kept)), "x") << kept;
+}
+
+TEST_F(FileTest, TemporariesFollowNoLink) {
+  const std::string name = temporary_name();  // the next has the number after
+  const int64_t number = std::stoll(name.substr(name.rfind('-') + 1)) + 1;
+  write_file_unsynced(at("precious"), "old");
+  fs::create_symlink(at("precious"), at(name.substr(0, name.rfind('-') + 1) + std::to_string(number)));
+  write_file_atomic(at("a"), "new");
+  EXPECT_EQ(read_file(at("precious")), "old");
+  EXPECT_EQ(read_file(at("a")), "new");
+}
+
+TEST_F(FileTest, AppendsFromWhereItIsTold) {
+  write_file_atomic(at("log"), "one\ntwo\nthr");
+  AppendedFile log(at("log"), 4);
+  log.write("2\n");
+  log.sync();
+  EXPECT_EQ(read_file(at("log")), "one\n2\n");
 }
 
 TEST_F(FileTest, FailedWriteKeepsTheOldFileAndLeavesNothing) {
