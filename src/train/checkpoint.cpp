@@ -17,8 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSeal = "xxh3";        // metadata key of the header's hash
-constexpr const char* kPerTensor = "xxh3/";  // + the tensor's name
+constexpr const char* kSeal = "xxh3";              // metadata key of the header's hash
+constexpr const char* kPerTensor = "xxh3/";        // + the tensor's name
+constexpr const char* kFirstSave = ".first-save";  // there while a run's first checkpoint has no `latest` yet
 const std::string kZeros(16, '0');
 const std::string kDamaged =
     "; the file is damaged: restore it from a copy, or name an older one in checkpoints/latest";
@@ -88,18 +89,26 @@ bool is_checkpoint_name(const std::string& name) {
   return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Removes all but the newest `keep`. Failing to is no harm.
-void prune(const fs::path& folder, const std::string& newest, int64_t keep) {
+// The oldest first.
+std::vector<std::string> checkpoint_names(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (is_checkpoint_name(name) && name != newest) names.push_back(name);
+    if (is_checkpoint_name(name)) names.push_back(name);
   }
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() < b.size() : a < b;  // by number: names grow beyond eight digits
   });
+  return names;
+}
+
+// Removes all but the newest `keep`. Failing to is no harm.
+void prune(const fs::path& folder, const std::string& newest, int64_t keep) {
   if (keep == 0) return;
+  std::vector<std::string> names = checkpoint_names(folder);
+  std::erase(names, newest);
+  std::error_code ignored;
   for (int64_t i = 0; i < int64_t(names.size()) - (keep - 1); ++i) fs::remove(folder / names[size_t(i)], ignored);
 }
 
@@ -122,20 +131,38 @@ std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std
   return bytes;
 }
 
-SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& path) {
+SafetensorsFile parse_sealed(const std::string& bytes, const std::string& path) {
   SafetensorsFile file = parse_safetensors(bytes, path);
   verify_seal(bytes, &file);
   return file;
 }
 
-SafetensorsFile parse_weights(const std::string& bytes, const std::string& path) {
-  SafetensorsFile file = parse_safetensors(bytes, path);
-  if (carries_seal(file)) verify_seal(bytes, &file);
+SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& path) {
+  SafetensorsFile file = parse_sealed(bytes, path);
+  require_finite(file.tensors, Fault::kBadInput, path);
   return file;
 }
 
+SafetensorsFile parse_weights(const std::string& bytes, const std::string& path) {
+  SafetensorsFile file = parse_safetensors(bytes, path);
+  if (!carries_seal(file)) return file;
+  verify_seal(bytes, &file);
+  require_finite(file.tensors, Fault::kBadInput, path);
+  return file;
+}
+
+SafetensorsFile read_sealed(const std::string& path) { return parse_sealed(read_file(path), path); }
+
 SafetensorsFile read_checkpoint(const std::string& path) { return parse_checkpoint(read_file(path), path); }
 SafetensorsFile read_weights(const std::string& path) { return parse_weights(read_file(path), path); }
+
+void require_finished(const SafetensorsFile& file, bool allow_unfinished) {
+  const Metadata::const_iterator step = file.metadata.find("step");
+  check_input(allow_unfinished || !file.metadata.contains(kUnfinished), Fault::kBadInput, file.path,
+              ": expected a finished judge, found one in the midst of its training",
+              step == file.metadata.end() ? "" : ", at step " + step->second,
+              "; let dtrain resume it, or allow unfinished ones");
+}
 
 std::string save_checkpoint(const std::string& run, int64_t step, std::vector<NamedTensor> tensors,
                             const Metadata& metadata, int64_t keep) {
@@ -144,9 +171,11 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   const fs::path folder = fs::path(run) / "checkpoints";
   make_directories(folder.string());
   const std::string name = checkpoint_name(step), path = (folder / name).string();
+  std::error_code ignored;
+  if (!fs::exists(folder / "latest", ignored)) write_file_atomic((folder / kFirstSave).string(), "");
   write_file_atomic(path, encode_checkpoint(tensors, metadata));
   write_file_atomic((folder / "latest").string(), name + "\n");
-  std::error_code ignored;
+  fs::remove(folder / kFirstSave, ignored);
   fs::create_symlink("checkpoints/latest", fs::path(run) / "latest", ignored);
   prune(folder, name, keep);
   return path;
@@ -163,6 +192,14 @@ std::string latest_checkpoint(const std::string& run) {
   check_input(is_checkpoint_name(name), Fault::kBadInput, (folder / "latest").string(),
               ": expected one name like step-00000100.safetensors; write the name of a checkpoint beside it into it");
   return (folder / name).string();
+}
+
+std::string stray_checkpoint(const std::string& run) {
+  const fs::path folder = fs::path(run) / "checkpoints";
+  std::error_code ignored;
+  if (fs::exists(folder / "latest", ignored) || fs::exists(folder / kFirstSave, ignored)) return "";
+  const std::vector<std::string> names = checkpoint_names(folder);
+  return names.empty() ? "" : (folder / names.back()).string();
 }
 
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix) {

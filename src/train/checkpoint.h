@@ -27,12 +27,20 @@ std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std
 
 // Reads a file that encode_checkpoint made; the hashes are taken out of its metadata. Throws Error: kMissingInput;
 // kBadInput when any bit differs from what was written, or it was not made here.
+SafetensorsFile read_sealed(const std::string& path);
+SafetensorsFile parse_sealed(const std::string& bytes, const std::string& path);  // `path` is for messages
+// The same of weights: none may be a NaN or infinity.
 SafetensorsFile read_checkpoint(const std::string& path);
-SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& path);  // `path` is for messages
+SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& path);
 
-// The same for any safetensors file: one that carries a seal is held to it.
+// The same for any safetensors file: one that carries a seal is held to it, and to finite numbers.
 SafetensorsFile read_weights(const std::string& path);
 SafetensorsFile parse_weights(const std::string& bytes, const std::string& path);
+
+// In the metadata of a checkpoint from the midst of a judge's training.
+constexpr const char* kUnfinished = "unfinished";
+// Throws Error(kBadInput) for such a checkpoint, unless that is allowed.
+void require_finished(const SafetensorsFile& file, bool allow_unfinished);
 
 // Writes the checkpoint, then `latest`, each whole or not at all, then removes all but the newest `keep` (0: keeps
 // all). A crash at any point leaves the old state or the new one. Refuses tensors that hold NaN or infinity
@@ -48,6 +56,10 @@ std::string file_hash(const std::string& path);
 // The path of the checkpoint that `latest` names; "" when the run has none yet. Throws Error(kBadInput) when `latest`
 // is not a checkpoint's name.
 std::string latest_checkpoint(const std::string& run);
+
+// The newest checkpoint where `latest` is lost; "" where it is there, and where there is none. What the first save of a
+// run leaves when it is killed before it has written `latest` is none.
+std::string stray_checkpoint(const std::string& run);
 
 // The tensors whose names start with `prefix`, without it.
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix);

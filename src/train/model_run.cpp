@@ -54,7 +54,8 @@ template <class Options, class Field> void visit_network(Options& net, const Fie
   field("network.diffusers.upsample_resnet", d.upsample_resnet);
 }
 
-constexpr const char* kTimeDim = "network.time_dim";  // these two only where the network has its own
+constexpr const char* kMaskDrop = "training.mask-drop";  // as dtrain diffusion writes its flags
+constexpr const char* kTimeDim = "network.time_dim";     // these two only where the network has its own
 constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
 
 constexpr const char* kFit = "fit";
@@ -92,6 +93,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     for (const std::string& plane : run.planes) check_name(plane, Fault::kBadInput, path, "metadata: plane");
     run.variance = read.text("variance");
     run.fit = fit_in(metadata, path);
+    if (read.has(kMaskDrop)) run.mask_drop = read.real(kMaskDrop);
     DenoiserOptions& net = run.options;
     net.planes = int64_t(run.planes.size());
     net.image_size = run.image_size;

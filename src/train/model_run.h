@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct DenoiserRun {
   std::vector<std::string> planes;     // of the condition, the sector last
   std::string variance = "posterior";  // beta, posterior or learned
   Fit fit = Fit::squash;               // how its pictures became square; a checkpoint that doesn't say it means squash
+  // Share of samples trained without organ masks; unknown of networks from elsewhere. Not written by to_metadata().
+  std::optional<double> mask_drop;
 };
 
 // As a checkpoint's metadata states it, one text a value, and back. Throws Error(kBadInput), naming `path` and the key,

@@ -1,11 +1,7 @@
 #include "train/run_log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "kernels/error.h"
@@ -46,27 +42,28 @@ std::string kept_lines(const std::string& text, int64_t keep_to_step) {
 
 }  // namespace
 
-RunLog::RunLog(const std::string& path, int64_t keep_to_step) : path_(path) {
+RunLog::RunLog(const std::string& path, int64_t keep_to_step) {
   std::string kept;
   if (keep_to_step >= 0 && std::filesystem::exists(path)) kept = kept_lines(read_file(path), keep_to_step);
   write_file_atomic(path, kept);
-  file_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  check_input(file_ >= 0, Fault::kCannotCreate, path, ": can't open: ", std::strerror(errno));
+  file_.emplace(path, int64_t(kept.size()));
 }
-
-RunLog::~RunLog() { close(file_); }
 
 void RunLog::write(const LogFields& fields) {
   std::string line = "{";
   for (const auto& [name, value] : fields) line += (line.size() > 1 ? ", \"" : "\"") + name + "\": " + json_text(value);
-  line += "}\n";
-  size_t written = 0;
-  while (written < line.size()) {
-    const ssize_t n = ::write(file_, line.data() + written, line.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    check_input(n > 0, Fault::kIo, path_, ": can't write: ", std::strerror(errno));
-    written += size_t(n);
+  file_->write(line + "}\n");
+}
+
+int64_t last_logged(const std::string& path, const std::string& field) {
+  if (!std::filesystem::exists(path)) return 0;
+  int64_t last = 0;
+  for (const std::string& line : split(read_file(path), '\n')) {
+    const std::optional<JsonNode> object = try_parse_json(line, "");
+    if (!object || !object->has(field) || object->find("step") == nullptr) continue;
+    last = std::max(last, int64_t(object->find("step")->value));
   }
+  return last;
 }
 
 PatientLog::PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn)
@@ -83,6 +80,14 @@ void PatientLog::finish() {
       throw;
     }
     waiting_.pop_front();
+  }
+}
+
+void PatientLog::sync() {
+  try {
+    if (log_) log_->sync();
+  } catch (const Error& error) {
+    warn_(error.what());
   }
 }
 

@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "tensor/io/file.h"
+
 namespace echodiff {
 
 using LogValue = std::variant<int64_t, double, std::string, std::vector<double>>;
@@ -21,20 +23,22 @@ using LogFields = std::vector<std::pair<std::string, LogValue>>;
 
 class RunLog {
  public:
-  // Appends to PATH. Lines of steps beyond `keep_to_step` (a resumed run starts behind its last log line) and a last
-  // line cut off by a crash are dropped first; keep_to_step < 0 starts an empty log. Throws Error kCannotCreate, kIo.
+  // Appends to PATH, as AppendedFile does. Lines of steps beyond `keep_to_step` (a resumed run starts behind its last
+  // log line) and a last line cut off by a crash are dropped first; keep_to_step < 0 starts an empty log. Throws Error
+  // kCannotCreate, kIo.
   RunLog(const std::string& path, int64_t keep_to_step = -1);
-  ~RunLog();
-  RunLog(const RunLog&) = delete;
-  RunLog& operator=(const RunLog&) = delete;
 
   // Numbers are written with the fewest digits that read back the same; NaN and inf as null. Throws Error kIo.
   void write(const LogFields& fields);
+  // Waits until every line is on disk: before a checkpoint of a later step is written. Throws Error kIo.
+  void sync() { file_->sync(); }
 
  private:
-  std::string path_;
-  int file_ = -1;
+  std::optional<AppendedFile> file_;
 };
+
+// The last step that has a field of this name in the log at PATH; 0 without one. A line cut off by a crash is none.
+int64_t last_logged(const std::string& path, const std::string& field);
 
 // One that outlasts a full disk: lines that can't be written wait, and training goes on.
 class PatientLog {
@@ -46,6 +50,8 @@ class PatientLog {
   void write(int64_t step, const LogFields& fields);
   // Writes what still waits. Throws Error(kIo).
   void finish();
+  // Waits until what is written is on disk, as far as the disk takes it.
+  void sync();
 
  private:
   std::string path_;

@@ -11,6 +11,7 @@
 
 #include "quality/labels/labels.h"
 #include "tensor/io/file.h"
+#include "tensor/io/lock.h"
 #include "tests/tools/run_program.h"
 
 namespace echodiff {
@@ -46,6 +47,37 @@ class Dlabel : public ::testing::Test {
   static fs::path dir_;
 };
 fs::path Dlabel::dir_;
+
+TEST_F(Dlabel, OneWriterAtATimeAndDecisionsStay) {
+  fs::copy_file(at("labels.jsonl"), at("decided.jsonl"));
+  const std::string score = "dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") +
+                            " --out " + at("decided.jsonl"),
+                    apply = "dlabel apply " + at("decided.jsonl") + " " + at("decisions.json"),
+                    attack =
+                        "dlabel attack --count 2 --image-size 32 --images " + at("data") + " --out " + at("attacks");
+  write_file_atomic(
+      at("decisions.json"),
+      R"({"kind": "decisions", "source": "person", "decisions": [{"file": "data/images/000000.png", "label": ")" +
+          std::string(read_label_file(at("labels.jsonl")).images[0].good ? "poor" : "good") + "\"}]}");
+  {
+    const FileLock labels(at("decided.jsonl"));
+    const FolderLock attacks(at("attacks"));
+    EXPECT_EQ(run(score), 75);
+    EXPECT_EQ(run(apply), 75);
+    EXPECT_EQ(run(attack), 75);
+  }
+  EXPECT_EQ(run(attack), 0);
+  ASSERT_EQ(run(apply), 0);
+  const std::string decided = read_file(at("decided.jsonl"));
+  EXPECT_NE(decided, read_file(at("labels.jsonl")));
+  ASSERT_EQ(run(score), 0);
+  EXPECT_EQ(read_file(at("decided.jsonl")), decided);
+  EXPECT_EQ(run("dlabel score --images " + at("others") + " --thresholds " + at("thresholds.json") + " --out " +
+                at("decided.jsonl")),
+            73);
+  EXPECT_EQ(run("dlabel balance " + at("decided.jsonl") + " --out " + at("decided.jsonl")), 73);
+  EXPECT_EQ(read_file(at("decided.jsonl")), decided);
+}
 
 TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
   ASSERT_EQ(run("dlabel evaluate --samples " + at("copies") + " " + at("others") + " --data " + at("data") +

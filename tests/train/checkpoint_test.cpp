@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -72,6 +73,35 @@ TEST(CheckpointBytes, EveryFlippedBitIsRefused) {
       bytes[byte] = char(bytes[byte] ^ (1 << bit));
     }
   EXPECT_EQ(accepted, 0);
+}
+
+// Sealed by whatever wrote it: nothing good comes of such weights.
+TEST(CheckpointBytes, ANaNIsRefusedByName) {
+  for (const double value : {double(NAN), double(INFINITY)}) {
+    std::vector<NamedTensor> tensors = some_tensors();
+    tensors[1].tensor = from_vector({2}, {1, value});
+    const std::string bytes = encode_checkpoint(tensors, {{"step", "1"}});
+    for (const auto parse : {parse_checkpoint, parse_weights}) {
+      try {
+        parse(bytes, "bad.safetensors");
+        ADD_FAILURE() << "accepted";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.fault(), Fault::kBadInput);
+        EXPECT_NE(std::string(error.what()).find("bad.safetensors: ema.conv.weight holds a NaN"), std::string::npos)
+            << error.what();
+      }
+    }
+    EXPECT_NO_THROW(parse_sealed(bytes, "scores"));  // a recording has gaps
+  }
+}
+
+TEST_F(Checkpoint, ALostLatestIsNoticed) {
+  EXPECT_EQ(stray_checkpoint(run_.string()), "");
+  save(1);
+  save(2);
+  EXPECT_EQ(stray_checkpoint(run_.string()), "");
+  fs::remove(run_ / "checkpoints" / "latest");
+  EXPECT_EQ(fs::path(stray_checkpoint(run_.string())).filename(), "step-00000002.safetensors");
 }
 
 TEST(CheckpointBytes, EveryCutIsRefused) {

@@ -14,6 +14,7 @@
 #include "quality/sampling/network.h"
 #include "quality/statistics/estimates.h"
 #include "tensor/io/file.h"
+#include "tensor/io/lock.h"
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/image.h"
@@ -30,6 +31,7 @@ struct Settings {
   std::vector<std::string> samples, guard_samples;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.9;
+  bool allow_unfinished = false;
 };
 
 using Pictures = Guard::Pictures;
@@ -179,6 +181,7 @@ int run_attack(const Settings& settings, const Common& common) {
               held_out.empty() ? "test" : "train", " pictures; index.csv must name some");
   const Pictures good = settings.samples.empty() ? Pictures() : metric_good(settings);
   const Pictures usual = sampled(settings.guard_samples, settings.masks, settings.image_size);
+  const FolderLock lock(settings.out);
   make_directories(settings.out + "/images");
   make_directories(settings.out + "/sector");
   std::string index = "file,split,group\n";
@@ -197,7 +200,7 @@ int run_attack(const Settings& settings, const Common& common) {
   if (settings.diffusion.empty()) std::printf("left out: %s, which needs --diffusion RUN\n", kPredicted);
   if (settings.scorer.empty()) return 0;
 
-  const Scorer scorer = load_scorer_run(settings.scorer);
+  const Scorer scorer = load_scorer_run(settings.scorer, settings.allow_unfinished);
   std::vector<const Example*> real = of_split(data, "val");
   real.insert(real.end(), training.begin(), training.end());
   const Guard guard(pictures_of(real), usual, settings.quantile);
@@ -248,6 +251,7 @@ void add_attack(Options& root) {
     check_input(settings.guard_samples.empty() || (!settings.scorer.empty() && !settings.masks.empty()), Fault::kUsage,
                 "--guard-samples: needs --scorer and --masks");
   });
+  options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--tau", settings.tau, "the scorer rejects below it", {0, 1}, "score");
   options.add("--guard-quantile", settings.quantile,
               "share of real pictures, and of samples, that the guard's statistics let pass", {0.5, 1}, "fraction");

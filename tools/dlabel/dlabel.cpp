@@ -8,6 +8,7 @@
 #include "quality/labels/review_page.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
+#include "tensor/io/lock.h"
 #include "train/data/image.h"
 #include "train/folder/listing.h"
 #include "train/model_run.h"
@@ -162,9 +163,12 @@ int run_score(ScoreFlags flags, const Common& common) {
     image.good = is_good(one.metrics, labels.thresholds);
     image.group = one.picture.group;
     image.origin = flags.origin;
-    good += image.good;
     labels.images.push_back(image);
   }
+  const FileLock lock(flags.out);
+  if (const int64_t kept = keep_decisions(flags.out, labels); kept > 0)
+    note(common, concat_message(flags.out, ": ", kept, " decisions that were there are kept"));
+  for (const LabelledImage& image : labels.images) good += image.good;
   write_labels(flags.out, labels);
   std::cout << measured.size() << " pictures: " << good << " good, " << int64_t(measured.size()) - good
             << " poor by rule " << rule_name(labels.thresholds.rule) << "\n";
@@ -225,6 +229,7 @@ int run_review(const RefineFlags& flags) {
 }
 
 int run_apply(const RefineFlags& flags) {
+  const FileLock lock(flags.labels);
   Labels labels = read_label_file(flags.labels, /*allow_outside=*/true);  // pictures aren't opened
   const Decisions decisions = read_decisions(flags.decisions);
   const Applied applied = apply_decisions(labels, decisions, flags.decisions);
@@ -242,6 +247,9 @@ int run_balance(const RefineFlags& flags, const Common& common) {
   Labels balanced = balance_labels(labels, flags.count, common.seed);
   const std::string out =
       flags.out.empty() ? std::filesystem::path(flags.labels).replace_extension(".balanced.jsonl").string() : flags.out;
+  std::error_code error;
+  check_input(!std::filesystem::equivalent(out, flags.labels, error), Fault::kCannotCreate, out,
+              ": is the file to draw from, and what is not drawn would be lost; name another");
   for (LabelledImage& image : balanced.images) image.file = file_in_labels(image.path, out);
   if (std::min(good, poor) < flags.count / 2)
     note(common, concat_message("only ", std::min(good, poor), " ", good < poor ? "good" : "poor", " pictures, ",

@@ -248,6 +248,7 @@ void add_evaluate(Options& root) {
       "--judge", settings.judge,
       "run of dtrain scorer that has selected nothing (--arch cnn, another --split-seed): which share it calls good",
       "RUN");
+  options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--tau", settings.tau, "score from which the judge calls a picture good", {0, 1}, "score");
   options.add("--count", settings.count, "pictures taken of each run, spread evenly over it: equal numbers for FID",
               {3, 1000000}, "pictures", "all");

@@ -41,7 +41,7 @@ Pictures take_split(const Dataset& data, const std::vector<std::string>& splits,
 
 std::optional<Scorer> load_judge(const EvaluateSettings& settings, int64_t size) {
   if (settings.judge.empty()) return std::nullopt;
-  std::optional<Scorer> judge(load_scorer_run(settings.judge));
+  std::optional<Scorer> judge(load_scorer_run(settings.judge, settings.allow_unfinished));
   check_input(judge->options().image_size == size, Fault::kBadInput, settings.judge, ": was trained on pictures of ",
               judge->options().image_size, " pixels a side, these have ", size, "; train one on this size");
   return judge;
@@ -53,7 +53,7 @@ void load_segmenter(const EvaluateSettings& settings, Yardstick& yard) {
   if (!settings.masks.empty())
     yard.masks = load_dataset(
         {.directory = settings.masks, .image_size = yard.data.image_size, .fit = yard.data.fit, .need_images = false});
-  yard.segmenter.emplace(load_segmenter_run(settings.segmenter));
+  yard.segmenter.emplace(load_segmenter_run(settings.segmenter, settings.allow_unfinished));
   std::vector<std::string> planes = yard.segmenter->options().classes;
   planes.push_back("sector");
   order_planes(yard.data, planes, settings.segmenter, settings.data);
@@ -131,7 +131,7 @@ Pictures read_run(const std::vector<std::string>& folders, const std::string& ma
 Yardstick load_yardstick(const EvaluateSettings& settings, const Common& common,
                          const std::vector<std::vector<std::string>>& groups, int64_t needed) {
   const Lineage lineage = lineage_of(settings, groups);
-  Yardstick yard{load_resnet18_run(settings.features), {}, {}, {}, {}, {}, {}, {}};
+  Yardstick yard{load_resnet18_run(settings.features, settings.allow_unfinished), {}, {}, {}, {}, {}, {}, {}};
   const int64_t size = settings.image_size.value_or(read_picture(list_pictures(groups[0][0])[0].path).width);
   yard.data = load_dataset(
       {.directory = settings.data, .image_size = size, .fit = lineage.fit, .need_masks = !settings.segmenter.empty()});

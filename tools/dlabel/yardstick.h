@@ -19,6 +19,7 @@ struct EvaluateSettings {
   std::optional<int64_t> image_size, count;
   int64_t neighbours = 5;
   double tau = 0.5;
+  bool allow_unfinished = false;  // judges in the midst of their training count too
 };
 
 struct Picture {

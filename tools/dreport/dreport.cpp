@@ -109,6 +109,10 @@ int make_report(const ReportOptions& options, const Common& common) {
   const Material material = gather(options);
   if (material.real)
     for (const std::string& line : material.real->dataset.notes) note(common, line);
+  for (const DiffusionRun& run : material.runs.diffusion)
+    if (!run.cut.empty()) note(common, "warning: " + run.cut);
+  for (const ScorerRun& run : material.runs.scorers)
+    if (!run.cut.empty()) note(common, "warning: " + run.cut);
   Report report;
   report.json = {{"program", "dreport"}, {"version", version_string()}, {"title", options.title}};
   summary_section(material, report);

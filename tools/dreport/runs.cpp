@@ -7,7 +7,10 @@
 
 #include "kernels/error.h"
 #include "tensor/io/json.h"
+#include "tensor/io/text.h"
 #include "tensor/io/toml.h"
+#include "train/checkpoint.h"
+#include "train/run_dir.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
@@ -33,6 +36,19 @@ RunKind kind_of(const fs::path& folder) {
   return program.empty() || program == "dtrain diffusion" ? RunKind::kDiffusion : RunKind::kOther;
 }
 
+// A log is written before the checkpoint that counts on it, so one that ends earlier was cut.
+std::string cut_log(const std::string& folder, const TrainingLog& log) {
+  const Config config = read_config(folder);
+  const std::string newest = latest_checkpoint(folder);
+  if (config.empty() || newest.empty()) return "";
+  const int64_t every = std::max<int64_t>(1, parse_number<int64_t>(value_in(config, "log-every")).value_or(1));
+  const int64_t step = std::atoll(fs::path(newest).filename().c_str() + 5), expected = step - step % every;
+  const double last = log.train_loss.step.empty() ? 0 : log.train_loss.step.back();
+  return last >= double(expected) ? ""
+                                  : concat_message(folder, "/log.jsonl: ends at step ", last, ", expected ", expected,
+                                                   " as its checkpoint: the file was cut; its curves are short");
+}
+
 // The losses of log.jsonl; a value that isn't finite is written as null and breaks the curve.
 void read_log(const std::string& folder, TrainingLog& log) {
   const std::string path = (fs::path(folder) / "log.jsonl").string();
@@ -54,6 +70,7 @@ void read_log(const std::string& folder, TrainingLog& log) {
       append(log.val_bins[i], values[i].kind == JsonNode::Kind::kNull ? kNotGiven : values[i].as_number("val_bins"));
     }
   }
+  log.cut = cut_log(folder, log);
 }
 
 DiffusionRun read_diffusion(const RunPlace& place) {

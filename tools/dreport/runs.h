@@ -35,6 +35,7 @@ struct TrainingLog {
   Curve train_loss, val_loss;
   std::vector<Curve> val_bins;  // the validation loss by t, in equal bins from t = 0 to T - 1
   double seconds = kNotGiven;   // the largest logged
+  std::string cut;              // what is said of a log that lacks lines its checkpoint has had
 };
 
 // dtrain diffusion.

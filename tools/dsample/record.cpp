@@ -5,6 +5,7 @@
 #include "dsample/dsample.h"
 #include "dsample/setup.h"
 #include "quality/recordings/recorder.h"
+#include "tensor/io/lock.h"
 #include "train/run_checkpoint.h"
 
 namespace echodiff {
@@ -15,6 +16,7 @@ struct Settings {
   MaskSettings masks;
   std::string out, thresholds;
   std::vector<std::string> judges;
+  bool allow_unfinished = false;
   int64_t thumbnails = 4, per_shard = 64, score_every = 1;
 };
 
@@ -71,11 +73,13 @@ int record(const Settings& settings, const Common& common) {
   job.facts = facts_of(settings, model, job.sampling, conditions, common.seed);
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);
-    job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device, conditions.planes));
+    job.judges.push_back(load_judge(judge.run, job.facts.size, job.facts.size, model.device, conditions.planes,
+                                    settings.allow_unfinished));
     for (const int64_t t : {job.facts.times[0], int64_t(-1)}) try_judge(job.judges.back(), job.sampling, t);
     job.facts.judges.push_back({judge.name, judge.on, file_hash(run_checkpoint(judge.run))});
   }
 
+  const FolderLock lock(settings.out);
   const int64_t steps = job.facts.steps();
   Progress progress("recording", job.sampling.count * steps, "steps", common.quiet);
   RecorderHooks hooks;
@@ -102,6 +106,7 @@ void add_record(Options& program) {
   declare_deepcache(options, settings.model);
   declare_masks(options, settings.masks);
   options.add_list("--judge", settings.judges, "what scores every step, x0_hat or (with :xt) x_t", "NAME=RUN[:xt]");
+  options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--thresholds", settings.thresholds, "labels the finished pictures", "FILE");
   options.add("--thumbnails", settings.thumbnails, "steps whose predicted picture is kept", {0, 1000}, "steps");
   options.add("--score-every", settings.score_every, "steps from one scored step to the next", {1, 1000000}, "steps");

@@ -25,6 +25,7 @@ struct Settings {
   std::string out, shard = "0/1", noise, trace;
   std::string scorer, value, thresholds, score_on = "x0hat", adadiff;
   double adadiff_error = 0.02;
+  bool allow_unfinished = false;
 };
 
 struct Shard {
@@ -86,6 +87,7 @@ void declare(Options& options, Settings& settings) {
   options.add("--shard", settings.shard, "only trajectories of index mod n = i", "i/n");
   options.add("--scorer", settings.scorer, "run directory of dtrain scorer: judges the finished picture", "RUN");
   options.add("--value", settings.value, "run of the judge on the way, where it is another", "RUN", "as --scorer");
+  options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--thresholds", settings.thresholds, "judges finished pictures in place of --scorer (a score of 1 or 0)",
               "FILE");
   options.add_choice("--score-on", settings.score_on,
@@ -121,10 +123,13 @@ Conditions read_conditions(const Settings& settings, const Common& common, const
 Judge load_judges(const Settings& settings, Device device, const std::vector<std::string>& planes, SamplerJob& job) {
   const int64_t height = job.conditions[0].dim(2), width = job.conditions[0].dim(3);
   Judge judge;
-  if (!settings.scorer.empty()) judge = load_judge(settings.scorer, height, width, device, planes);
+  const auto load = [&](const std::string& run) {
+    return load_judge(run, height, width, device, planes, settings.allow_unfinished);
+  };
+  if (!settings.scorer.empty()) judge = load(settings.scorer);
   if (!settings.value.empty()) {
     job.final_judge = judge;
-    judge = load_judge(settings.value, height, width, device, planes);
+    judge = load(settings.value);
   }
   if (!settings.thresholds.empty()) job.final_judge = threshold_judge(read_thresholds(settings.thresholds));
   // Before hours of sampling: does each take what it will be asked about?
@@ -246,6 +251,7 @@ int sample(const Settings& settings, const Common& common) {
   if (trace && !totals.interrupted) trace->write(settings.trace);
   SummaryFacts facts = facts_of(settings, model, job, common.seed);
   facts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (const auto& [index, record] : folder.known()) facts.seconds += record.seconds;
   folder.write_summary(facts, totals);
   const std::string shallow =
       totals.shallow_calls > 0 ? concat_message(", ", totals.shallow_calls, " of them shallow") : "";

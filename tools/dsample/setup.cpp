@@ -125,6 +125,9 @@ SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks
   check_input(given_conditions || !masks.masks.empty() || run.options.planes == 0, Fault::kUsage,
               "--masks: expected a data-set folder, as ", settings.model, " takes masks (", join(run.planes),
               "), give --masks DIR");
+  check_input(settings.guidance == 1 || run.mask_drop.value_or(1) > 0, Fault::kUsage, "--guidance: ", settings.model,
+              " was trained with every mask there, so what it says without them means nothing; leave it out, or train "
+              "with --mask-drop");
   check_input(run.options.image_channels == 1, Fault::kBadInput, settings.model,
               ": expected a network of grey pictures, found ", run.options.image_channels,
               " channels; import it with --image-channels 1");
@@ -211,9 +214,9 @@ void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& 
 }
 
 Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device,
-                 const std::vector<std::string>& planes) {
+                 const std::vector<std::string>& planes, bool allow_unfinished) {
   check_present(run, "a judge's run");
-  return load_judge_run(run, height, width, device, planes);
+  return load_judge_run(run, height, width, device, planes, allow_unfinished);
 }
 
 void try_judge(const Judge& judge, const SamplerJob& job, int64_t t) {

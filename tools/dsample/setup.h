@@ -72,7 +72,7 @@ void share_deep_levels(const SampledModel& model, const char* flag, SamplerJob& 
 // A run of dtrain scorer or dtrain value as a judge of pictures of this size, drawn from masks with these planes (none:
 // not known), computing on `device`. Throws Error: kMissingInput, kBadInput.
 Judge load_judge(const std::string& run, int64_t height, int64_t width, Device device,
-                 const std::vector<std::string>& planes);
+                 const std::vector<std::string>& planes, bool allow_unfinished);
 // Asks about one picture of the job, grey all over, at time t, -1: finished. Throws what the judge throws.
 void try_judge(const Judge& judge, const SamplerJob& job, int64_t t);
 

@@ -7,179 +7,28 @@
 // (seed, number of the sample), so a resumed run equals the unbroken one bit for bit.
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 
 #include "diffusion/condition.h"
-#include "dtrain/diffusion_data.h"
+#include "dtrain/diffusion_training.h"
 #include "dtrain/dtrain.h"
-#include "dtrain/flags.h"
 #include "dtrain/init.h"
-#include "tensor/io/text.h"
-#include "tensor/io/toml.h"
-#include "tensor/observe.h"
+#include "dtrain/stoppable.h"
 #include "tensor/ops.h"
-#include "train/checkpoint.h"
 #include "train/data/grid.h"
 #include "train/data/prefetch.h"
 #include "train/draws.h"
 #include "train/folder/split.h"
-#include "train/run_dir.h"
-#include "train/run_log.h"
 #include "train/validation.h"
 
 namespace echodiff {
 namespace {
 
-int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data) {
-  if (data.replay) {
-    const int64_t steps = flags.steps.value_or(data.replay->steps());
-    check_input(steps <= data.replay->steps(), Fault::kUsage, "--steps: the replay holds ", data.replay->steps(),
-                " steps, found ", steps);
-    return steps;
-  }
-  const int64_t pictures_a_step = flags.batch * flags.accumulate;
-  const int64_t samples = flags.epochs.value_or(200) * data.training->size();
-  return flags.steps.value_or((samples + pictures_a_step - 1) / pictures_a_step);
-}
-
-// What the loop goes by and changes.
-struct DiffusionTraining {
-  const DiffusionFlags& flags;
-  const Common& common;
-  const DiffusionData& data;
-  int64_t steps, first_step;  // all, and those done before
-  DenoiserRun run;
-  Schedule schedule;
-  Device device;
-  Denoiser network, averaged;
-  std::vector<NamedTensor> parameters;  // of the network
-  Adam optimizer;
-  Ema ema;
-};
-
-// The flags with one value replaced by what the data or --init said, so that --config gives the same run again.
-std::string with_value(std::string toml, const std::string& key, const std::string& value) {
-  for (const std::string& start : {"\n" + key + " = ", "\n# " + key + ": "}) {  // the second: unset
-    const size_t at = toml.find(start);
-    if (at != std::string::npos)
-      return toml.replace(at, toml.find('\n', at + 1) - at, concat_message("\n", key, " = ", value));
-  }
-  return toml;
-}
-
-std::string config_text(DiffusionTraining& training) {
-  const DenoiserOptions& net = training.run.options;
-  std::string toml = with_value("\n" + training.common.resolved_toml, "arch", toml_string(net.architecture));
-  toml = with_value(toml, "dim", std::to_string(net.dim));
-  toml = with_value(toml, "blocks", std::to_string(net.blocks));
-  toml = with_value(toml, "condition", toml_string(net.condition));
-  if (!net.attention_resolutions.empty())
-    toml = with_value(toml, "attention-resolutions", toml_string(join(net.attention_resolutions)));
-  toml = with_value(toml, "mults", toml_string(join(net.mults)));
-  toml = with_value(toml, "heads", std::to_string(net.heads));
-  toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
-  toml = with_value(toml, "image-size", std::to_string(training.run.image_size));
-  toml = with_value(toml, "schedule", toml_string(name_of(training.run.schedule)));
-  toml = with_value(toml, "predict", toml_string(name_of(training.run.prediction)));
-  toml = with_value(toml, "timesteps", std::to_string(training.run.T));
-  toml = with_value(toml, "fit", toml_string(name_of(training.run.fit)));
-  return toml.substr(1) + "\n[resolved]\n" + toml_text_line("planes", join(training.run.planes)) +
-         toml_line("steps", std::to_string(training.steps)) +
-         toml_line("parameters", std::to_string(training.network.parameter_count()));
-}
-
-void describe(DiffusionTraining& training) {
-  const DenoiserOptions& net = training.run.options;
-  note(training.common, concat_message(net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults),
-                                       ", masks ", join(training.run.planes), " by ", net.condition, ": ",
-                                       training.network.parameter_count(), " parameters"));
-  if (!training.flags.print_summary) return;
-  for (const auto& [name, tensor] : training.parameters)
-    note(training.common, concat_message(name, "  ", tensor.shape(), "  ", tensor.count()));
-}
-
-Metadata metadata_of(const DiffusionTraining& training) {
-  Metadata metadata = to_metadata(training.run);
-  metadata["seed"] = std::to_string(training.common.seed);
-  return metadata;
-}
-
-// Takes over what the checkpoint holds. Returns the steps it has had.
-int64_t go_on(const SafetensorsFile& saved, DiffusionTraining& training) {
-  Metadata facts = metadata_of(training);
-  // What an imported network was trained on has no names here, and it takes pictures of any size.
-  if (saved.metadata.contains("imported"))
-    for (const char* key : {"seed", "planes", "image_size"}) facts.erase(key);
-  require_same_facts(saved, facts);
-  training.network.load_state_dict(raw_weights(saved.tensors));
-  training.optimizer.load_state(saved, "train.");
-  training.ema.load(saved, "ema.", int64_t(saved.at("train.ema_step").item()));
-  const int64_t steps_done = int64_t(saved.at("train.steps_done").item());
-  note(training.common, concat_message("going on after step ", steps_done, " of ", training.steps));
-  return steps_done;
-}
-
-// The networks and the optimiser before the first of `steps`, or as the newest checkpoint of --out has them.
-DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& common, const DiffusionData& data,
-                                 DenoiserRun run, const StateDict& initial, int64_t steps) {
-  const std::optional<SafetensorsFile> saved = checkpoint_to_resume(flags.out, flags.resume);
-  if (saved) {
-    check_input(saved->contains("train.step"), Fault::kBadInput, saved->path,
-                ": holds weights alone, no training state to go on from; begin a new run with --init ", flags.out);
-    const DenoiserRun saved_run = denoiser_run(saved->metadata, saved->path);
-    adopt_saved_network(saved_run, common, &run);
-    if (!common.given("--variance")) run.variance = saved_run.variance;
-  }
-  const Device device = parse_device(common.device);
-  Denoiser network(run.options, common.seed), averaged(run.options, common.seed);
-  for (Denoiser* each : {&network, &averaged}) {
-    each->to(device);
-    each->use_bf16(common.bf16);
-  }
-  if (!initial.empty()) network.load_state_dict(initial);
-  averaged.eval();
-  const std::vector<NamedTensor> parameters = network.parameters();
-  Adam optimizer(parameters, flags.adam());
-  Ema ema(network.state_dict(), averaged.state_dict(), flags.ema);
-  const Schedule schedule = make_schedule(run.schedule, run.T);
-  DiffusionTraining training{flags,
-                             common,
-                             data,
-                             steps,
-                             0,
-                             run,
-                             schedule,
-                             device,
-                             std::move(network),
-                             std::move(averaged),
-                             parameters,
-                             std::move(optimizer),
-                             std::move(ema)};
-  if (saved) training.first_step = go_on(*saved, training);
-  describe(training);
-  return training;
-}
-
-void save(DiffusionTraining& training, int64_t steps_done) {
-  std::vector<NamedTensor> tensors = training.network.state_dict();
-  for (const NamedTensor& tensor : add_prefix("ema.", training.ema.averaged())) tensors.push_back(tensor);
-  for (const NamedTensor& tensor : add_prefix("train.", training.optimizer.state())) tensors.push_back(tensor);
-  tensors.push_back({"train.ema_step", full({}, double(training.ema.step()), DType::i64)});
-  tensors.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
-  Metadata metadata = metadata_of(training);
-  metadata["step"] = std::to_string(steps_done);
-  save_checkpoint(training.flags.out, steps_done, tensors, metadata, training.flags.keep);
-}
-
-// Where the disk does not take it, training goes on.
-void save_or_warn(DiffusionTraining& training, int64_t steps_done) {
-  try {
-    save(training, steps_done);
-  } catch (const Error& error) {
-    if (error.fault() != Fault::kIo && error.fault() != Fault::kCannotCreate) throw;
-    note(training.common,
-         concat_message("warning: step ", steps_done, " is not saved: ", error.what(), "; training goes on"));
-  }
+std::string grid_name(int64_t steps_done) {
+  char name[64];
+  std::snprintf(name, sizeof name, "samples/step-%08lld.png", static_cast<long long>(steps_done));
+  return name;
 }
 
 // samples/step-N.png: masks, held out where any are, and what the raw and the averaged network make of them now.
@@ -204,10 +53,8 @@ void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64
     rows[1].push_back(gray_image(raw, n));
     rows[2].push_back(gray_image(smooth, n));
   }
-  char name[64];
-  std::snprintf(name, sizeof name, "samples/step-%08lld.png", static_cast<long long>(steps_done));
   try {
-    write_png(directory.file(name), tile(rows));
+    write_png(directory.file(grid_name(steps_done)), tile(rows));
   } catch (const Error& error) {
     note(training.common, concat_message("warning: ", error.what(), "; training goes on"));
   }
@@ -293,6 +140,26 @@ void log_held_out_loss(DiffusionTraining& training, int64_t done, PatientLog& lo
   log.write(done, {{"val_loss", validation.loss}, {"val_bins", validation.bins}});
 }
 
+// What is due after `done` steps: the held-out loss and the sample picture. `missing`: what a run that was broken off
+// before it came to them has not left.
+void look(DiffusionTraining& training, const RunDirectory& directory, int64_t done, PatientLog& log, bool missing) {
+  const DiffusionFlags& flags = training.flags;
+  const bool logged = missing && last_logged(directory.file("log.jsonl"), "val_loss") == done;
+  if (flags.val_every > 0 && done % flags.val_every == 0 && !logged) log_held_out_loss(training, done, log);
+  const bool last = done == training.steps, drawn = missing && std::filesystem::exists(directory.file(grid_name(done)));
+  if (flags.sample_every > 0 && (done % flags.sample_every == 0 || last) && !drawn)
+    draw_grid(training, directory, done);
+}
+
+// Saves the state after `done` steps; returns the exit code.
+int stop_after(DiffusionTraining& training, PatientLog& log, int64_t done) {
+  save(training, log, done);
+  log.finish();
+  note(training.common,
+       concat_message("interrupted: step ", done, " of ", training.steps, " is saved; go on with --resume"));
+  return interrupt_exit_code();
+}
+
 int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   DenoiserRun run = flags.run();
   const std::optional<DenoiserRun> earlier = earlier_run(flags);
@@ -313,6 +180,7 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     keep_split(flags.out, *data.dataset);
   }
   directory.write_config(config_text(training));
+  check_log(directory.file("log.jsonl"), first_step, flags.log_every, common);
   PatientLog log(directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
                  [&](const std::string& warning) { note(common, "warning: " + warning); });
   const StepTensors pictures = drawn_ahead([&](int64_t micro_step) { return draw_pictures(training, micro_step); },
@@ -321,11 +189,17 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   double loss = 0, norm = 0;  // of the last step that was watched
   Progress progress("training", steps, "steps", common.quiet, first_step);
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  const auto looked = [&](int64_t done, bool missing) {
+    return unless_stopped(training.device, [&] { look(training, directory, done, log, missing); });
+  };
+  if (first_step > 0 && !looked(first_step, true)) return stop_after(training, log, first_step);
   for (int64_t step = first_step; step < steps; ++step) {
     const double rate = learning_rate(rates, step);
     const int64_t done = step + 1;
     const bool last = done == steps, logged = done % flags.log_every == 0;
-    const std::vector<Tensor> losses = forward_backward(training, pictures, step);
+    std::vector<Tensor> losses;
+    if (!unless_stopped(training.device, [&] { losses = forward_backward(training, pictures, step); }))
+      return stop_after(training, log, step);
     const Tensor norm_there = clip_grad_norm(training.parameters, flags.clip);
     // On cuda nobody waits for the numbers of a step that is not logged; a bad one is found at the next that is.
     const bool watched = training.device == Device::kCpu || logged || last;
@@ -342,19 +216,11 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
       log.write(done, {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", seconds}});
     }
     progress.update(done, concat_message("loss ", loss));
-    const bool stopping = interrupted();
-    if (stopping) save(training, done);  // before anything slow: a second signal kills
-    if (flags.val_every > 0 && done % flags.val_every == 0) log_held_out_loss(training, done, log);
-    if (stopping) {
-      log.finish();
-      note(common, concat_message("interrupted: step ", done, " of ", steps, " is saved; go on with --resume"));
-      return interrupt_exit_code();
-    }
-    if (flags.sample_every > 0 && (done % flags.sample_every == 0 || last)) draw_grid(training, directory, done);
+    if (interrupted() || !looked(done, false)) return stop_after(training, log, done);
     if (last)
-      save(training, done);
+      save(training, log, done);
     else if (done % flags.save_every == 0)
-      save_or_warn(training, done);
+      save_or_warn(training, log, done);
   }
   log.finish();
   return 0;

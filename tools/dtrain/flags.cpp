@@ -17,7 +17,7 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--batch", flags.batch, "pictures in memory at once", {1, 65536}, "pictures");
   options.add("--accumulate", flags.accumulate, "batches a step: gradients are averaged over them", {1, 65536},
               "batches");
-  options.add_flag("--resume", flags.resume, "go on from the newest checkpoint of --out, to the same bits");
+  declare_resume(options, flags.resume);
   options.add(
       "--init", flags.init,
       "begin with the network of this run (and its schedule, prediction, time steps, fit and order of planes), or "

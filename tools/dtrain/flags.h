@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "dtrain/resume.h"
 #include "train/data/augment.h"
 #include "train/ema.h"
 #include "train/model_run.h"
@@ -17,7 +18,7 @@ namespace echodiff {
 
 struct DiffusionFlags {
   std::string data, out, planes, init, replay;
-  bool resume = false;
+  ResumeFlags resume;
   int64_t image_size = 64, batch = 8, accumulate = 1;
   std::optional<int64_t> steps, epochs;
 

@@ -108,21 +108,4 @@ void adopt_saved_network(const DenoiserRun& saved, const Common& common, Denoise
   run->options.attention_resolutions = flagged.attention_resolutions;
 }
 
-std::optional<SafetensorsFile> checkpoint_to_resume(const std::string& run, bool resume) {
-  const std::string found = latest_checkpoint(run);
-  check_input(found.empty() || resume, Fault::kCannotCreate, run,
-              ": holds a run already; go on with --resume or choose another --out");
-  if (found.empty()) return std::nullopt;
-  return read_checkpoint(found);
-}
-
-void require_same_facts(const SafetensorsFile& saved, const Metadata& facts) {
-  for (const auto& [key, value] : facts) {
-    const Metadata::const_iterator found = saved.metadata.find(key);
-    check_input(found != saved.metadata.end() && found->second == value, Fault::kUsage, "--resume: ", saved.path,
-                " has ", key, " = ", found == saved.metadata.end() ? "nothing" : found->second, ", the flags say ",
-                value, "; give the flags of the first run (--config RUN/config.toml)");
-  }
-}
-
 }  // namespace echodiff

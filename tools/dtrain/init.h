@@ -27,12 +27,4 @@ void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Co
 // The network of a run that goes on: what no flag of dtrain says, and what was not given, is as the checkpoint has it.
 void adopt_saved_network(const DenoiserRun& saved, const Common& common, DenoiserRun* run);
 
-// The newest checkpoint of the run directory; nothing when it has none. Throws Error: kCannotCreate when it has one and
-// the user did not ask to `resume`; kBadInput.
-std::optional<SafetensorsFile> checkpoint_to_resume(const std::string& run, bool resume);
-
-// Throws Error(kUsage) unless the checkpoint's metadata says the same: resuming under other flags would silently give
-// another run.
-void require_same_facts(const SafetensorsFile& saved, const Metadata& facts);
-
 }  // namespace echodiff

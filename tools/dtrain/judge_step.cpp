@@ -1,6 +1,10 @@
 #include "dtrain/judge_step.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "dtrain/stoppable.h"
+#include "tensor/autograd.h"
 
 namespace echodiff {
 
@@ -8,15 +12,41 @@ LearningRateOptions warmed_cosine(double rate, int64_t warmup, int64_t steps) {
   return {.rate = rate, .warmup = std::min(warmup, steps / 2), .cosine = true, .total = steps};
 }
 
-void guarded_step(JudgeTraining& training, int64_t step, const Tensor& loss) {
+std::vector<NamedTensor> buffers_of(Module& network) {
+  const std::vector<NamedTensor> parameters = network.parameters();
+  std::vector<NamedTensor> buffers = network.state_dict();
+  std::erase_if(buffers, [&](const NamedTensor& one) {
+    return std::any_of(parameters.begin(), parameters.end(),
+                       [&](const NamedTensor& parameter) { return parameter.name == one.name; });
+  });
+  return buffers;
+}
+
+StateDict copy_of(const StateDict& state) {
+  StateDict copy;
+  for (const NamedTensor& tensor : state) copy.push_back({tensor.name, tensor.tensor.clone()});
+  return copy;
+}
+
+bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Tensor()>& make_loss) {
   const double rate = learning_rate(training.rate, step);
+  const StateDict before = copy_of(training.buffers);
   training.adam.zero_grad();
-  loss.backward();
+  Tensor loss;
+  const bool whole = unless_stopped(training.device, [&] {
+    loss = make_loss();
+    loss.backward();
+  });
+  if (!whole) {
+    const NoGrad no_grad;
+    for (size_t i = 0; i < before.size(); ++i) training.buffers[i].tensor.copy_from(before[i].tensor);
+    return false;
+  }
   const double norm = clip_grad_norm(training.parameters, training.clip).item(), value = loss.item();
   const bool usable = std::isfinite(value) && std::isfinite(norm);
   if (usable) training.adam.step(rate);
   check(usable && training.adam.finite(), training.name, ": loss ", value, ", gradient norm ", norm, " at step ",
-        step + 1, ", learning rate ", rate, ": not finite; ", training.kept, ". Try a smaller --lr");
+        step + 1, ", learning rate ", rate, ": not finite; the last checkpoint stands. Try a smaller --lr");
   std::vector<std::pair<std::string, LogValue>> line{
       {"step", step + 1}, {"loss", value}, {"grad_norm", norm}, {"lr", rate}};
   if (training.log_seconds) {
@@ -25,6 +55,29 @@ void guarded_step(JudgeTraining& training, int64_t step, const Tensor& loss) {
   }
   training.log.write(line);
   training.progress.update(step + 1, "loss " + std::to_string(value));
+  return true;
+}
+
+std::vector<NamedTensor> training_state(JudgeTraining& training, int64_t steps_done) {
+  training.log.sync();
+  std::vector<NamedTensor> state = add_prefix("train.", training.adam.state());
+  state.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
+  return state;
+}
+
+int64_t load_training_state(const SafetensorsFile& saved, Adam& adam) {
+  adam.load_state(saved, "train.");
+  return int64_t(saved.at("train.steps_done").item());
+}
+
+Metadata unfinished(Metadata facts) {
+  facts[kUnfinished] = "true";
+  return facts;
+}
+
+int say_interrupted(const Common& common, int64_t done, int64_t steps) {
+  note(common, concat_message("interrupted: step ", done, " of ", steps, " is saved; go on with --resume"));
+  return interrupt_exit_code();
 }
 
 }  // namespace echodiff

@@ -8,6 +8,7 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
+#include "dtrain/stoppable.h"
 #include "kernels/philox.h"
 #include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
@@ -17,6 +18,7 @@
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
+#include "train/content_hash.h"
 #include "train/data/image.h"
 #include "train/draws.h"
 #include "train/model_run.h"
@@ -27,10 +29,11 @@ namespace {
 
 struct Settings {
   std::string labels, out, fill, init, run, architecture = "resnet18", fit = "pad";
+  ResumeFlags resume;
   std::optional<int64_t> image_size;
   int64_t split_seed = 0;
   bool allow_outside = false;
-  int64_t width = 64, per_class = 200, epochs = 15, batch = 32;
+  int64_t width = 64, per_class = 200, epochs = 15, batch = 32, save_every = 100;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
 
@@ -198,46 +201,90 @@ void print_measured(const nlohmann::ordered_json& metrics) {
                   bin["fraction_good"].get<double>());
 }
 
-int train_scorer(const Settings& settings, const Common& common) {
-  const ScorerSplit split = prepare_examples(settings, common);
-  Scorer scorer = make_scorer(settings, common, split.train[0].image.width);
-  const Device device = parse_device(common.device);
-  const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
-  const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
-
-  const RunDirectory run(settings.out);
-  run.write_config(common.resolved_toml);
-  const std::vector<NamedTensor> parameters = scorer.network().parameters();
-  JudgeTraining training{.name = "scorer",
-                         .kept = "nothing was saved",
-                         .parameters = parameters,
-                         .adam = Adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true}),
-                         .rate = warmed_cosine(settings.rate, 10, steps),
-                         .log = RunLog(run.file("log.jsonl")),
-                         .progress = Progress("scorer", steps, "steps", common.quiet)};
-
-  for (int64_t step = 0; step < steps; ++step) {
-    const auto [images, targets] = draw_batch(split.train, common.seed, step * batch, batch);
-    guarded_step(training, step, bce_with_logits(scorer.logits(images), targets.to(device)));  // (6)
-    if ((step + 1) % per_epoch == 0) {
-      scorer.network().eval();
-      const double loss = cross_entropy_of(scores_of(scorer, split.held_out), split.held_out);
-      training.log.write({{"step", step + 1}, {"val_loss", loss}});
-      scorer.network().train();
+// The flags and pictures that decide the bits.
+Metadata facts_of(const Common& common, const ScorerSplit& split) {
+  ContentHash hash;
+  for (const std::vector<ScorerExample>* part : {&split.train, &split.held_out})
+    for (const ScorerExample& example : *part) {
+      hash.add(example.image);
+      hash.add(int64_t(example.good));
     }
-    if (interrupted()) {
-      scorer.save(run.path(), step + 1);
-      return interrupt_exit_code();
-    }
-  }
-  training.progress.finish();
+  Metadata facts = training_facts(common, {"labels", "fill", "init"});
+  facts["training.data"] = hash.text();
+  return facts;
+}
 
+void log_held_out_loss(Scorer& scorer, const ScorerSplit& split, int64_t done, RunLog& log) {
   scorer.network().eval();
-  scorer.save(run.path(), steps);
+  const double loss = cross_entropy_of(scores_of(scorer, split.held_out), split.held_out);
+  scorer.network().train();
+  log.write({{"step", done}, {"val_loss", loss}});
+}
+
+int finish_scorer(const RunDirectory& run, Scorer& scorer, const ScorerSplit& split) {
+  scorer.network().eval();
   const nlohmann::ordered_json metrics = measure_held_out(scorer, split);
   write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
   print_measured(metrics);
   return 0;
+}
+
+int train_scorer(const Settings& settings, const Common& common) {
+  const ScorerSplit split = prepare_examples(settings, common);
+  const Metadata facts = facts_of(common, split);
+  const RunDirectory run(settings.out);
+  const std::optional<SafetensorsFile> saved = checkpoint_to_resume(settings.out, settings.resume);
+  if (saved) require_same_facts(*saved, {}, facts, settings.resume, common);
+  Scorer scorer = make_scorer(settings, common, split.train[0].image.width);
+  if (saved) scorer.network().load_state_dict(raw_weights(saved->tensors));
+  if (saved && !saved->metadata.contains(kUnfinished)) return finish_scorer(run, scorer, split);
+  const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
+  const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
+
+  const std::vector<NamedTensor> parameters = scorer.network().parameters();
+  Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
+  const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
+  run.write_config(common.resolved_toml);
+  check_log(run.file("log.jsonl"), first_step, 1, common);
+  JudgeTraining training{.name = "scorer",
+                         .parameters = parameters,
+                         .buffers = buffers_of(scorer.network()),
+                         .adam = std::move(adam),
+                         .rate = warmed_cosine(settings.rate, 10, steps),
+                         .device = parse_device(common.device),
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
+                         .progress = Progress("scorer", steps, "steps", common.quiet, first_step)};
+  const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
+  const auto save = [&](int64_t done) {
+    scorer.save(run.path(), done, training_state(training, done), unfinished(facts));
+  };
+  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it.
+  const auto look = [&](int64_t done) {
+    if (done % per_epoch != 0 || done == looked) return true;
+    return unless_stopped(training.device, [&] { log_held_out_loss(scorer, split, done, training.log); });
+  };
+
+  scorer.network().train();
+  bool going = first_step == 0 || look(first_step);
+  int64_t done = first_step;
+  while (going && done < steps) {
+    const ScorerBatch drawn = draw_batch(split.train, common.seed, done * batch, batch);
+    going = guarded_step(training, done, [&] {
+      return bce_with_logits(scorer.logits(drawn.images), drawn.targets.to(training.device));  // (6)
+    });
+    if (!going) break;
+    ++done;
+    going = !interrupted() && look(done);
+    if (going && done % settings.save_every == 0 && done < steps) save(done);
+  }
+  if (!going) {
+    save(done);
+    return say_interrupted(common, done, steps);
+  }
+  training.progress.finish();
+  training.log.sync();
+  scorer.save(run.path(), steps, {}, facts);
+  return finish_scorer(run, scorer, split);
 }
 
 }  // namespace
@@ -249,6 +296,7 @@ void add_scorer(Options& program) {
   options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
   options.add_flag("--allow-outside", settings.allow_outside, "pictures may lie outside the labels file's folder");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
+  declare_resume(options, settings.resume);
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
               "DIR");
   options.add(
@@ -274,6 +322,7 @@ void add_scorer(Options& program) {
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
               "per step");
   options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
+  options.add("--save-every", settings.save_every, "steps between checkpoints to go on from", {1, 1000000}, "steps");
   options.runs_on_cuda();
   options.rule([] {
     check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,

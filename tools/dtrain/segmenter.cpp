@@ -13,6 +13,7 @@
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "tensor/ops.h"
+#include "train/content_hash.h"
 #include "train/data/image.h"
 #include "train/data/loader.h"
 #include "train/folder/listing.h"
@@ -26,7 +27,8 @@ namespace {
 struct Settings {
   std::string data, out, run, mults = "1,2,4", fit = "pad";
   std::vector<std::string> samples;
-  int64_t image_size = 64, dim = 16, steps = 800, batch = 16;
+  ResumeFlags resume;
+  int64_t image_size = 64, dim = 16, steps = 800, batch = 16, save_every = 100;
   double rate = 1e-3;
   bool flip = false;
 };
@@ -81,6 +83,18 @@ Dataset read_data(const Settings& settings, const Common& common) {
   return data;
 }
 
+int finish_segmenter(const RunDirectory& run, Segmenter& segmenter, const Dataset& data) {
+  segmenter.network().eval();
+  nlohmann::ordered_json metrics;
+  for (const char* split : {"val", "test"}) metrics["dice"][split] = dice_of_split(segmenter, data, split);
+  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
+  for (const auto& [split, by_class] : metrics["dice"].items())
+    for (const auto& [name, one] : by_class.items())
+      std::printf("%s: Dice of %s %.3f +- %.3f (n %lld)\n", split.c_str(), name.c_str(), one["mean"].get<double>(),
+                  1.96 * one["error"].get<double>(), static_cast<long long>(one["n"].get<int64_t>()));
+  return 0;
+}
+
 int train_segmenter(const Settings& settings, const Common& common) {
   Dataset data = read_data(settings, common);
   for (const std::string& folder : settings.samples)
@@ -98,41 +112,48 @@ int train_segmenter(const Settings& settings, const Common& common) {
   segmenter.use_bf16(common.bf16);
   const Loader loader(data, "train", common.seed, {.flip = settings.flip});
   check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
+  Metadata facts = training_facts(common, {"data", "samples"});
+  facts["training.data"] = content_hash(data);
   const RunDirectory run(settings.out);
   keep_split(settings.out, data);
-  run.write_config(common.resolved_toml);
+  const std::optional<SafetensorsFile> saved = checkpoint_to_resume(settings.out, settings.resume);
+  if (saved) {
+    require_same_facts(*saved, {}, facts, settings.resume, common);
+    segmenter.network().load_state_dict(raw_weights(saved->tensors));
+  }
+  if (saved && !saved->metadata.contains(kUnfinished)) return finish_segmenter(run, segmenter, data);
   const std::vector<NamedTensor> parameters = segmenter.network().parameters();
+  Adam adam(parameters, {});
+  const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
+  run.write_config(common.resolved_toml);
+  check_log(run.file("log.jsonl"), first_step, 1, common);
   JudgeTraining training{.name = "segmenter",
-                         .kept = "nothing was saved",
                          .parameters = parameters,
-                         .adam = Adam(parameters, {}),
+                         .buffers = buffers_of(segmenter.network()),
+                         .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 20, settings.steps),
                          .clip = 1,
-                         .log = RunLog(run.file("log.jsonl")),
+                         .device = device,
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
                          .log_seconds = false,
-                         .progress = Progress("segmenter", settings.steps, "steps", common.quiet)};
+                         .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step)};
 
-  for (int64_t step = 0; step < settings.steps; ++step) {
+  segmenter.network().train();
+  for (int64_t step = first_step; step < settings.steps; ++step) {
     const Batch batch = loader.draw(step * settings.batch, settings.batch);
     const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
-    guarded_step(training, step, bce_with_logits(segmenter(batch.x_0), planes.to(device)));
-    if (interrupted()) {
-      segmenter.save(run.path(), step + 1);
-      return interrupt_exit_code();
-    }
+    const bool whole =
+        guarded_step(training, step, [&] { return bce_with_logits(segmenter(batch.x_0), planes.to(device)); });
+    const int64_t done = whole ? step + 1 : step;
+    const bool stopping = !whole || interrupted(), last = done == settings.steps;
+    if (stopping || (done % settings.save_every == 0 && !last))
+      segmenter.save(run.path(), done, training_state(training, done), unfinished(facts));
+    if (stopping) return say_interrupted(common, done, settings.steps);
   }
   training.progress.finish();
-
-  segmenter.network().eval();
-  segmenter.save(run.path(), settings.steps);
-  nlohmann::ordered_json metrics;
-  for (const char* split : {"val", "test"}) metrics["dice"][split] = dice_of_split(segmenter, data, split);
-  write_file_atomic(run.file("metrics.json"), metrics.dump(2) + "\n");
-  for (const auto& [split, by_class] : metrics["dice"].items())
-    for (const auto& [name, one] : by_class.items())
-      std::printf("%s: Dice of %s %.3f +- %.3f (n %lld)\n", split.c_str(), name.c_str(), one["mean"].get<double>(),
-                  1.96 * one["error"].get<double>(), static_cast<long long>(one["n"].get<int64_t>()));
-  return 0;
+  training.log.sync();
+  segmenter.save(run.path(), settings.steps, {}, facts);
+  return finish_segmenter(run, segmenter, data);
 }
 
 }  // namespace
@@ -151,6 +172,7 @@ void add_segmenter(Options& program) {
       "--run", settings.run,
       "run of dtrain diffusion on the same data: holds out what it held out, and makes pictures square as it does",
       "RUN");
+  declare_resume(options, settings.resume);
   options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
   add_fit(options, settings.fit);
   options.add("--dim", settings.dim, "channels at full resolution", {8, 256}, "channels");
@@ -159,6 +181,7 @@ void add_segmenter(Options& program) {
   options.add("--batch", settings.batch, "pictures per step", {1, 1024}, "pictures");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
               "per step");
+  options.add("--save-every", settings.save_every, "steps between checkpoints to go on from", {1, 1000000}, "steps");
   options.add_flag("--flip", settings.flip, "mirror every other training picture");
   options.runs_on_cuda();
   options.body([](const Common& common) { return train_segmenter(settings, common); });

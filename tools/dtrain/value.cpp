@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "dtrain/dtrain.h"
-#include "dtrain/init.h"
 #include "dtrain/judge_step.h"
+#include "dtrain/stoppable.h"
 #include "quality/judges/value_data.h"
 #include "quality/judges/value_model.h"
 #include "quality/judges/value_report.h"
@@ -12,6 +12,7 @@
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "tensor/ops.h"
+#include "train/content_hash.h"
 #include "train/run_dir.h"
 
 namespace echodiff {
@@ -20,34 +21,27 @@ namespace {
 struct Settings {
   std::vector<std::string> recordings;
   std::string out, on = "x0hat", architecture = "film";
-  bool resume = false;
+  ResumeFlags resume;
   int64_t width = 16, steps = 1500, batch = 32, val_every = 100;
   int64_t split_seed = 0;
   double rate = 1e-3, weight_decay = 1e-2, calibrate = 0.2, test = 0.2;
 };
 
-// All that the run must have in common with the one it goes on from.
-Metadata facts_of(const Settings& settings, const ValueData& data, uint64_t seed, uint64_t split_seed) {
-  return {{"seed", std::to_string(seed)},
-          {"split_seed", std::to_string(split_seed)},
-          {"chains", std::to_string(data.trajectories.size())},
-          {"steps", std::to_string(settings.steps)},
-          {"batch", std::to_string(settings.batch)},
-          {kPlaneNames, join(data.plane_names)}};
-}
-
-void require_same_run(const SafetensorsFile& file, const ValueOptions& options, const Metadata& facts) {
-  check_input(value_options(file.metadata, file.path) == options, Fault::kUsage, "--resume: ", file.path,
-              " is of another network or other recordings; repeat the flags it was begun with");
-  Metadata known = facts;
-  if (!file.metadata.contains(kPlaneNames)) known.erase(kPlaneNames);  // of an older version
-  require_same_facts(file, known);
-}
-
-StateDict copy_of(const StateDict& state) {
-  StateDict copy;
-  for (const NamedTensor& tensor : state) copy.push_back({tensor.name, tensor.tensor.clone()});
-  return copy;
+// The flags and recordings that decide the bits.
+Metadata facts_of(const Common& common, const ValueData& data) {
+  ContentHash hash;
+  for (const Tensor& mask : data.masks) hash.add(mask);
+  for (const ValueTrajectory& trajectory : data.trajectories) {
+    hash.add(trajectory.mask);
+    hash.add(int64_t(trajectory.good));
+    hash.add(trajectory.final);
+    for (const GrayImage& picture : trajectory.x0hat) hash.add(picture);
+    for (const int64_t t : trajectory.times) hash.add(t);
+  }
+  Metadata facts = training_facts(common, {"recordings"});
+  facts["training.data"] = hash.text();
+  facts[kPlaneNames] = join(data.plane_names);
+  return facts;
 }
 
 // The weights of the lowest validation loss so far.
@@ -61,41 +55,42 @@ int64_t go_on(const Settings& settings, const Common& common, const Metadata& fa
               Best& best) {
   const std::optional<SafetensorsFile> saved = checkpoint_to_resume(settings.out, settings.resume);
   if (!saved) return 0;
-  require_same_run(*saved, model.options(), facts);
+  require_same_facts(*saved, {}, facts, settings.resume, common);
+  check_input(value_options(saved->metadata, saved->path) == model.options(), Fault::kUsage, "--resume: ", saved->path,
+              " is of another network or other recordings; repeat the flags it was begun with");
   model.load(*saved);
-  adam.load_state(*saved, "train.");
   best = {with_prefix(saved->tensors, "train.best."), saved->at("train.best_loss").item()};
-  const int64_t steps_done = int64_t(saved->at("train.steps_done").item());
+  const int64_t steps_done = load_training_state(*saved, adam);
   note(common, concat_message("going on after step ", steps_done, " of ", settings.steps));
   return steps_done;
 }
 
-void save(const std::string& run, int64_t steps_done, const Metadata& facts, ValueModel& model, const Adam& adam,
+void save(const std::string& run, int64_t steps_done, const Metadata& facts, ValueModel& model, JudgeTraining& training,
           const Best& best) {
-  std::vector<NamedTensor> training = add_prefix("train.", adam.state());
-  for (const NamedTensor& tensor : add_prefix("train.best.", best.weights)) training.push_back(tensor);
-  training.push_back({"train.best_loss", full({}, best.loss, DType::f64)});
-  training.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
-  model.save(run, steps_done, training, facts);
+  std::vector<NamedTensor> state = training_state(training, steps_done);
+  for (const NamedTensor& tensor : add_prefix("train.best.", best.weights)) state.push_back(tensor);
+  state.push_back({"train.best_loss", full({}, best.loss, DType::f64)});
+  model.save(run, steps_done, state, facts);
 }
 
-// Logs the loss on the trajectories set apart, and keeps the weights where none before were as good.
-void validate(const ValueData& data, const ValueSplit& split, uint64_t seed, int64_t done, ValueModel& model,
-              RunLog& log, Best& best) {
+// The loss on the trajectories set apart; keeps the weights where none before were as good.
+double validate(const ValueData& data, const ValueSplit& split, uint64_t seed, ValueModel& model, Best& best) {
   model.network().eval();
   const double loss = balanced_loss(judge_frames(model, data, split.calibrate, seed));
   model.network().train();
-  log.write({{"step", done}, {"val_loss", loss}});
   if (loss < best.loss) best = {copy_of(model.network().state_dict()), loss};
+  return loss;
 }
 
-int train_value(const Settings& settings, const Common& common) {
-  const ValueData data = read_value_data(settings.recordings);
-  const uint64_t seed = common.seed, split_seed = uint64_t(settings.split_seed);
-  const ValueSplit split = split_by_mask(data, settings.calibrate, settings.test, split_seed);
-  note(common, concat_message(join(settings.recordings, ", "), ": ", data.trajectories.size(), " trajectories of ",
-                              data.masks.size(), " masks: ", split.train.size(), " train, ", split.calibrate.size(),
-                              " calibrate, ", split.test.size(), " test; ", data.planes, " planes; left out: nothing"));
+int finish_value(const RunDirectory& run, ValueModel& model, const ValueData& data, const ValueSplit& split,
+                 const std::vector<JudgedFrame>& fitted_on, uint64_t seed) {
+  const ValueReport report = value_report(model, data, split, fitted_on, seed);
+  write_file_atomic(run.file("metrics.json"), report.json);
+  std::printf("%s", report.text.c_str());
+  return 0;
+}
+
+ValueModel make_model(const Settings& settings, const ValueData& data, const Common& common) {
   ValueModel model({.architecture = settings.architecture,
                     .on = settings.on,
                     .image_size = data.image_size,
@@ -103,12 +98,23 @@ int train_value(const Settings& settings, const Common& common) {
                     .width = settings.width,
                     .schedule = data.schedule,
                     .T = data.T},
-                   seed);
-  const Device device = parse_device(common.device);
-  model.to(device);
+                   common.seed);
+  model.to(parse_device(common.device));
   model.use_bf16(common.bf16);
+  return model;
+}
+
+int train_value(const Settings& settings, const Common& common) {
+  const ValueData data = read_value_data(settings.recordings);
+  const uint64_t seed = common.seed;
+  const ValueSplit split = split_by_mask(data, settings.calibrate, settings.test, uint64_t(settings.split_seed));
+  note(common, concat_message(join(settings.recordings, ", "), ": ", data.trajectories.size(), " trajectories of ",
+                              data.masks.size(), " masks: ", split.train.size(), " train, ", split.calibrate.size(),
+                              " calibrate, ", split.test.size(), " test; ", data.planes, " planes; left out: nothing"));
+  ValueModel model = make_model(settings, data, common);
+  const Device device = parse_device(common.device);
   const Schedule schedule = make_schedule(data.schedule, data.T);
-  const Metadata facts = facts_of(settings, data, seed, split_seed);
+  const Metadata facts = facts_of(common, data);
 
   const RunDirectory run(settings.out);
   const std::vector<NamedTensor> parameters = model.network().parameters();
@@ -116,28 +122,44 @@ int train_value(const Settings& settings, const Common& common) {
   Best best{.weights = copy_of(model.network().state_dict())};
   const int64_t first_step = go_on(settings, common, facts, model, adam, best);
   run.write_config(common.resolved_toml);
+  check_log(run.file("log.jsonl"), first_step, 1, common);
   JudgeTraining training{.name = "value",
-                         .kept = "the last checkpoint stands",
                          .parameters = parameters,
+                         .buffers = buffers_of(model.network()),
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 20, settings.steps),
+                         .device = device,
                          .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
                          .progress = Progress("value", settings.steps, "steps", common.quiet, first_step)};
+  const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
+  const auto due = [&](int64_t done) { return done % settings.val_every == 0 || done == settings.steps; };
+  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it. The log says
+  // so when the checkpoint has it.
+  const auto look = [&](int64_t done) {
+    if (!due(done) || done == looked) return true;
+    double loss = 0;
+    if (!unless_stopped(device, [&] { loss = validate(data, split, seed, model, best); })) return false;
+    if (done < settings.steps) save(run.path(), done, unfinished(facts), model, training, best);
+    training.log.write({{"step", done}, {"val_loss", loss}});
+    return true;
+  };
+
   model.network().train();
-  for (int64_t step = first_step; step < settings.steps; ++step) {
-    const auto [images, t, condition, targets] =
-        draw_value_batch(data, schedule, split.train, settings.on, seed, step * settings.batch, settings.batch);
-    guarded_step(training, step, bce_with_logits(model.logits(images, t, condition), targets.to(device)));
-    const int64_t done = step + 1;
-    const bool last = done == settings.steps, validated = done % settings.val_every == 0 || last;
-    if (validated) validate(data, split, seed, done, model, training.log, best);
-    const bool stopping = interrupted();
-    if (stopping || (validated && !last)) save(run.path(), done, facts, model, training.adam, best);
-    if (stopping) {
-      note(common,
-           concat_message("interrupted: step ", done, " of ", settings.steps, " is saved; go on with --resume"));
-      return interrupt_exit_code();
-    }
+  bool going = first_step == 0 || look(first_step);
+  int64_t done = first_step;
+  while (going && done < settings.steps) {
+    const ValueBatch batch =
+        draw_value_batch(data, schedule, split.train, settings.on, seed, done * settings.batch, settings.batch);
+    going = guarded_step(training, done, [&] {
+      return bce_with_logits(model.logits(batch.images, batch.t, batch.condition), batch.targets.to(device));
+    });
+    if (!going) break;
+    ++done;
+    going = !interrupted() && look(done);
+  }
+  if (!going) {
+    save(run.path(), done, unfinished(facts), model, training, best);
+    return say_interrupted(common, done, settings.steps);
   }
   training.progress.finish();
 
@@ -145,11 +167,8 @@ int train_value(const Settings& settings, const Common& common) {
   model.network().eval();
   const std::vector<JudgedFrame> fitted_on = judge_frames(model, data, split.calibrate, seed);
   calibrate(model, fitted_on);
-  save(run.path(), settings.steps, facts, model, training.adam, best);
-  const ValueReport report = value_report(model, data, split, fitted_on, seed);
-  write_file_atomic(run.file("metrics.json"), report.json);
-  std::printf("%s", report.text.c_str());
-  return 0;
+  save(run.path(), settings.steps, facts, model, training, best);
+  return finish_value(run, model, data, split, fitted_on, seed);
 }
 
 }  // namespace
@@ -161,7 +180,7 @@ void add_value(Options& program) {
                          "dtrain value --recordings recording --out runs/value");
   options.add_list("--recordings", settings.recordings, "recordings of dsample record, with labels", "DIR").required();
   options.add("--out", settings.out, "run directory to write", "DIR").required();
-  options.add_flag("--resume", settings.resume, "go on from the run's last checkpoint");
+  declare_resume(options, settings.resume);
   options.add_choice("--on", settings.on,
                      "what it is shown: the predicted clean picture; x_t, drawn from q(x_t | finished picture), which "
                      "recordings don't hold; or finished pictures alone",

@@ -21,7 +21,7 @@ ParityReport report_of(const std::string& run, const std::string& part, const Sa
   const auto kind = file.metadata.find("kind");
   if (kind != file.metadata.end() && kind->second == "scorer")
     return compare_with(io, [&](const Tensor& x, const Tensor&, bool training) {
-      ResNet18Run loaded = load_resnet18_run(run);  // afresh: a training pass moves its statistics
+      ResNet18Run loaded = load_resnet18_run(run, true);  // afresh: a training pass moves its statistics
       check_input(x.dim(1) == loaded.options.in_channels, Fault::kBadInput, io.path, ": x has ", x.dim(1),
                   " channels, the network takes ", loaded.options.in_channels);
       loaded.network.train(training);

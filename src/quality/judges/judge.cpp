@@ -50,17 +50,17 @@ std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& 
 }
 
 Judge load_judge_run(const std::string& run, int64_t height, int64_t width, Device device,
-                     const std::vector<std::string>& planes) {
+                     const std::vector<std::string>& planes, bool allow_unfinished) {
   if (is_value_run(run)) {
     require_planes(run, planes);
-    const std::shared_ptr<ValueModel> model = std::make_shared<ValueModel>(load_value_run(run));
+    const std::shared_ptr<ValueModel> model = std::make_shared<ValueModel>(load_value_run(run, allow_unfinished));
     require_size(model->options().image_size, height, width, run);
     model->to(device);
     return [model](const Tensor& images, const Tensor& t, const Tensor& condition) {
       return model->score(images, t, condition);
     };
   }
-  const std::shared_ptr<Scorer> scorer = std::make_shared<Scorer>(load_scorer_run(run));
+  const std::shared_ptr<Scorer> scorer = std::make_shared<Scorer>(load_scorer_run(run, allow_unfinished));
   require_size(scorer->options().image_size, height, width, run);
   scorer->to(device);
   return [scorer](const Tensor& images, const Tensor&, const Tensor&) { return scorer->score(images); };

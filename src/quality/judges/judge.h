@@ -25,6 +25,6 @@ std::vector<double> ask(const Judge& judge, const Tensor& images, const Tensor& 
 // Of a value model that knows the names of its masks' planes: kBadInput too, with both lists, when those are not
 // `planes` in this order (none: nothing is known of them).
 Judge load_judge_run(const std::string& run, int64_t height, int64_t width, Device device = Device::kCpu,
-                     const std::vector<std::string>& planes = {});
+                     const std::vector<std::string>& planes = {}, bool allow_unfinished = false);
 
 }  // namespace echodiff

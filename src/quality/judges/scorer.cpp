@@ -72,15 +72,16 @@ std::vector<double> Scorer::score(const std::vector<const GrayImage*>& images) c
   return scores;
 }
 
-std::string Scorer::save(const std::string& run, int64_t step) {
-  if (options_.architecture == "resnet18")
-    return save_resnet18_run(run, step, {.width = options_.width}, network().state_dict(), options_.image_size);
-  const Metadata metadata{{"kind", kKind},
-                          {"architecture", options_.architecture},
-                          {"image_size", std::to_string(options_.image_size)},
-                          {"width", std::to_string(options_.width)},
-                          {"step", std::to_string(step)}};
-  return save_checkpoint(run, step, network().state_dict(), metadata, 2);
+std::string Scorer::save(const std::string& run, int64_t step, const std::vector<NamedTensor>& training,
+                         Metadata facts) {
+  facts["kind"] = kKind;
+  facts["image_size"] = std::to_string(options_.image_size);
+  facts["width"] = std::to_string(options_.width);
+  facts["step"] = std::to_string(step);
+  if (options_.architecture != "resnet18") facts["architecture"] = options_.architecture;
+  std::vector<NamedTensor> tensors = network().state_dict();
+  tensors.insert(tensors.end(), training.begin(), training.end());
+  return save_checkpoint(run, step, tensors, facts, 2);
 }
 
 std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
@@ -96,7 +97,7 @@ std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet
 
 namespace {
 
-SafetensorsFile read_scorer_checkpoint(const std::string& run) {
+SafetensorsFile read_scorer_checkpoint(const std::string& run, bool allow_unfinished) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": no scorer checkpoint there; train one with dtrain scorer into ", run);
@@ -104,6 +105,7 @@ SafetensorsFile read_scorer_checkpoint(const std::string& run) {
   const Metadata::const_iterator kind = file.metadata.find("kind");
   check_input(kind != file.metadata.end() && kind->second == kKind, Fault::kBadInput, path,
               ": not a scorer's checkpoint; expected a run of dtrain scorer, or a ResNet-18 from dweights import");
+  require_finished(file, allow_unfinished);
   return file;
 }
 
@@ -117,17 +119,19 @@ ResNet18Run resnet18_run(const SafetensorsFile& file) {
                                 .width = read.integer("width", 1, kMost)};
   const int64_t image_size = read.integer("image_size", 1, kMost);
   ResNet18Run loaded{options, ResNet18(options, 0), image_size};
-  loaded.network.load_state_dict(file.tensors);
+  loaded.network.load_state_dict(raw_weights(file.tensors));
   loaded.network.eval();
   return loaded;
 }
 
 }  // namespace
 
-ResNet18Run load_resnet18_run(const std::string& run) { return resnet18_run(read_scorer_checkpoint(run)); }
+ResNet18Run load_resnet18_run(const std::string& run, bool allow_unfinished) {
+  return resnet18_run(read_scorer_checkpoint(run, allow_unfinished));
+}
 
-Scorer load_scorer_run(const std::string& run) {
-  const SafetensorsFile file = read_scorer_checkpoint(run);
+Scorer load_scorer_run(const std::string& run, bool allow_unfinished) {
+  const SafetensorsFile file = read_scorer_checkpoint(run, allow_unfinished);
   const std::string architecture = architecture_of(file.metadata);
   if (architecture != "cnn") {
     const ResNet18Options found = resnet18_run(file).options;
@@ -140,7 +144,7 @@ Scorer load_scorer_run(const std::string& run) {
                  .width = read.integer("width", 1, kMost),
                  .architecture = architecture},
                 0);
-  scorer.network().load_state_dict(file.tensors);
+  scorer.network().load_state_dict(raw_weights(file.tensors));
   scorer.network().eval();
   return scorer;
 }

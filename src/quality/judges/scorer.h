@@ -11,6 +11,7 @@
 #include "nn/resnet18.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
+#include "train/checkpoint.h"
 
 namespace echodiff {
 
@@ -39,8 +40,10 @@ class Scorer {
   Module& network();
   const ScorerOptions& options() const { return options_; }
 
-  // One checkpoint of the run directory; of a ResNet-18 under torchvision's names. Returns its path.
-  std::string save(const std::string& run, int64_t step);
+  // One checkpoint of the run directory; of a ResNet-18 under torchvision's names. `training` (under "train.") and
+  // `facts` are what going on needs beside the weights. Returns its path.
+  std::string save(const std::string& run, int64_t step, const std::vector<NamedTensor>& training = {},
+                   Metadata facts = {});
 
  private:
   ScorerOptions options_;
@@ -58,10 +61,11 @@ struct ResNet18Run {
 // One checkpoint under torchvision's names. Returns its path.
 std::string save_resnet18_run(const std::string& run, int64_t step, const ResNet18Options& options,
                               const StateDict& weights, int64_t image_size);
-// In evaluation mode. Throws Error: kMissingInput, kBadInput.
-ResNet18Run load_resnet18_run(const std::string& run);
+// In evaluation mode. Throws Error: kMissingInput, kBadInput; also for one in the midst of its training, unless that is
+// allowed.
+ResNet18Run load_resnet18_run(const std::string& run, bool allow_unfinished = false);
 
-// The newest checkpoint of a scorer's run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.
-Scorer load_scorer_run(const std::string& run);
+// The newest checkpoint of a scorer's run directory, in evaluation mode. Throws Error as load_resnet18_run.
+Scorer load_scorer_run(const std::string& run, bool allow_unfinished = false);
 
 }  // namespace echodiff

@@ -71,18 +71,21 @@ std::vector<std::vector<GrayImage>> Segmenter::segment(const std::vector<GrayIma
   return out;
 }
 
-std::string Segmenter::save(const std::string& run, int64_t step) {
-  Metadata metadata{{"kind", kKind},
-                    {"image_size", std::to_string(options_.image_size)},
-                    {"classes", join(options_.classes)},
-                    {"dim", std::to_string(options_.dim)},
-                    {"mults", join(options_.mults)},
-                    {"step", std::to_string(step)}};
-  if (options_.fit != Fit::squash) metadata["fit"] = name_of(options_.fit);
-  return save_checkpoint(run, step, network_.state_dict(), metadata, 2);
+std::string Segmenter::save(const std::string& run, int64_t step, const std::vector<NamedTensor>& training,
+                            Metadata facts) {
+  facts["kind"] = kKind;
+  facts["image_size"] = std::to_string(options_.image_size);
+  facts["classes"] = join(options_.classes);
+  facts["dim"] = std::to_string(options_.dim);
+  facts["mults"] = join(options_.mults);
+  facts["step"] = std::to_string(step);
+  if (options_.fit != Fit::squash) facts["fit"] = name_of(options_.fit);
+  std::vector<NamedTensor> tensors = network_.state_dict();
+  tensors.insert(tensors.end(), training.begin(), training.end());
+  return save_checkpoint(run, step, tensors, facts, 2);
 }
 
-Segmenter load_segmenter_run(const std::string& run) {
+Segmenter load_segmenter_run(const std::string& run, bool allow_unfinished) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run, ": no segmenter there; train one with dtrain segmenter into ",
               run);
@@ -90,6 +93,7 @@ Segmenter load_segmenter_run(const std::string& run) {
   const MetadataReader read(file.metadata, path, "expected a run of dtrain segmenter");
   check_input(read.text("kind") == kKind, Fault::kBadInput, path, ": is a ", read.text("kind"),
               "; expected a run of dtrain segmenter");
+  require_finished(file, allow_unfinished);
   SegmenterOptions options;
   options.image_size = read.integer("image_size", 1, 1024);
   options.dim = read.integer("dim", 1, 1024);
@@ -98,7 +102,7 @@ Segmenter load_segmenter_run(const std::string& run) {
   options.fit = fit_in(file.metadata, path);
   try {
     Segmenter segmenter(options, 0);
-    segmenter.network().load_state_dict(file.tensors);
+    segmenter.network().load_state_dict(raw_weights(file.tensors));
     segmenter.network().eval();
     return segmenter;
   } catch (const Error& error) {

@@ -10,6 +10,7 @@
 #include "nn/unet.h"
 #include "tensor/io/png.h"
 #include "tensor/tensor.h"
+#include "train/checkpoint.h"
 #include "train/folder/fit.h"
 
 namespace echodiff {
@@ -39,8 +40,10 @@ class Segmenter {
 
   Unet& network() { return network_; }
   const SegmenterOptions& options() const { return options_; }
-  // One checkpoint of the run directory. Returns its path.
-  std::string save(const std::string& run, int64_t step);
+  // One checkpoint of the run directory. `training` (under "train.") and `facts` are what going on needs beside the
+  // weights. Returns its path.
+  std::string save(const std::string& run, int64_t step, const std::vector<NamedTensor>& training = {},
+                   Metadata facts = {});
 
  private:
   SegmenterOptions options_;
@@ -49,8 +52,9 @@ class Segmenter {
   bool bf16_ = false;
 };
 
-// The newest checkpoint of a run of dtrain segmenter, in evaluation mode. Throws Error: kMissingInput, kBadInput.
-Segmenter load_segmenter_run(const std::string& run);
+// The newest checkpoint of a run of dtrain segmenter, in evaluation mode. Throws Error: kMissingInput, kBadInput; also
+// for one in the midst of its training, unless that is allowed.
+Segmenter load_segmenter_run(const std::string& run, bool allow_unfinished = false);
 
 // 2 |A and B| / (|A| + |B|) of two planes of one size, non-zero pixels in them (Dice 1945); nothing when both are
 // empty.

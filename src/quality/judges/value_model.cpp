@@ -141,12 +141,13 @@ bool is_value_run(const std::string& run) {
   return kind != metadata.end() && kind->second == kKind;
 }
 
-ValueModel load_value_run(const std::string& run) {
+ValueModel load_value_run(const std::string& run, bool allow_unfinished) {
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": no value model's checkpoint there; train one with dtrain value into ", run);
   const SafetensorsFile file = read_checkpoint(path);
   const ValueOptions options = value_options(file.metadata, path);
+  require_finished(file, allow_unfinished);
   try {
     ValueModel model(options, 0);
     model.load(file);

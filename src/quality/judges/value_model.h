@@ -76,6 +76,6 @@ constexpr const char* kPlaneNames = "plane_names";
 // Is the newest checkpoint of the run directory a value model's?
 bool is_value_run(const std::string& run);
 // The newest checkpoint of a run directory, in evaluation mode. Throws Error: kMissingInput, kBadInput.
-ValueModel load_value_run(const std::string& run);
+ValueModel load_value_run(const std::string& run, bool allow_unfinished = false);
 
 }  // namespace echodiff

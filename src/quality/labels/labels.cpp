@@ -48,7 +48,11 @@ Labels read_label_file(const std::string& path, bool allow_outside) {
   const std::vector<JsonNode> lines = read_json_lines(path, false);
   check_input(!lines.empty(), Fault::kBadInput, path, ": is empty, expected the rule in its first line");
   Labels labels;
+  const int64_t found = int64_t(lines.size()) - 1, counted = lines[0].count("count", found);
   labels.thresholds = parse_thresholds(lines[0], "labels");
+  check_input(found == counted, Fault::kBadInput, path, ": expected ", counted,
+              " labels as \"count\" in the first line says, found ", found,
+              ": lines were lost; restore the file, or set the count if they were taken out on purpose");
   std::map<std::string, size_t> line_of;
   for (size_t i = 1; i < lines.size(); ++i) {
     labels.images.push_back(parse_line(lines[i], folder, allow_outside));
@@ -60,7 +64,9 @@ Labels read_label_file(const std::string& path, bool allow_outside) {
 }
 
 std::string labels_text(const Labels& labels) {
-  std::string text = thresholds_json(labels.thresholds, "labels") + "\n";
+  std::string text = thresholds_json(labels.thresholds, "labels");
+  text.insert(text.size() - 1, concat_message(", \"count\": ", labels.images.size()));
+  text += "\n";
   for (const LabelledImage& image : labels.images) {
     text += concat_message(
         "{\"file\": ", json_quoted(image.file), ", \"sharpness\": ", json_number(image.metrics.sharpness),
@@ -113,6 +119,31 @@ Applied apply_decisions(Labels& labels, const Decisions& decisions, const std::s
     image.source = decisions.source;
   }
   return applied;
+}
+
+int64_t keep_decisions(const std::string& path, Labels& labels) {
+  if (!std::filesystem::is_regular_file(path)) return 0;
+  Labels before;
+  try {
+    before = read_label_file(path);
+  } catch (const Error& error) {
+    throw Error(Fault::kCannotCreate, path +
+                                          ": is there already, and what may have been decided in it can't be read (" +
+                                          error.what() + "); name another file or remove it");
+  }
+  std::map<std::string, LabelledImage*> by_file;
+  for (LabelledImage& image : labels.images) by_file[image.file] = &image;
+  int64_t kept = 0;
+  for (const LabelledImage& image : before.images) {
+    if (image.source == "metric") continue;
+    const auto found = by_file.find(image.file);
+    check_input(found != by_file.end(), Fault::kCannotCreate, path, ": a ", image.source, " has decided on ",
+                image.file, ", which is not among the pictures now, and that would be lost; name another file");
+    found->second->good = image.good;
+    found->second->source = image.source;
+    ++kept;
+  }
+  return kept;
 }
 
 Labels balance_labels(const Labels& labels, int64_t count, uint64_t seed) {

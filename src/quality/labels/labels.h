@@ -1,8 +1,10 @@
 // labels.jsonl: which pictures are good. The first line is the rule and its constants, then one JSON object a line:
 //
-//   {"kind": "labels", "rule": "text", "tau_sharpness": 200, ...}
+//   {"kind": "labels", "rule": "text", "tau_sharpness": 200, ..., "count": 120}
 //   {"file": "images/000000.png", "sharpness": 96.1, "contrast": 30.9, "noise": 0.41, "label": "good",
 //    "source": "metric", "group": "case3", "origin": "sampled"}
+//
+// `count` says how many follow, so that a file that was cut is noticed; without it, any number may.
 //
 // `file` is relative to the labels file's folder. `source` says who decided: metric, script, or a person, and never a
 // person for a label that no person gave. `group` (what must not cross a split: a patient, a mask) and `origin`
@@ -62,6 +64,11 @@ struct Applied {
 };
 // Sets label and source of every file the decisions name; Error(kBadInput) when one isn't in the labels.
 Applied apply_decisions(Labels& labels, const Decisions& decisions, const std::string& decisions_path);
+
+// Takes over what a person or a script has decided in the labels file at `path`, which `labels` are to replace; a file
+// that isn't there has nothing decided. Returns how many. Throws Error(kCannotCreate) where a decision would be lost:
+// its picture is not in `labels`, or the file can't be read.
+int64_t keep_decisions(const std::string& path, Labels& labels);
 
 // A subset with equally many good and poor pictures, at most `count` together, drawn with `seed`, in the labels' order.
 // When one class has fewer than count / 2, both get as many as that one has.

@@ -9,6 +9,13 @@
 
 namespace echodiff {
 
+// What an output of dsample says of the network that drew it, in its config.toml.
+struct SamplesOrigin {
+  std::string model;      // the run it was drawn with; "" where nothing says it
+  Fit fit = Fit::squash;  // how the masks became square; squash where nothing says it
+};
+SamplesOrigin origin_of_samples(const std::string& directory);
+
 struct ListedPicture {
   std::string path;         // of the picture
   std::string group;        // of index.csv or the mask of samples.jsonl; "" where neither says

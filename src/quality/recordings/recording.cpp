@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -27,7 +28,7 @@ const Tensor& take(const SafetensorsFile& file, const std::string& name, const S
 }
 
 std::vector<Tensor> read_conditions(const std::string& directory, const RecordingFacts& facts) {
-  const SafetensorsFile file = read_safetensors(directory + "/conditions.safetensors");
+  const SafetensorsFile file = read_weights(directory + "/conditions.safetensors");  // sealed, but for old ones
   const int64_t planes = int64_t(facts.planes.size()), pixels = facts.size * facts.size;
   const Tensor& bits = take(file, "planes", {int64_t(facts.masks.size()), facts.size, facts.size}, DType::i64);
   std::vector<Tensor> conditions;
@@ -39,6 +40,18 @@ std::vector<Tensor> read_conditions(const std::string& directory, const Recordin
     conditions.push_back(condition);
   }
   return conditions;
+}
+
+// A step that was not scored has a NaN; no other number may be one.
+void require_scored(const std::string& path, const std::string& judge, const RecordingFacts& facts, const float* scores,
+                    int64_t count) {
+  const int64_t K = facts.steps();
+  for (int64_t i = 0; i < count * (K + 1); ++i) {
+    const int64_t step = i % (K + 1);
+    const bool left_out = std::isnan(scores[i]) && step < K && !facts.scored(step);
+    check_input(std::isfinite(scores[i]) || left_out, Fault::kBadInput, path, ": scores/", judge,
+                " holds a NaN or infinity at step ", step, ", expected a score; record again");
+  }
 }
 
 // A shard recorded twice (the first was short of its trajectories, or damaged) counts as it stands last.
@@ -80,7 +93,10 @@ std::vector<Trajectory> read_shard(const std::string& directory, int64_t shard, 
   const std::string path = shard_path(directory, shard);
   std::error_code error;
   if (!fs::exists(path, error)) return {};
-  const SafetensorsFile file = read_checkpoint(path);
+  const SafetensorsFile file = read_sealed(path);
+  std::vector<NamedTensor> finite = file.tensors;
+  std::erase_if(finite, [](const NamedTensor& tensor) { return tensor.name.starts_with("scores/"); });
+  require_finite(finite, Fault::kBadInput, path);
   const int64_t n = file.at("index").count(), K = facts.steps(), S = int64_t(facts.thumbnail_steps.size());
   const int64_t size = facts.size, pixels = size * size;
   const Tensor& index = take(file, "index", {n}, DType::i64);
@@ -113,6 +129,7 @@ std::vector<Trajectory> read_shard(const std::string& directory, int64_t shard, 
   for (const RecordedJudge& judge : facts.judges) {
     const float* scores = take(file, "scores/" + judge.name, {n, K + 1}, DType::f32).data<float>();
     const float* start = take(file, "start/" + judge.name, {n}, DType::f32).data<float>();
+    require_scored(path, judge.name, facts, scores, n);
     for (int64_t i = 0; i < n; ++i) {
       trajectories[size_t(i)].scores.emplace_back(scores + i * (K + 1), scores + (i + 1) * (K + 1));
       trajectories[size_t(i)].start.push_back(start[i]);

@@ -6,7 +6,7 @@
 #include "quality/recordings/recording.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
-#include "tensor/io/safetensors.h"
+#include "train/checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -116,8 +116,8 @@ void open_recording(const std::string& directory, const RecordingFacts& facts, c
   make_directories(directory);
   const std::string path = path_of(directory);
   const Tensor planes = packed(conditions);
-  const std::string bytes = encode_safetensors({{"planes", planes}}, std::vector<StoredType>{StoredType::u8},
-                                               {{"count", std::to_string(conditions[0].dim(1))}});
+  const std::string bytes = encode_checkpoint({{"planes", planes}}, std::vector<StoredType>{StoredType::u8},
+                                              {{"count", std::to_string(conditions[0].dim(1))}});
   const std::string conditions_path = directory + "/conditions.safetensors";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
@@ -129,8 +129,9 @@ void open_recording(const std::string& directory, const RecordingFacts& facts, c
   for (const auto& [key, value] : wanted.items())
     check_input(here.at(key) == value, Fault::kCannotCreate, path, ": ", key,
                 ": this recording was made with another one; record into another folder");
-  check_input(read_file(conditions_path) == bytes, Fault::kCannotCreate, conditions_path,
-              ": this recording was made with other masks; record into another folder");
+  const Tensor there = read_weights(conditions_path).at("planes");  // of an older recording: without a seal
+  check_input(there.shape() == planes.shape() && there.to_vector() == planes.to_vector(), Fault::kCannotCreate,
+              conditions_path, ": this recording was made with other masks; record into another folder");
 }
 
 }  // namespace echodiff

@@ -65,6 +65,31 @@ TEST_F(LabelsTest, ReadsBackWhatWasWritten) {
   EXPECT_FALSE(read.images[1].good);
 }
 
+TEST_F(LabelsTest, ACutFileIsNoticed) {
+  const std::string text =
+      labels_text({Thresholds(), {image("a.png", true), image("b.png", false), image("c.png", true)}});
+  for (size_t length = 0; length + 1 < text.size(); ++length) {  // the last newline may be missing
+    write_file_atomic(at("cut.jsonl"), text.substr(0, length));
+    EXPECT_THROW(read_label_file(at("cut.jsonl")), Error) << length;
+  }
+}
+
+TEST_F(LabelsTest, WhatAPersonDecidedStays) {
+  Labels before{Thresholds(), {image("a.png", true), image("b.png", false)}};
+  before.images[1].source = "person";
+  write_labels(at("labels.jsonl"), before);
+  Labels again{Thresholds(), {image("a.png", false), image("b.png", true), image("c.png", true)}};
+  EXPECT_EQ(keep_decisions(at("labels.jsonl"), again), 1);
+  EXPECT_FALSE(again.images[0].good);
+  EXPECT_FALSE(again.images[1].good);
+  EXPECT_EQ(again.images[1].source, "person");
+  EXPECT_EQ(keep_decisions(at("none.jsonl"), again), 0);
+  Labels without{Thresholds(), {image("a.png", true)}};
+  EXPECT_THROW(keep_decisions(at("labels.jsonl"), without), Error);
+  write_file_atomic(at("labels.jsonl"), "not labels");
+  EXPECT_THROW(keep_decisions(at("labels.jsonl"), again), Error);
+}
+
 TEST_F(LabelsTest, ReadingIsStrictAndNamesTheLine) {
   const std::string good =
       R"({"file": "a.png", "sharpness": 1, "contrast": 2, "noise": 3, "label": "good", "source": "metric"})";

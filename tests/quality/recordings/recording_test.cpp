@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "kernels/error.h"
 #include "quality/recordings/recorder.h"
@@ -154,6 +155,40 @@ TEST_F(RecordingTest, NoticesDamageAndAnotherExperiment) {
   EXPECT_THROW(read_recording(at("rec"), false), Error);
   EXPECT_EQ(record_trajectories(at("rec"), job, fake_network, {}), 10);
   EXPECT_EQ(read_file(path), bytes);
+}
+
+TEST_F(RecordingTest, EveryFlippedBitOfItsTensorsIsRefused) {
+  record_trajectories(at("rec"), recorder_job(2), fake_network, {});
+  for (const std::string& path : {at("rec") + "/conditions.safetensors", shard_path(at("rec"), 0)}) {
+    const std::string bytes = read_file(path);
+    const bool few = bytes.size() < 1000;
+    for (size_t byte = 0; byte < bytes.size(); byte += few ? 1 : 7) {
+      std::string damaged = bytes;
+      damaged[byte] = char(damaged[byte] ^ (1 << byte % 8));
+      std::ofstream(path, std::ios::binary) << damaged;
+      EXPECT_THROW(read_recording(at("rec"), false), Error) << path << " " << byte;
+    }
+    write_file_atomic(path, bytes);
+  }
+  EXPECT_NO_THROW(read_recording(at("rec"), false));
+}
+
+TEST_F(RecordingTest, OnlyAStepThatWasNotScoredHasNoNumber) {
+  RecorderJob job = recorder_job(2);
+  job.facts.score_every = 2;
+  record_trajectories(at("rec"), job, fake_network, {});
+  const std::vector<Trajectory> good = read_shard(at("rec"), 0, job.facts, true);
+  EXPECT_NO_THROW(read_shard(at("rec"), 0, job.facts, false));
+  for (const int64_t step : {int64_t(0), int64_t(kT)}) {
+    std::vector<Trajectory> bad = good;
+    bad[1].scores[0][size_t(step)] = NAN;
+    write_shard(at("rec"), 0, job.facts, bad, {});
+    EXPECT_THROW(read_shard(at("rec"), 0, job.facts, false), Error) << step;
+  }
+  std::vector<Trajectory> bad = good;
+  bad[0].metrics.noise = INFINITY;
+  write_shard(at("rec"), 0, job.facts, bad, {});
+  EXPECT_THROW(read_shard(at("rec"), 0, job.facts, false), Error);
 }
 
 TEST(Thumbnails, FromTheFirstStepOnWithoutTheLast) {

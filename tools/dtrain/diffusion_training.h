@@ -1,0 +1,44 @@
+// dtrain diffusion before, between and after its steps: what it goes by, how it begins or goes on, what it saves.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "dtrain/diffusion_data.h"
+#include "dtrain/flags.h"
+#include "dtrain/resume.h"
+#include "train/data/loader.h"
+#include "train/run_dir.h"
+#include "train/run_log.h"
+
+namespace echodiff {
+
+// What the loop goes by and changes.
+struct DiffusionTraining {
+  const DiffusionFlags& flags;
+  const Common& common;
+  const DiffusionData& data;
+  int64_t steps, first_step;  // all, and those done before
+  DenoiserRun run;
+  Schedule schedule;
+  Device device;
+  Denoiser network, averaged;
+  std::vector<NamedTensor> parameters;  // of the network
+  Adam optimizer;
+  Ema ema;
+  Metadata facts;  // that decide the bits, beside the network and its schedule
+};
+
+int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);
+
+// The networks and the optimiser before the first of `steps`, or as the newest checkpoint of --out has them.
+DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& common, const DiffusionData& data,
+                                 DenoiserRun run, const StateDict& initial, int64_t steps);
+std::string config_text(DiffusionTraining& training);
+
+// The log is on disk first, as far as the disk takes it.
+void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done);
+// Where the disk does not take it, training goes on.
+void save_or_warn(DiffusionTraining& training, PatientLog& log, int64_t steps_done);
+
+}  // namespace echodiff
