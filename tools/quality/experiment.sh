@@ -55,10 +55,9 @@ stage() {
   "$2" "${@:3}"
   touch "$out/stages/$1"
 }
-# sampled FOLDER dsample's arguments: a folder without summary.json was not finished, and is made anew.
+# sampled FOLDER dsample's arguments: what was broken off goes on.
 sampled() {
-  [ ! -e "$1/summary.json" ] || return 0
-  rm -rf "$1"
+  [ ! -e "$1/summary.json" ] || grep -q '"interrupted": true' "$1/summary.json" || return 0
   "$bin/dsample" "${@:2}" "${common[@]}" --out "$1"
 }
 field() { sed -n 's/^ *"'"$2"'": \([^,]*\),*$/\1/p' "$1"; }  # of a summary.json
@@ -97,12 +96,10 @@ make_masks() {  # masks not trained on, where the data say which; and some of th
   else "$bin/dphantom" --out "$out/masks" --count "$masks" --size "$size" --seed $((seed + 1)); fi
 }
 train() {
-  local resume=()
-  [ ! -e "$out/diffusion/checkpoints/latest" ] || resume=(--resume)
   # shellcheck disable=SC2086
   "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$out/diffusion" --image-size "$size" --steps "$train_steps" --batch "$train_batch" \
     --timesteps "$timesteps" --schedule cosine --predict x0 --min-snr-gamma 5 $network --lr 1e-3 --warmup 100 --cosine --ema "$ema" --flip \
-    --sample-every 0 --seed "$seed" "${resume[@]}"
+    --sample-every 0 --seed "$seed" --resume
 }
 calibrate() {
   if [ -n "$thresholds" ]; then cp "$thresholds" "$out/thresholds.json"
@@ -113,15 +110,15 @@ judge() {
     --count "$label_count" --policy none
   "$bin/dlabel" score --images "$out/unjudged" --masks "$out/masks" --thresholds "$out/thresholds.json" --out "$out/unjudged/labels.jsonl"
   "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --width "$scorer_width" \
-    --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed "$seed"
+    --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed "$seed" --resume
 }
 second_judge() {  # another design, another split of the labels; it selects nothing
   "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/second" --arch cnn \
-    --width "$scorer_width" --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed $((seed + 7)) --split-seed $((seed + 7))
+    --width "$scorer_width" --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed $((seed + 7)) --split-seed $((seed + 7)) --resume
 }
 segmenter() {
   "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/segmenter" --image-size "$size" --steps "$segmenter_steps" --flip \
-    --seed "$seed"
+    --seed "$seed" --resume
 }
 sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose accepted share lies in .2 to .6
   local steps eta name
@@ -150,7 +147,7 @@ record_trajectories() {  # MASKS SEED THUMBNAILS dsample's arguments
 }
 value() {  # on other masks than those the policies are compared on
   record_trajectories "$out/masks-train" $((seed + 60)) "$value_thumbnails" "${few[@]}" --count "$value_count" --out "$out/recording-train"
-  "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed"
+  "$bin/dtrain" value "${common[@]}" --recordings "$out/recording-train" --out "$out/value" --steps "$value_steps" --seed "$seed" --resume
 }
 variant= # of recording, rule, settings and replays: '' or -deepcache
 fit() {
@@ -229,9 +226,8 @@ use() {
   for use_seed in $use_seeds; do for kind in real unfiltered accepted; do
     [ ! -e "$out/use/$kind-$use_seed/metrics.json" ] || continue
     more=(); [ "$kind" = real ] || more=(--samples "$out/use/$kind")
-    rm -rf "$out/use/$kind-$use_seed"
     "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "${use_size:-$size}" \
-      --steps "${use_steps:-$segmenter_steps}" --flip --seed "$use_seed" "${more[@]}"
+      --steps "${use_steps:-$segmenter_steps}" --flip --seed "$use_seed" --resume "${more[@]}"
   done; done
 }
 evaluate() {  # each policy's seeds as one run, beside held-out real pictures; the first is what the others are compared with
