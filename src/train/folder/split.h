@@ -26,7 +26,8 @@ std::string read_split(const std::string& run);
 // Is any picture of the data in the run's lists?
 bool shares_pictures(const std::string& run, const Dataset& data);
 // The splits and groups of the run in place of the data's. A picture that isn't in its lists is in no split, and a note
-// of the data counts them; another note says where the run keeps no lists, and the data's stay. Throws Error(kBadInput) where no picture is.
+// of the data counts them. Where the run keeps no lists, a note says so, and the data's stay. Throws Error(kBadInput)
+// where no picture is in the lists.
 void follow_split(const std::string& run, Dataset& data, const std::string& directory);
 
 }  // namespace echodiff

@@ -1,5 +1,6 @@
 // Data-set folders as people have them: other tables, other kinds of files, masks that went through the wrong tool.
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <filesystem>
 
@@ -227,12 +228,41 @@ TEST_F(FolderTest, SixteenBitsAreSeenThroughOneWindow) {
   }
 }
 
-TEST_F(FolderTest, MasksMustBeLosslessAndOfOnePalette) {
+TEST_F(FolderTest, MasksMustBeLossless) {
   pair("a");
   text("masks/a.jpg", "\xFF\xD8\xFF\xE0");
   EXPECT_TRUE(has(refusal(), "a.jpg and a.png differ"));
   fs::remove(folder_ / "masks/a.png");
   EXPECT_TRUE(has(refusal(), "a mask in JPEG"));
+}
+
+// 16 x 16 pixels of entry 1, in this palette of two.
+std::string of_palette(const std::string& palette) {
+  const auto chunk = [](const std::string& type, const std::string& data) {
+    const auto big_endian = [](uint64_t v) { return std::string{char(v >> 24), char(v >> 16), char(v >> 8), char(v)}; };
+    const std::string body = type + data;
+    return big_endian(data.size()) + body +
+           big_endian(crc32(0, reinterpret_cast<const Bytef*>(body.data()), uInt(body.size())));
+  };
+  std::string rows, packed(1000, '\0');
+  for (int y = 0; y < 16; ++y) rows += '\0' + std::string(16, '\1');
+  uLongf size = packed.size();
+  compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()), rows.size());
+  return std::string("\x89PNG\r\n\x1a\n", 8) + chunk("IHDR", std::string("\0\0\0\x10\0\0\0\x10\x08\3\0\0\0", 13)) +
+         chunk("PLTE", palette) + chunk("IDAT", packed.substr(0, size)) + chunk("IEND", "");
+}
+
+TEST_F(FolderTest, APalettesEntryIsOneClassInAllMasks) {
+  const std::string red("\0\0\0\xFF\0\0", 6), green("\0\0\0\0\xFF\0", 6), grey("\0\0\0\7\7\7", 6);
+  for (const char* name : {"a.png", "b.png"}) {
+    picture(std::string("images/") + name, {90}, 10, 16, 16);
+    text(std::string("masks/") + name, of_palette(red));
+  }
+  EXPECT_EQ(load().plane_names, (std::vector<std::string>{"class_1", "sector"}));
+  text("masks/b.png", of_palette(green));
+  EXPECT_TRUE(has(refusal(), "b.png: entry 1 of its palette has another colour than in"));
+  for (const char* name : {"a.png", "b.png"}) text(std::string("masks/") + name, of_palette(grey));
+  EXPECT_EQ(load().plane_names, (std::vector<std::string>{"class_7", "sector"}));
 }
 
 TEST_F(FolderTest, PlanesGoByTheirNames) {
