@@ -68,7 +68,7 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
 
 std::optional<DenoiserRun> earlier_run(const DiffusionFlags& flags) {
   std::optional<SafetensorsFile> file;
-  if (flags.resume) file = read_own(flags.out);
+  if (flags.resume.on) file = read_own(flags.out);
   if (!file && !flags.init.empty()) file = read_own(flags.init);
   if (!file) return std::nullopt;
   return denoiser_run(file->metadata, file->path);
@@ -85,7 +85,7 @@ void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Co
   adopt("--predict", run->prediction, earlier.prediction, name_of(run->prediction), name_of(earlier.prediction));
   adopt("--timesteps", run->T, earlier.T, run->T, earlier.T);
   if (!common.given("--variance") && earlier.variance != "learned") run->variance = earlier.variance;
-  if (flags.resume || !common.given("--fit"))
+  if (flags.resume.on || !common.given("--fit"))
     adopt("--fit", run->fit, earlier.fit, name_of(run->fit), name_of(earlier.fit));
 }
 

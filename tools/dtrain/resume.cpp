@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "tensor/io/toml.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
 

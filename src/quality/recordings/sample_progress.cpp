@@ -24,16 +24,6 @@ std::map<std::string, std::string> binding(std::map<std::string, std::string> se
   return settings;
 }
 
-// The name of a file in masks/, "" where the line has none; never a path to somewhere else.
-std::string mask_of(const JsonNode& json) {
-  const std::string mask = json.text("mask", "");
-  check_input(
-      mask.find('/') == std::string::npos && mask.find('\0') == std::string::npos && mask != "." && mask != "..",
-      Fault::kBadInput, json.where, ": key \"mask\": expected the name of a file in masks/, found ", in_quotes(mask),
-      "; sample again");
-  return mask;
-}
-
 // The whole lines of a file, and where each ends; none where there is no file.
 std::vector<std::string> whole_lines(const std::string& path, std::vector<int64_t>* ends) {
   std::vector<std::string> lines;
@@ -60,6 +50,15 @@ SampleRecord read_record(const std::string& directory, const std::string& line, 
 }
 
 }  // namespace
+
+std::string mask_of(const JsonNode& json) {
+  const std::string mask = json.text("mask", "");
+  check_input(
+      mask.find('/') == std::string::npos && mask.find('\0') == std::string::npos && mask != "." && mask != "..",
+      Fault::kBadInput, json.where, ": key \"mask\": expected the name of a file in masks/, found ", in_quotes(mask),
+      "; sample again");
+  return mask;
+}
 
 SampleLine read_sample_line(const JsonNode& json) {
   SampleLine line;

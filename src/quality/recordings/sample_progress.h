@@ -15,6 +15,8 @@ struct SampleLine : SampleRecord {
   std::string mask;  // the condition's file name, or empty
   uint64_t seed = 0;
 };
+// The name of a file in masks/, "" where the line has none; never a path to somewhere else. Throws Error(kBadInput).
+std::string mask_of(const JsonNode& json);
 SampleLine read_sample_line(const JsonNode& json);  // throws Error(kBadInput)
 
 std::string picture_name(int64_t index);  // "000012.png"
