@@ -14,7 +14,7 @@
 namespace echodiff {
 namespace {
 
-constexpr int kMostScans = 200;  // of a progressive picture; each walks over all of it
+constexpr int kMostScans = 50;  // of a progressive picture; each walks over all of it
 
 // `manager` comes first: the library hands back a pointer to it alone.
 struct Failure {
@@ -104,9 +104,10 @@ class Decoder {
 
   void check_header() const {
     const int64_t width = info_.image_width, height = info_.image_height;
-    check_input(width <= kLongestSide && height <= kLongestSide && width * height <= kMostPixels, Fault::kBadInput,
-                name_, ": ", width, "x", height, " pixels, expected at most ", kLongestSide, " a side and ",
-                kMostPixels, " in all");
+    const bool fits = width <= kLongestSide && height <= kLongestSide &&
+                      width * height * info_.num_components <= kMostPixels;  // a progressive one is held whole
+    check_input(fits, Fault::kBadInput, name_, ": ", width, "x", height, " pixels, expected at most ", kLongestSide,
+                " a side and ", kMostPixels / info_.num_components, " in all");
     const J_COLOR_SPACE space = info_.jpeg_color_space;
     check_input(space == JCS_GRAYSCALE || space == JCS_YCbCr || space == JCS_RGB, Fault::kBadInput, name_,
                 ": a JPEG of ", info_.num_components, " channels, expected grey; convert it to 8-bit grey");
