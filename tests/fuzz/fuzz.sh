@@ -23,7 +23,7 @@ require_clang() {
 
 build() {  # BUILD [CMAKE OPTION]
   require_clang
-  cmake -S tests/fuzz -B "$1" -D CMAKE_CXX_COMPILER="$clang" "${@:2}" >/dev/null
+  CXX=$clang cmake -S tests/fuzz -B "$1" "${@:2}" >/dev/null
   cmake --build "$1" --parallel "${FUZZ_JOBS:-$(nproc)}" -- --no-print-directory -s
 }
 
@@ -48,14 +48,15 @@ coverage() {  # BUILD
   for target in "${targets[@]}"; do
     mapfile -t seeds < <(seeds_of "$target")
     LLVM_PROFILE_FILE=$1/$target.profraw "$1/fuzz_$target" -runs=0 -max_len=1000000 -verbosity=0 "${seeds[@]}" 2>/dev/null
-    objects+=(-object "$1/fuzz_$target")
+    objects+=(${objects:+-object} "$1/fuzz_$target")
     profiles+=("$1/$target.profraw")
   done
   local version=${CLANG_VERSION:-$("$clang" -dumpversion | cut -d. -f1)}
   "llvm-profdata-$version" merge -o "$1/all.profdata" "${profiles[@]}"
-  "llvm-cov-$version" report "${objects[@]}" -instr-profile="$1/all.profdata" src/nn/torch_import src/tensor/io \
-    src/train/checkpoint.cpp src/train/data/dataset_index.cpp src/quality/labels/labels.cpp src/quality/labels/thresholds.cpp |
-    awk '/^Filename|^src|\.cpp|^TOTAL/ { print $1, "lines", $8, "missed", $9, $10 }'
+  local sources=("$PWD"/src/nn/torch_import/{pickle*,storage_plan,torch_legacy,torch_zip,zip_archive}.cpp
+    "$PWD"/src/tensor/io/{json,png,safetensors,toml}.cpp "$PWD"/src/train/data/dataset_index.cpp)
+  "llvm-cov-$version" report "${objects[@]}" -instr-profile="$1/all.profdata" "${sources[@]}" |
+    awk '/\.cpp|^TOTAL/ { print $1, "lines", $8, "missed", $9, "reached", $10 }'
 }
 
 case ${1:-all} in
