@@ -99,7 +99,7 @@ Proportion judged_good(const std::optional<Scorer>& judge, const Pictures& pictu
 
 // "posthoc-101 and 2 more"
 std::string short_name(const std::vector<std::string>& folders) {
-  const std::string first = std::filesystem::path(folders[0]).filename().string();
+  const std::string first = printable(std::filesystem::path(folders[0]).filename().string());
   return folders.size() == 1 ? first : concat_message(first, " and ", folders.size() - 1, " more");
 }
 

@@ -8,6 +8,7 @@
 #include "dreport/sections/sections.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "train/folder/split.h"
 #include "train/model_run.h"
 #include "train/run_checkpoint.h"
@@ -138,7 +139,7 @@ int make_report(const ReportOptions& options, const Common& common) {
                                                     "loop: what was trained, what it draws, what the judge is worth "
                                                     "and what it costs."));
   write_file_atomic(json_path, report.json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  for (const std::string& line : report.lines) std::printf("%s\n", line.c_str());
+  for (const std::string& line : report.lines) std::printf("%s\n", printable(line).c_str());
   std::printf("report: %s, numbers: %s\n", options.out.c_str(), json_path.c_str());
   return 0;
 }

@@ -1,4 +1,4 @@
-// dtrain doctor: what this machine has of what training needs, or would use, and the command that mends what is missing.
+// dtrain doctor: what this machine has of what training needs or would use, and the command that mends what is missing.
 #include <dlfcn.h>
 #include <sched.h>
 #include <sys/resource.h>

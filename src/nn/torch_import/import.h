@@ -42,8 +42,8 @@ struct DenoiserImport {
   std::vector<std::string> notes;  // what a person should know, one line each
 };
 
-// `path` may be a folder that diffusers saved, or a pipeline with one in unet/, and unet_ema/ beside it. Throws Error: kMissingInput, kBadInput
-// with everything amiss in one line, kUsage for what the file doesn't say and `options` must.
+// `path` may be a folder that diffusers saved, or a pipeline with one in unet/, and unet_ema/ beside it. Throws Error:
+// kMissingInput, kBadInput with everything amiss in one line, kUsage for what the file doesn't say and `options` must.
 DenoiserImport import_denoiser(const std::string& path, const ImportOptions& options);
 
 struct ResNet18Import {

@@ -100,6 +100,7 @@ Segmenter load_segmenter_run(const std::string& run, bool allow_unfinished) {
   options.mults = read.integers("mults");
   options.classes = split(read.text("classes"));
   options.fit = fit_in(file.metadata, path);
+  for (const std::string& name : options.classes) check_name(name, Fault::kBadInput, path, "metadata: class");
   try {
     Segmenter segmenter(options, 0);
     segmenter.network().load_state_dict(raw_weights(file.tensors));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <sstream>
 
 #include "tensor/io/file.h"
@@ -46,30 +47,54 @@ std::pair<std::string, size_t> escaped_letter(std::string_view text) {
   return {escaped, length};
 }
 
+// A string, quotes and all, in ASCII: what lies beyond is escaped, for which '...' becomes "...". Nothing where it has
+// no end, or an escape of a letter beyond ASCII, which TOML doesn't know.
+std::optional<std::string> string_in_ascii(std::string_view token) {
+  if (std::all_of(token.begin(), token.end(), [](char c) { return uint8_t(c) < 0x80; })) return std::string(token);
+  const bool literal = token[0] == '\'';
+  const size_t quotes = token.starts_with("'''") ? 3 : 1;
+  if (literal && !token.substr(quotes).ends_with(token.substr(0, quotes))) return std::nullopt;
+  if (literal) token = token.substr(quotes, token.size() - 2 * quotes);
+  std::string out(literal ? quotes : 0, '"');
+  for (size_t at = 0; at < token.size();) {
+    if (uint8_t(token[at]) >= 0x80) {
+      const auto [letter, length] = escaped_letter(token.substr(at));
+      out += letter;
+      at += length;
+      continue;
+    }
+    if (literal && (token[at] == '\\' || token[at] == '"')) out += '\\';
+    if (!literal && token[at] == '\\') {
+      out += token[at++];
+      if (at == token.size() || uint8_t(token[at]) >= 0x80) return std::nullopt;
+    }
+    out += token[at++];
+  }
+  return out + std::string(literal ? quotes : 0, '"');
+}
+
 // The same TOML without letters beyond ASCII: escaped in strings, dropped from comments. toml++ 3.3 asks of each
 // whether it is a blank, and runs into what it holds for unreachable for some (U+00E4, U+FE38). Refuses the rest.
 std::string in_ascii(std::string_view text, const std::string& path, Fault fault) {
   std::string out;
   char before = '\n';  // the last that is no blank: a quote within a number ("2'") begins no string
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0, end = 0; at < text.size(); at = end) {
     const char here = text[at];
-    const bool quoted =
-        (here == '"' || here == '\'') && std::string_view("\n=[{,.").find(before) != std::string_view::npos;
-    const size_t end = quoted        ? end_of_string(text, at)
-                       : here == '#' ? std::min(text.find('\n', at), text.size())
-                                     : at + 1;
-    while (at < end) {
-      if (uint8_t(text[at]) < 0x80) {
-        out += text[at++];
-        continue;
-      }
-      const bool escapes = quoted && here == '"' && out.back() != '\\';
-      check_input(escapes || here == '#', fault, path, ":", 1 + std::count(out.begin(), out.end(), '\n'),
-                  ": expected letters beyond ASCII in double quotes or comments only");
-      const auto [letter, length] = escaped_letter(text.substr(at));
-      if (escapes) out += letter;
-      at += length;
+    std::optional<std::string> ascii;
+    if ((here == '"' || here == '\'') && std::string_view("\n=[{,.").find(before) != std::string_view::npos) {
+      end = end_of_string(text, at);
+      ascii = string_in_ascii(text.substr(at, end - at));
+    } else if (here == '#') {
+      end = std::min(text.find('\n', at), text.size());
+      ascii = std::string(text.substr(at, end - at));
+      std::erase_if(*ascii, [](char c) { return uint8_t(c) >= 0x80; });
+    } else {
+      end = at + 1;
+      if (uint8_t(here) < 0x80) ascii = std::string(1, here);
     }
+    check_input(ascii.has_value(), fault, path, ":", 1 + std::count(text.begin(), text.begin() + int64_t(at), '\n'),
+                ": expected letters beyond ASCII in strings or comments only");
+    out += *ascii;
     if (here != ' ' && here != '\t') before = here;
   }
   return out;

@@ -52,11 +52,13 @@ TEST(Toml, HostileFilesAreRefused) {
 }
 
 // Some letters beyond ASCII toml++ 3.3 takes for unreachable, in a string as well as outside.
-TEST(Toml, LettersBeyondAsciiStandInDoubleQuotesAndComments) {
-  for (const char* text :
-       {"\xEF\xB8\xB8", "a = 1\n\xC3\xA4 = 2", "a = 2'\xD2\x80", "a = '''x'''' \xC3\xA4", "a = \"\\\"\" \xE2\x80\x84",
-        "a = '\xC3\xA4'", "a = \"\\\xC3\xA4\"", "f = [1.5h='\xEF\xB9\xBF'"})
+TEST(Toml, LettersBeyondAsciiStandInStringsAndComments) {
+  for (const char* text : {"\xEF\xB8\xB8", "a = 1\n\xC3\xA4 = 2", "a = 2'\xD2\x80", "a = '''x'''' \xC3\xA4",
+                           "a = \"\\\"\" \xE2\x80\x84", "a = '\xC3\xA4", "a = '''\xC3\xA4''", "a = \"\\\xC3\xA4\""})
     EXPECT_NE(refusal(text).find("beyond ASCII"), std::string::npos) << text;
+  EXPECT_NE(refusal("f = [1.5h='\xEF\xB9\xBF'"), "accepted");
+  EXPECT_EQ(parse_flat_toml("a = 'C:\\\"\xC3\xA4\"'", "F").at("a"), "C:\\\"\xC3\xA4\"");
+  EXPECT_EQ(parse_flat_toml("a = '''\n\\\xC3\xA4\"\n'''''", "F").at("a"), "\\\xC3\xA4\"\n''");
   EXPECT_EQ(parse_flat_toml("a = \"\\\"\xC3\xA4\\\\\" # \xC3\xA4\n", "F").at("a"), "\"\xC3\xA4\\");
   EXPECT_EQ(parse_flat_toml("a = \"\"\"\"\xC3\xA4\\\n \xEF\xB8\xB8\"\"\"\"\"", "F").at("a"),
             "\"\xC3\xA4\xEF\xB8\xB8\"\"");
