@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "kernels/error.h"
@@ -13,9 +14,17 @@ namespace echodiff::fuzz {
 
 inline std::string text_of(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 
-// The path of a file of these bytes in memory, named by its extension (".png"). The next call overwrites it.
+// A file in memory, gone with the process.
+struct TemporaryFile {
+  explicit TemporaryFile(const std::string& end) : path("/dev/shm/echodiff-fuzz-" + std::to_string(::getpid()) + end) {}
+  ~TemporaryFile() { ::unlink(path.c_str()); }
+  std::string path;
+};
+
+// The path of a file of these bytes, named by its extension (".png"). The next call for that one overwrites it.
 inline std::string file_of(const std::string& bytes, const std::string& end = "") {
-  const std::string path = "/dev/shm/echodiff-fuzz-" + std::to_string(::getpid()) + end;
+  static std::map<std::string, TemporaryFile> files;
+  const std::string& path = files.try_emplace(end, end).first->second.path;
   std::ofstream(path, std::ios::binary) << bytes;
   return path;
 }
