@@ -64,7 +64,11 @@ prepare() {
     $diffusion --steps 6 --out m &&
     dlabel calibrate --quiet --size 16 --images d --out th.json &&
     dlabel score --quiet --images d --thresholds th.json --out l.jsonl &&
-    ${command[scorer]} --out s && ${command[record]} --out rec
+    ${command[scorer]} --out s &&
+    dsample --quiet $sampling --count 48 --policy none --out u &&
+    dlabel calibrate --quiet --size 16 --images u/images --quantile 0.5 --out u.json &&
+    sed -E 's/"tau_contrast": [0-9.e+-]+/"tau_contrast": 0/; s/"tau_noise": [0-9.e+-]+/"tau_noise": 1e9/' u.json >half.json &&  # half are good
+    dsample record --quiet $sampling --judge clean=s --thresholds half.json --count 96 --out rec
 }
 prepare >prepare.log 2>&1 || { echo "torture: preparing failed: $(tail -1 prepare.log)" >&2; exit 70; }
 

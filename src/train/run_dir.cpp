@@ -1,6 +1,5 @@
 #include "train/run_dir.h"
 
-
 #include "kernels/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"

@@ -12,6 +12,7 @@
 #include "tests/tools/run_program.h"
 #include "train/data/dataset.h"
 #include "train/model_run.h"
+#include "train/run_checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -150,7 +151,9 @@ TEST_F(DataFolders, WhatIsHeldOutDependsOnNoSeedAndTheRunKeepsIt) {
                 at("attacks")),
             65);  // the run has no test pictures
   EXPECT_TRUE(says(followed));
-  EXPECT_EQ(train(folder, "run0", "--seed 0 --steps 4 --resume"), 65);
+  EXPECT_EQ(train(folder, "run0", "--seed 0 --steps 4 --resume"), 2);
+  EXPECT_TRUE(says("training.data"));
+  EXPECT_EQ(train(folder, "run0", "--seed 0 --steps 4 --resume --allow-changes"), 65);
   EXPECT_TRUE(says("the data has changed since the run began"));
 }
 

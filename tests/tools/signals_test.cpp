@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
+#include "tensor/io/toml.h"
 #include "tensor/observe.h"
 #include "tensor/ops.h"
 #include "tests/scratch_folder.h"
@@ -62,9 +63,8 @@ TEST(ConfigOfARun, ThatWasCutIsNoticed) {
 TEST(Signals, AreSeenInTheMidstOfALargeStep) {
   const ScratchFolder folder;
   ASSERT_EQ(run("dphantom --count 8 --size 16 --out " + folder.at("data")), 0);
-  const std::string training =
-      "dtrain diffusion --image-size 64 --dim 32 --batch 48 --steps 2 --timesteps 50 --data " + folder.at("data") +
-      " --out " + folder.at("run");
+  const std::string training = "dtrain diffusion --image-size 64 --dim 32 --batch 48 --steps 2 --timesteps 50 --data " +
+                               folder.at("data") + " --out " + folder.at("run");
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   EXPECT_EQ(run_for(2, training, "INT"), 130);
   EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 2 + 5);

@@ -35,9 +35,11 @@ void say(const char* text) {
   ::_exit(int(fault));
 }
 
+// The loader calls it before any library and any object of the program begins: they ask for memory too.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_all)() = cli::prepare_last_resort;
+
 }  // namespace
 
-// Before every other object of the program is made.
-[[gnu::constructor(101)]] void cli::prepare_last_resort() { std::set_terminate(end); }
+void cli::prepare_last_resort() { std::set_terminate(end); }
 
 }  // namespace echodiff

@@ -60,7 +60,7 @@ FolderLock::~FolderLock() { ::close(descriptor_); }
 FileLock::FileLock(const std::string& path) {
   do {  // until the file that is locked is the one of that name still
     if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // a pipe would wait for who writes into it
     if (descriptor_ < 0) return;
     take(descriptor_, path, "is changing this file; run this again when it is done");
   } while (!same_file(descriptor_, path));

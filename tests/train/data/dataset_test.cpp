@@ -25,14 +25,14 @@ class DatasetTest : public ::testing::Test {
   void picture(const std::string& name, int64_t width, int64_t height, const std::vector<uint8_t>& values) {
     GrayImage image{width, height, {}};
     for (int64_t i = 0; i < width * height; ++i) image.pixels.push_back(values[size_t(i) % values.size()]);
-    write_file_unsynced((folder_ / name).string(), encode_png(image));
+    write_file_atomic((folder_ / name).string(), encode_png(image));
   }
   void pair(const std::string& name, const std::vector<uint8_t>& mask_values = {0, 1, 2}) {
     picture("images/" + name, 20, 18, {10, 200});
     picture("masks/" + name, 20, 18, mask_values);
   }
   void text(const std::string& name, const std::string& content) {
-    write_file_unsynced((folder_ / name).string(), content);
+    write_file_atomic((folder_ / name).string(), content);
   }
   Dataset load(DatasetOptions options = {}) const {
     options.directory = folder_.string();

@@ -36,7 +36,7 @@ class FolderTest : public ::testing::Test {
     picture("masks/" + stem + ".png", mask);
   }
   void text(const std::string& name, const std::string& content) {
-    write_file_unsynced((folder_ / name).string(), content);
+    write_file_atomic((folder_ / name).string(), content);
   }
   Dataset load(DatasetOptions options = {}) const {
     options.directory = folder_.string();
@@ -306,7 +306,7 @@ TEST_F(FolderTest, NamesThatNoListCanHoldAreRefused) {
   pair("a", {0, 1});
   for (const char* name : {"a,b", " a", "a\\nb", ""}) {
     text("dataset.json", std::string(R"({"planes": [{"name": ")") + name + R"(", "value": 1}]})");
-    EXPECT_TRUE(has(refusal(), "expected a name without commas")) << name;
+    EXPECT_TRUE(has(refusal(), "expected a name ")) << name;
   }
 }
 
