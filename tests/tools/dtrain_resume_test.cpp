@@ -66,11 +66,12 @@ class TrainersResume : public ::testing::Test {
     std::map<std::string, std::string> found;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(at(out))) {
       const std::string name = entry.path().lexically_relative(at(out)).string();
-      if (!entry.is_regular_file() || name == "config.toml" || name == "seconds.jsonl") continue;
+      if (!entry.is_regular_file() || name == "seconds.jsonl") continue;
       if (name.starts_with("checkpoints/") && name != "checkpoints/latest" &&
           entry.path() != fs::path(latest_checkpoint(at(out))))
         continue;  // which older ones are left depends on where a signal came
-      found[name] = std::regex_replace(read_file(entry.path().string()), std::regex("\"seconds\": [^,}]*"), "");
+      found[name] =
+          std::regex_replace(read_file(entry.path().string()), std::regex("\"seconds\": [^,}]*|out = .*"), "");
     }
     return found;
   }

@@ -52,6 +52,7 @@ std::vector<int64_t> good_endings(SamplerJob& job, const Network& network, const
 int find_ceiling(const Settings& settings, const Common& common) {
   const Thresholds thresholds = read_thresholds(settings.thresholds);
   const SampledModel model = load_model(settings.model, settings.masks, common);
+  require_same_size(thresholds, model.run.image_size, model.run.image_size, settings.model.model);
   const int64_t states = *settings.masks.count, branches = settings.branches;
   const std::vector<Tensor> masks = read_masks(settings.masks, common, model.run, states).masks;
   SamplerJob job = sampler_job(model, settings.model, settings.masks, common);

@@ -78,7 +78,7 @@ int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data) {
 
 std::string config_text(DiffusionTraining& training) {
   const DenoiserOptions& net = training.run.options;
-  std::string toml = with_value("\n" + training.common.resolved_toml, "arch", toml_string(net.architecture));
+  std::string toml = with_value("\n" + unbroken_toml(training.common), "arch", toml_string(net.architecture));
   toml = with_value(toml, "dim", std::to_string(net.dim));
   toml = with_value(toml, "blocks", std::to_string(net.blocks));
   toml = with_value(toml, "condition", toml_string(net.condition));

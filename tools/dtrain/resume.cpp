@@ -15,8 +15,8 @@ const std::set<std::string> kNeverBinding{"out",    "resume",        "allow-chan
 
 constexpr const char* kPrefix = "training.";
 
-// Those of `facts` that differ from what the checkpoint knows of them. A flag that it doesn't know was unset then, or is
-// younger than it: it differs where it is given.
+// Those of `facts` that differ from what the checkpoint knows of them. A flag that it doesn't know was unset then, or
+// is younger than it: it differs where it is given.
 std::string known_differences(const SafetensorsFile& saved, const Metadata& facts, const Common& common) {
   Metadata before, now;
   for (const auto& [key, value] : saved.metadata)
@@ -33,6 +33,14 @@ void declare_resume(Options& options, ResumeFlags& flags) {
   options.add_flag("--resume", flags.on, "go on from the newest checkpoint of --out, to the same bits");
   options.add_flag("--allow-changes", flags.allow_changes,
                    "with --resume: go on although flags or data are others than the run began with");
+}
+
+std::string unbroken_toml(const Common& common) {
+  const std::string resumed = "\nresume = true\n";
+  std::string toml = common.resolved_toml;
+  if (const size_t at = toml.find(resumed); at != std::string::npos)
+    toml.replace(at, resumed.size(), "\nresume = false\n");
+  return toml;
 }
 
 std::optional<SafetensorsFile> checkpoint_to_resume(const std::string& run, const ResumeFlags& flags) {

@@ -16,6 +16,9 @@ struct ResumeFlags {
 };
 void declare_resume(Options& options, ResumeFlags& flags);
 
+// The flags as config.toml has them: the same whether the run was broken off or not.
+std::string unbroken_toml(const Common& common);
+
 // The newest checkpoint of the run directory; nothing when it has none. Throws Error: kCannotCreate when it has one and
 // the user did not ask to resume; kBadInput, also where checkpoints lie there and none is named as the newest.
 std::optional<SafetensorsFile> checkpoint_to_resume(const std::string& run, const ResumeFlags& flags);

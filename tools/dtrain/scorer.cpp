@@ -244,7 +244,7 @@ int train_scorer(const Settings& settings, const Common& common) {
   const std::vector<NamedTensor> parameters = scorer.network().parameters();
   Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
-  run.write_config(common.resolved_toml);
+  run.write_config(unbroken_toml(common));
   check_log(run.file("log.jsonl"), first_step, 1, common);
   JudgeTraining training{.name = "scorer",
                          .parameters = parameters,

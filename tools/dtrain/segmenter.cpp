@@ -125,7 +125,7 @@ int train_segmenter(const Settings& settings, const Common& common) {
   const std::vector<NamedTensor> parameters = segmenter.network().parameters();
   Adam adam(parameters, {});
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
-  run.write_config(common.resolved_toml);
+  run.write_config(unbroken_toml(common));
   check_log(run.file("log.jsonl"), first_step, 1, common);
   JudgeTraining training{.name = "segmenter",
                          .parameters = parameters,

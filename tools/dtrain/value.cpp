@@ -121,7 +121,7 @@ int train_value(const Settings& settings, const Common& common) {
   Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
   Best best{.weights = copy_of(model.network().state_dict())};
   const int64_t first_step = go_on(settings, common, facts, model, adam, best);
-  run.write_config(common.resolved_toml);
+  run.write_config(unbroken_toml(common));
   check_log(run.file("log.jsonl"), first_step, 1, common);
   JudgeTraining training{.name = "value",
                          .parameters = parameters,

@@ -207,6 +207,19 @@ SampleSummary read_sample_summary(const std::string& directory) {
   return summary;
 }
 
+namespace {
+
+// Of a run that was finished, or interrupted in good order.
+void require_counted(const std::string& directory, size_t lines) {
+  const std::string summary = directory + "/summary.json";
+  if (!fs::exists(summary)) return;
+  const int64_t counted = read_json(summary).count("trajectories");
+  check_input(int64_t(lines) == counted, Fault::kBadInput, directory, "/samples.jsonl: expected ", counted,
+              " lines as summary.json counts, found ", lines, ": the file was cut; sample again");
+}
+
+}  // namespace
+
 std::vector<SampleLine> read_samples(const std::string& directory) {
   const std::string path = directory + "/samples.jsonl";
   check_input(fs::exists(path), Fault::kBadInput, path,
@@ -223,10 +236,7 @@ std::vector<SampleLine> read_samples(const std::string& directory) {
                 ", found none; sample again");
     if (there) line.image = read_png(picture);
   }
-  const bool counted = fs::exists(directory + "/summary.json");
-  const int64_t expected = counted ? read_json(directory + "/summary.json").count("trajectories") : 0;
-  check_input(!counted || int64_t(lines.size()) == expected, Fault::kBadInput, path, ": expected ", expected,
-              " lines as summary.json counts, found ", lines.size(), ": the file was cut; sample again");
+  require_counted(directory, lines.size());
   return lines;
 }
 
@@ -234,7 +244,9 @@ std::map<std::string, std::string> read_sampled_masks(const std::string& directo
   std::map<std::string, std::string> masks;
   const std::string path = directory + "/samples.jsonl";
   if (!fs::exists(path)) return masks;
-  for (const JsonNode& line : read_json_lines(path, false))
+  const std::vector<JsonNode> lines = read_json_lines(path, !fs::exists(directory + "/summary.json"));
+  require_counted(directory, lines.size());
+  for (const JsonNode& line : lines)
     if (const std::string mask = mask_of(line); !mask.empty()) masks[picture_name(line.count("index"))] = mask;
   return masks;
 }

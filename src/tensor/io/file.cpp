@@ -74,9 +74,9 @@ void check_created(bool created, const std::string& name) {
   check_input(created, failed_disk ? Fault::kIo : Fault::kCannotCreate, name, ": cannot be created: ", reason());
 }
 
-// Makes the file `path`, which must not be there, not even as a link; errors speak of `name`.
+// Opens `path` for writing from empty; errors speak of `name`.
 Descriptor create(const std::string& path, const std::string& name) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666));
   check_created(file.number() >= 0, name);
   return file;
 }

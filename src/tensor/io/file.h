@@ -43,7 +43,7 @@ std::string temporary_name();  // one that no other call of this process gives
 // writing fails (disk full); the temporary file is gone then and an older `path` is untouched.
 void write_file_atomic(const std::string& path, std::string_view bytes);
 
-// Writes `path`, which must not be there, without waiting for the disk: for the many files of a folder that is written
+// Writes `path` without waiting for the disk: for the many files of a folder that is written
 // under another name, then flushed as a whole (flush_folder) and renamed. Throws Error kCannotCreate or kIo.
 void write_file_unsynced(const std::string& path, std::string_view bytes);
 

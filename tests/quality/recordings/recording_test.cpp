@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "kernels/error.h"
 #include "quality/recordings/recorder.h"
@@ -165,7 +164,7 @@ TEST_F(RecordingTest, EveryFlippedBitOfItsTensorsIsRefused) {
     for (size_t byte = 0; byte < bytes.size(); byte += few ? 1 : 7) {
       std::string damaged = bytes;
       damaged[byte] = char(damaged[byte] ^ (1 << byte % 8));
-      std::ofstream(path, std::ios::binary) << damaged;
+      write_file_unsynced(path, damaged);
       EXPECT_THROW(read_recording(at("rec"), false), Error) << path << " " << byte;
     }
     write_file_atomic(path, bytes);

@@ -141,6 +141,7 @@ TEST_F(SampleFolderTest, WhatDoesNotFitIsRefused) {
   EXPECT_THROW(read_samples(out), Error);  // one index twice
   write_file_atomic(out + "/samples.jsonl", lines.substr(0, lines.rfind('\n', lines.size() - 2) + 1));
   EXPECT_THROW(read_samples(out), Error);  // the last line is gone: fewer than the summary counts
+  EXPECT_THROW(read_sampled_masks(out), Error);
   write_file_atomic(out + "/samples.jsonl", lines);
   std::filesystem::remove(out + "/discarded/000004.png");
   EXPECT_TRUE(read_samples(out)[4].image.pixels.empty());
@@ -154,7 +155,7 @@ TEST_F(SampleFolderTest, GoesOnFromAnyByte) {
   const std::vector<SampleRecord> records = write(whole, {});
   const std::string lines = read_file(whole + "/samples.jsonl"), seconds = read_file(whole + "/seconds.jsonl");
   const auto line_count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
-  for (size_t cut = 0; cut <= lines.size(); cut += 7) {
+  for (size_t cut = 0; cut <= lines.size(); cut += 43) {
     std::filesystem::remove_all(out);
     std::filesystem::copy(whole, out, std::filesystem::copy_options::recursive);
     std::filesystem::remove(out + "/summary.json");
