@@ -30,6 +30,14 @@ void describe(DiffusionTraining& training) {
     note(training.common, concat_message(name, "  ", tensor.shape(), "  ", tensor.count()));
 }
 
+// Of a replay's first batch: the file may grow while a run goes on.
+std::string hash_of_first(const Replay& replay) {
+  const Batch first = replay.batch(0);
+  ContentHash hash;
+  for (const Tensor& part : {first.x_0, first.condition, replay.noise(0)}) hash.add(part);
+  return hash.text();
+}
+
 // The flags and data that decide the bits, beside the network and its schedule. What a checkpoint says of its network
 // holds where no flag says otherwise (adopt_saved_network), so no flag of that is one of them.
 Metadata facts_of(const DiffusionTraining& training) {
@@ -41,7 +49,8 @@ Metadata facts_of(const DiffusionTraining& training) {
                                    "mults",        "blocks",       "heads",        "head-dim",  "attention-resolutions",
                                    "fit",          "dropout",      "val-every",    "val-count", "sample-every",
                                    "sample-count", "sample-steps", "print-summary"});
-  facts["training.data"] = training.data.dataset ? content_hash(*training.data.dataset) : file_hash(flags.replay);
+  facts["training.data"] =
+      training.data.dataset ? content_hash(*training.data.dataset) : hash_of_first(*training.data.replay);
   if (flags.learning_rate.cosine) facts["training.steps"] = std::to_string(training.steps);
   facts["seed"] = std::to_string(training.common.seed);
   return facts;
