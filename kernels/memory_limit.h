@@ -9,7 +9,8 @@ namespace echodiff {
 // Bytes that the pool (memory_pool.h) may have in use; what would exceed them throws Error(kOutOfMemory). 0: no bound.
 void set_memory_limit(int64_t bytes);
 
-// Bytes that this process can have at most: the machine's memory, or its control group's, if that is less. 0: not known.
+// Bytes that this process can have at most: the machine's memory, or its control group's, if that is less; 0 where
+// nobody says it.
 int64_t machine_memory();
 
 }  // namespace echodiff

@@ -1,5 +1,5 @@
-// For LD_PRELOAD: the allocation that FAIL_ALLOCATION numbers, from 1, finds no memory; with COUNT_ALLOCATIONS=FILE their
-// number is written there at exit. Counts malloc, calloc, realloc, aligned memory and anonymous maps of the whole process.
+// For LD_PRELOAD: the allocation that FAIL_ALLOCATION numbers, from 1, finds no memory; with COUNT_ALLOCATIONS=FILE
+// their number is written there at exit. Counts malloc, calloc, realloc, aligned memory and anonymous maps.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

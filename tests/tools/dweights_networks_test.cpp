@@ -145,12 +145,10 @@ TEST_F(ImportedGolden, TrainingGoesOnFromATrainersCheckpoint) {
     twice.push_back({name, concat({replay.at(name), replay.at(name)}, 0)});
   write_safetensors(programs_.at("twice.safetensors"), twice, {});
   for (const std::string run : {"ours", "theirs"})
-    ASSERT_EQ(
-        programs_.run(
-            "dtrain diffusion --resume --allow-changes --steps 16 --replay twice.safetensors --lr 1e-3 --timesteps "
-            "1000 --dim 8 --mults 1,2 --out " +
-            run + ema),
-        0)
+    ASSERT_EQ(programs_.run("dtrain diffusion --resume --steps 16 --replay twice.safetensors --lr 1e-3 --timesteps "
+                            "1000 --dim 8 --mults 1,2 --out " +
+                            run + ema),
+              0)
         << programs_.said;
   const SafetensorsFile ours = read_checkpoint(latest_checkpoint(programs_.at("ours")));
   const SafetensorsFile theirs = read_checkpoint(latest_checkpoint(programs_.at("theirs")));

@@ -28,7 +28,8 @@ std::string toml_lines(const Options& options);
 
 std::string help_text(const Options& root, const Options& common, const Options* chosen);
 
-// Makes the end of a program that nothing can catch one line and an exit code (last_resort.cpp). It has run before main.
+// Makes the end of a program that nothing can catch one line and an exit code (last_resort.cpp). It has run before
+// main.
 void prepare_last_resort();
 
 // ", did you mean X?" for the nearest candidate, "" when none is near.
