@@ -223,7 +223,7 @@ fi
 if begin F6; then
   for file in "${kinds[@]}"; do
     bits=$(($(stat -c %s $file) * 8))
-    for ((i = 0; i < 700 * scale; ++i)); do
+    for ((i = 0; i < (scale > 1 ? 6700 : 700); ++i)); do
       cp $file "bad.${file##*.}"
       bit=$(((RANDOM * 32768 + RANDOM) % bits))
       flip "bad.${file##*.}" $bit

@@ -160,6 +160,15 @@ int stop_after(DiffusionTraining& training, PatientLog& log, int64_t done) {
   return interrupt_exit_code();
 }
 
+// What is held out stays held out: the run has the lists, and one that goes on must find the same.
+void keep_lists(const DiffusionFlags& flags, const Common& common, const Dataset& data, int64_t first_step) {
+  if (first_step > 0) require_same_split(flags.out, data, flags.data);
+  if (first_step > 0 && !keeps_split(flags.out))
+    note(common, concat_message("warning: ", flags.out, " keeps no split.csv, so what it held out isn't known; from ",
+                                "now on that is what ", flags.data, " says"));
+  keep_split(flags.out, data);
+}
+
 int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   DenoiserRun run = flags.run();
   const std::optional<DenoiserRun> earlier = earlier_run(flags);
@@ -172,13 +181,7 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   const int64_t first_step = training.first_step;
   LearningRateOptions rates = flags.learning_rate;
   rates.total = steps;
-  if (data.dataset) {
-    if (first_step > 0) require_same_split(flags.out, *data.dataset, flags.data);
-    if (first_step > 0 && !keeps_split(flags.out))
-      note(common, concat_message("warning: ", flags.out, " keeps no split.csv, so what it held out isn't known; from ",
-                                  "now on that is what ", flags.data, " says"));
-    keep_split(flags.out, *data.dataset);
-  }
+  if (data.dataset) keep_lists(flags, common, *data.dataset, first_step);
   directory.write_config(config_text(training));
   check_log(directory.file("log.jsonl"), first_step, flags.log_every, common);
   PatientLog log(directory.file("log.jsonl"), first_step > 0 ? first_step : -1,

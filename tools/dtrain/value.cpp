@@ -104,13 +104,17 @@ ValueModel make_model(const Settings& settings, const ValueData& data, const Com
   return model;
 }
 
+std::string summary_of(const Settings& settings, const ValueData& data, const ValueSplit& split) {
+  return concat_message(join(settings.recordings, ", "), ": ", data.trajectories.size(), " trajectories of ",
+                        data.masks.size(), " masks: ", split.train.size(), " train, ", split.calibrate.size(),
+                        " calibrate, ", split.test.size(), " test; ", data.planes, " planes; left out: nothing");
+}
+
 int train_value(const Settings& settings, const Common& common) {
   const ValueData data = read_value_data(settings.recordings);
   const uint64_t seed = common.seed;
   const ValueSplit split = split_by_mask(data, settings.calibrate, settings.test, uint64_t(settings.split_seed));
-  note(common, concat_message(join(settings.recordings, ", "), ": ", data.trajectories.size(), " trajectories of ",
-                              data.masks.size(), " masks: ", split.train.size(), " train, ", split.calibrate.size(),
-                              " calibrate, ", split.test.size(), " test; ", data.planes, " planes; left out: nothing"));
+  note(common, summary_of(settings, data, split));
   ValueModel model = make_model(settings, data, common);
   const Device device = parse_device(common.device);
   const Schedule schedule = make_schedule(data.schedule, data.T);

@@ -164,6 +164,29 @@ class StreamCheck {
   bool ended_ = false;
 };
 
+struct Chunk {
+  std::string type;
+  std::string_view data;
+};
+
+// The chunk at byte `at`, whole and with its checksum right.
+Chunk read_chunk(std::string_view file, size_t at, const std::string& path) {
+  check_input(file.size() - at >= 12, Fault::kBadInput, path, ": damaged PNG: ends at byte ", file.size(),
+              " within a chunk, or has no IEND");
+  const size_t length = big_endian(file.data() + at);
+  check_input(length <= file.size() - at - 12, Fault::kBadInput, path, ": damaged PNG: chunk at byte ", at, " claims ",
+              length, " bytes, the file ends before");
+  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(file.data() + at + 4), uInt(length + 4));
+  check_input(crc == big_endian(file.data() + at + 8 + length), Fault::kBadInput, path,
+              ": damaged PNG: wrong checksum (CRC-32) of the chunk at byte ", at);
+  Chunk chunk{std::string(file.substr(at + 4, 4)), file.substr(at + 8, length)};
+  for (const char letter : chunk.type) {
+    check_input((letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'), Fault::kBadInput, path,
+                ": damaged PNG: chunk without a name at byte ", at);
+  }
+  return chunk;
+}
+
 // Throws unless every byte of `file` belongs to a well-formed PNG whose checksums all agree.
 Header guard(std::string_view file, const std::string& path) {
   check_input(file.substr(0, 8) == kSignature, Fault::kBadInput, path,
@@ -176,21 +199,11 @@ Header guard(std::string_view file, const std::string& path) {
   std::string previous, type;
   bool data_seen = false, transparency_seen = false;
   for (size_t at = kSignature.size(); type != "IEND";) {
-    check_input(file.size() - at >= 12, Fault::kBadInput, path, ": damaged PNG: ends at byte ", file.size(),
-                " within a chunk, or has no IEND");
-    const size_t length = big_endian(file.data() + at);
     previous = type;
-    type = file.substr(at + 4, 4);
-    check_input(length <= file.size() - at - 12, Fault::kBadInput, path, ": damaged PNG: chunk at byte ", at,
-                " claims ", length, " bytes, the file ends before");
-    const std::string_view data = file.substr(at + 8, length);
-    const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(file.data() + at + 4), uInt(length + 4));
-    check_input(crc == big_endian(file.data() + at + 8 + length), Fault::kBadInput, path,
-                ": damaged PNG: wrong checksum (CRC-32) of the chunk at byte ", at);
-    for (const char letter : type) {
-      check_input((letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'), Fault::kBadInput, path,
-                  ": damaged PNG: chunk without a name at byte ", at);
-    }
+    const Chunk chunk = read_chunk(file, at, path);
+    type = chunk.type;
+    const std::string_view data = chunk.data;
+    const size_t length = data.size();
     const auto in_order = [&](bool holds) {
       check_input(holds, Fault::kBadInput, path, ": damaged PNG: unexpected ", type, " chunk at byte ", at);
     };

@@ -102,7 +102,6 @@ std::string in_ascii(std::string_view text, const std::string& path, Fault fault
 
 std::string value_text(const toml::node& node) {
   std::ostringstream text;
-  text.precision(17);
   if (const toml::array* array = node.as_array()) {
     for (const toml::node& element : *array) text << (&element == &*array->begin() ? "" : ",") << value_text(element);
   } else if (const toml::value<std::string>* string = node.as_string()) {
@@ -110,7 +109,7 @@ std::string value_text(const toml::node& node) {
   } else if (const toml::value<int64_t>* integer = node.as_integer()) {
     text << integer->get();
   } else if (const toml::value<double>* real = node.as_floating_point()) {
-    text << real->get();
+    text << number_text(real->get());
   } else if (const toml::value<bool>* boolean = node.as_boolean()) {
     text << (boolean->get() ? "true" : "false");
   } else {

@@ -31,7 +31,8 @@ int64_t files_below(const fs::path& folder) {
 
 FolderListing list_folder(const std::string& directory) {
   std::error_code error;
-  check_input(fs::is_directory(directory, error), Fault::kMissingInput, directory, ": no such folder");
+  check_input(fs::is_directory(directory, error), Fault::kMissingInput, directory,
+              ": no such folder, expected one with a file for every picture (docs/data_folders.md)");
   FolderListing listing;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
