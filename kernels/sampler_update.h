@@ -1,5 +1,6 @@
 // One reverse step of any sampler that is linear in what it knows:
-//   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before + noise_scale z
+//   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before
+//            + from_earlier x0_hat_of_the_one_before_that + noise_scale z
 // with x0_hat and eps read from what the network answered. The rows of coefficients come from src/diffusion/samplers.
 #pragma once
 
@@ -16,7 +17,7 @@ enum class Prediction { eps, v, x0 };  // what the network's output stands for
 struct PlanStep {
   int64_t t = 0, next_t = -1;  // the network's time before and after; -1: x_next is the finished x_0
   float sqrt_alpha_bar = 0, sqrt_one_minus_alpha_bar = 0, sqrt_recip_alpha_bar = 0, sqrt_recipm1_alpha_bar = 0;
-  float from_x = 0, from_x_start = 0, from_eps = 0, from_previous = 0;
+  float from_x = 0, from_x_start = 0, from_eps = 0, from_previous = 0, from_earlier = 0;
   float noise_scale = 0;
   float min_log_variance = 0, max_log_variance = 0;  // learned variance interpolates between them
   bool draws_noise = false;
@@ -29,10 +30,10 @@ struct SamplerRule {
   bool learned_variance;  // noise_scale comes from the network
 };
 
-// Of one sample. previous is x0_hat of the step before; variance is read with learned_variance, noise where the row
-// draws noise; the three may be null otherwise.
+// Of one sample. previous is x0_hat of the step before, earlier of the one before that; variance is read with
+// learned_variance, noise where the row draws noise; the four may be null otherwise.
 struct SamplerBuffers {
-  const float *x, *output, *variance, *noise, *previous;
+  const float *x, *output, *variance, *noise, *previous, *earlier;
   float *next, *x_start, *eps;
 };
 
@@ -63,6 +64,7 @@ ECHODIFF_HOST_DEVICE inline void sampler_element(const SamplerUpdate& update, in
   if (row.from_x != 0) next += row.from_x * x;
   if (row.from_eps != 0) next += row.from_eps * eps;
   if (row.from_previous != 0) next += row.from_previous * at.previous[i];
+  if (row.from_earlier != 0) next += row.from_earlier * at.earlier[i];
   if (row.draws_noise) {
     float scale = row.noise_scale;
     if (rule.learned_variance) {  // Nichol & Dhariwal 2021, equation (15)

@@ -13,7 +13,7 @@ import xxhash
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from generator import (  # noqa: E402
-    common, diffusers_unet, guided, hostile, ops, ops_training, resnet18, schedules, trainer, trajectory, unet)
+    common, diffusers_unet, guided, hostile, ops, ops_training, resnet18, schedules, solvers, trainer, trajectory, unet)
 
 
 def kept(name):
@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--guided", help="a folder with guided_diffusion")
     sections = {
         "ops": every_op, "schedules": schedules.make, "resnet18": resnet18.make,
-        "unet": unet.rms_norm, "trainer": trainer.make, "trajectory": trajectory.make, "diffusers": diffusers_unet.make,
+        "unet": unet.rms_norm, "trainer": trainer.make, "trajectory": trajectory.make, "solvers": solvers.make, "diffusers": diffusers_unet.make,
         "guided": lambda: guided.make(flags.guided), "hostile": hostile.make, "unet_gn": lambda: unet.group_norm(flags.old_ddp),
     }
     parser.add_argument("--only", choices=sections, help="make these alone")

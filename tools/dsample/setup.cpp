@@ -6,6 +6,7 @@
 #include "diffusion/samplers/samplers.h"
 #include "quality/judges/judge.h"
 #include "quality/sampling/network.h"
+#include "tensor/io/json.h"
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
 #include "train/data/loader.h"
@@ -25,8 +26,34 @@ void apply_overrides(const ModelSettings& settings, DenoiserRun& run) {
   if (settings.image_size) run.image_size = *settings.image_size;
 }
 
+// --grid FILE: {"kind": "grid", "timesteps": 2000, "times": [1900, ...]}, made for a network of so many time steps.
+Grid read_grid(const std::string& path, int64_t T) {
+  const JsonNode json = read_json(path);
+  json.choice("kind", {"grid"});
+  const int64_t made_for = json.count("timesteps");
+  check_input(made_for == T, Fault::kBadInput, path, ": is a grid of ", made_for, " time steps, the model has ", T,
+              "; make one for it");
+  Grid grid{.kind = GridKind::given, .start = {}, .end = {}, .times = {}};
+  for (const JsonNode& time : json.items("times")) grid.times.push_back(int64_t(time.as_number("times")));
+  check_input(!grid.times.empty(), Fault::kBadInput, path, ": key \"times\": expected one time at least, found none");
+  return grid;
+}
+
+Grid grid_of(const ModelSettings& settings, int64_t T) {
+  const bool named = settings.grid == "even" || settings.grid == "logsnr" || settings.grid == "rho";
+  if (named)
+    return {
+        .kind = parse_grid_kind(settings.grid), .start = settings.grid_start, .end = settings.grid_end, .times = {}};
+  check_input(std::filesystem::exists(settings.grid), Fault::kUsage,
+              "--grid: expected even, logsnr, rho or a file, found '", settings.grid, "'");
+  check_input(!settings.grid_start && !settings.grid_end, Fault::kUsage,
+              "--grid: a file says where it starts and ends; leave --grid-start and --grid-end out");
+  return read_grid(settings.grid, T);
+}
+
 SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun& run) {
   SamplerOptions options;
+  options.grid = grid_of(settings, run.T);
   options.sampler = settings.sampler;
   options.steps = settings.sample_steps.value_or(0);
   options.eta = settings.eta;
@@ -39,7 +66,7 @@ SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun&
 }
 
 void declare_sampler(Options& options, ModelSettings& settings) {
-  std::vector<std::string> names, steps, with_eta, unclipped;
+  std::vector<std::string> names, steps, with_eta, unclipped, gridded;
   std::string summaries;
   for (const Sampler& sampler : samplers()) {
     names.push_back(sampler.name);
@@ -47,10 +74,20 @@ void declare_sampler(Options& options, ModelSettings& settings) {
     steps.push_back(names.back() + (sampler.usual_steps == 0 ? ": all" : concat_message(": ", sampler.usual_steps)));
     if (sampler.takes_eta) with_eta.push_back(sampler.name);
     if (!sampler.clips) unclipped.push_back(sampler.name);
+    if (sampler.takes_grid) gridded.push_back(sampler.name);
   }
   options.add_choice("--sampler", settings.sampler, "reverse process, " + summaries, names);
-  options.add("--sample-steps", settings.sample_steps, "reverse steps, evenly spaced in the time steps of training",
-              {1, 1000000}, "steps", join(steps, ", "));
+  options.add("--sample-steps", settings.sample_steps, "reverse steps; --grid says where they are", {1, 1000000},
+              "steps", join(steps, ", "));
+  options.add(
+      "--grid", settings.grid,
+      "where " + join(gridded, ", ") +
+          " stop over: even in t | logsnr: even in log(alpha / sigma), best for few steps | rho: EDM's | a file",
+      "NAME|FILE");
+  options.add("--grid-start", settings.grid_start, "first time as a share of all; pictures that are dark may need 1",
+              {0, 1}, "share", "even: 1, logsnr and rho: 0.95");
+  options.add("--grid-end", settings.grid_end, "last time as a share of all", {0, 1}, "share",
+              "even: 0, logsnr and rho: 0.04");
   options.add("--eta", settings.eta, join(with_eta, ", ") + ": share of fresh noise", {0, 1}, "fraction");
   options.add_choice("--clip", settings.clip,
                      "clamp the predicted picture in every step; auto: off for " + join(unclipped, ", ") + " only",

@@ -18,6 +18,8 @@ struct ModelSettings {
   std::string model, ema = "on", sampler = "ddpm", clip = "auto";
   std::string schedule = "run", predict = "run", variance = "run";
   std::optional<int64_t> sample_steps, timesteps, image_size;
+  std::string grid = "even";
+  std::optional<double> grid_start, grid_end;
   double eta = 0, guidance = 1;
   int64_t deepcache = 1;
 };

@@ -8,7 +8,12 @@
 namespace echodiff {
 
 std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options) {
-  const std::vector<int64_t> times = ddim_times(last, last + 1 < schedule.T ? std::min(K, last + 1) : K);
+  const bool whole = last + 1 == schedule.T;
+  std::vector<int64_t> times = ddim_times(last, whole ? K : std::min(K, last + 1));
+  if (whole && options.grid != Grid()) {
+    times = grid_times(schedule, options.grid, K);
+    times.push_back(-1);
+  }
   std::vector<PlanStep> steps;
   for (size_t i = 0; i + 1 < times.size(); ++i) {
     PlanStep row = plan_step(schedule, times[i], times[i + 1]);

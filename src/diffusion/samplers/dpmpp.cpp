@@ -6,25 +6,28 @@
 
 namespace echodiff {
 
-std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t, int64_t K, const SamplerOptions&) {
-  const std::vector<int64_t> times = dpmpp_times(schedule.T, K);
-  struct Level {
-    double alpha, sigma, lambda;
-  };
-  std::vector<Level> levels;
+std::vector<LogSnr> solver_levels(const Schedule& schedule, int64_t K, const SamplerOptions& options) {
+  const std::vector<int64_t> times =
+      options.grid == Grid() ? dpmpp_times(schedule.T, K) : grid_times(schedule, options.grid, K);
+  std::vector<LogSnr> levels;
   for (const int64_t t : times) {
     const double alpha = schedule.sqrt_alphas_cumprod[size_t(t)],
                  sigma = schedule.sqrt_one_minus_alphas_cumprod[size_t(t)];
-    levels.push_back({alpha, sigma, std::log(alpha / sigma)});
+    levels.push_back({t, alpha, sigma, std::log(alpha / sigma)});
   }
+  return levels;
+}
+
+std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t, int64_t K, const SamplerOptions& options) {
+  const std::vector<LogSnr> levels = solver_levels(schedule, K, options);
   std::vector<PlanStep> steps;
-  for (size_t i = 0; i < times.size(); ++i) {
-    const bool last = i + 1 == times.size();
-    PlanStep row = plan_step(schedule, times[i], last ? -1 : times[i + 1]);
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const bool last = i + 1 == levels.size();
+    PlanStep row = plan_step(schedule, levels[i].t, last ? -1 : levels[i + 1].t);
     if (last) {
       row.from_x_start = 1;
     } else {
-      const Level &here = levels[i], &next = levels[i + 1];
+      const LogSnr &here = levels[i], &next = levels[i + 1];
       const double h = next.lambda - here.lambda, gain = -next.alpha * std::expm1(-h);
       const double half_r = i == 0 ? 0 : h / (2 * (here.lambda - levels[i - 1].lambda));  // 1 / (2 r)
       row.from_x = float(next.sigma / here.sigma);

@@ -9,7 +9,14 @@
 
 namespace echodiff {
 
-// From T - 1 alone.
+// From T - 1 alone, or by the options' grid.
 std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);
+
+// The times that a solver in lambda visits, with what it computes by.
+struct LogSnr {
+  int64_t t;
+  double alpha, sigma, lambda;
+};
+std::vector<LogSnr> solver_levels(const Schedule& schedule, int64_t K, const SamplerOptions& options);
 
 }  // namespace echodiff

@@ -31,7 +31,11 @@ PlanStep plan_step(const Schedule& schedule, int64_t t, int64_t next_t) {
 
 SamplingPlan make_plan(const Schedule& schedule, const SamplerOptions& options) {
   const Sampler& sampler = sampler_of(options.sampler);
-  const int64_t K = options.steps > 0 ? options.steps : sampler.default_steps(schedule.T);
+  const bool own_times = options.grid == Grid();
+  check_input(sampler.takes_grid || own_times, Fault::kUsage, "grid: the sampler ", options.sampler,
+              " visits times of its own; choose another sampler, or leave the grid out");
+  const int64_t given = int64_t(options.grid.times.size());
+  const int64_t K = options.steps > 0 ? options.steps : given > 0 ? given : sampler.default_steps(schedule.T);
   SamplingPlan plan;
   plan.prediction = options.prediction;
   plan.clip = options.clip;
@@ -69,13 +73,14 @@ void take_steps(const std::vector<Walk>& walks, const Tensor& output, const Tens
     check(variance || !plan->learned_variance, "take_steps: a learned variance needs the network's second half");
     const PlanStep& row = walks[size_t(n)].row();
     check(!row.draws_noise || (noise && drawn < noise.dim(0)), "take_steps: step ", state->step, " needs noise");
-    SampleState& after = next.emplace_back(state->step + 1, empty(one, output), empty(one, output), empty(one, output));
+    SampleState& after =
+        next.emplace_back(state->step + 1, empty(one, output), empty(one, output), empty(one, output), state->x_start);
     updates.push_back({{plan->prediction, plan->clip, plan->rederive_eps, plan->learned_variance},
                        row,
                        {state->x.data<float>(device), row_of(output, n), row_of(variance, n),
                         row.draws_noise ? row_of(noise, drawn++) : nullptr, row_of(state->x_start, 0),
-                        after.x.mutable_data<float>(device), after.x_start.mutable_data<float>(device),
-                        after.eps.mutable_data<float>(device)}});
+                        row_of(state->earlier, 0), after.x.mutable_data<float>(device),
+                        after.x_start.mutable_data<float>(device), after.eps.mutable_data<float>(device)}});
   }
   on_device_of(
       output, "take_steps",

@@ -1,7 +1,8 @@
 // A sampler as a table: one row of coefficients per reverse step, computed once, the same for every sample.
 //
 // All samplers here are linear in what they know, so one function walks any of them:
-//   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before + noise_scale z
+//   x_next = from_x x + from_x_start x0_hat + from_eps eps + from_previous x0_hat_of_the_step_before
+//            + from_earlier x0_hat_of_the_one_before_that + noise_scale z
 // samplers.h lists who fills the rows. A sample carries its own position in the table, so samples at different
 // steps, or of different tables, share one call of the network.
 #pragma once
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "diffusion/diffusion.h"
+#include "diffusion/samplers/grid.h"
 #include "diffusion/schedule.h"
 #include "kernels/sampler_update.h"
 #include "tensor/tensor.h"
@@ -23,6 +25,7 @@ Variance parse_variance(const std::string& name);  // "posterior", "beta", "lear
 struct SamplerOptions {
   std::string sampler = "ddpm";  // of samplers.h
   int64_t steps = 0;             // 0: the sampler's own number
+  Grid grid = {};                // the times that it visits, where the sampler takes one
   double eta = 0;                // ddim: 0 deterministic, 1 as noisy as ddpm
   bool clip = true;              // clamp x0_hat to [-1, 1] in every step
   Prediction prediction = Prediction::eps;
@@ -50,6 +53,7 @@ struct SampleState {
   Tensor x;          // x_T at first
   Tensor eps;        // of the last step
   Tensor x_start;    // x0_hat of the last step
+  Tensor earlier;    // x0_hat of the one before that
 };
 
 // A sample and the table it walks.

@@ -5,6 +5,7 @@
 #include "diffusion/samplers/ddim.h"
 #include "diffusion/samplers/ddpm.h"
 #include "diffusion/samplers/dpmpp.h"
+#include "diffusion/samplers/unipc.h"
 #include "kernels/error.h"
 
 namespace echodiff {
@@ -17,6 +18,7 @@ constexpr Sampler kSamplers[] = {
      .usual_steps = 50,
      .rederives_eps = true,
      .takes_eta = true,
+     .takes_grid = true,
      .begins_anywhere = true,
      .rows = ddim_steps},
     {.name = "dpmpp",
@@ -24,7 +26,15 @@ constexpr Sampler kSamplers[] = {
      .usual_steps = 20,
      .spared_steps = 1,
      .clips = false,  // as diffusers; the others clip as denoising-diffusion-pytorch
-     .rows = dpmpp_steps}};
+     .takes_grid = true,
+     .rows = dpmpp_steps},
+    {.name = "unipc",
+     .summary = "UniPC (bh2), deterministic, second order with a corrector that costs no call",
+     .usual_steps = 20,
+     .spared_steps = 1,
+     .clips = false,
+     .takes_grid = true,
+     .rows = unipc_steps}};
 
 }  // namespace
 

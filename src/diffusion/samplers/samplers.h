@@ -19,6 +19,7 @@ struct Sampler {
   bool rederives_eps = false;    // from the clamped x0_hat
   bool takes_eta = false;        // SamplerOptions::eta
   bool takes_variance = false;   // SamplerOptions::variance
+  bool takes_grid = false;       // SamplerOptions::grid
   bool begins_anywhere = false;  // can begin at any t = last, not at T - 1 alone
   // K steps from x_T to x_0, Error(kUsage) when K doesn't fit T; where it begins at last < T - 1, at most K from there.
   std::vector<PlanStep> (*rows)(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);

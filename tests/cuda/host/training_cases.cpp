@@ -41,22 +41,24 @@ void samplers(Run& run) {
                    .from_x_start = d[5],
                    .from_eps = d[6],
                    .from_previous = r == 2 ? 0 : d[7],
+                   .from_earlier = r == 1 ? 0 : d[5] * d[6],
                    .noise_scale = 0.3f,
                    .min_log_variance = -2,
                    .max_log_variance = -1,
                    .draws_noise = r != 0};
       }
       const Array<float> x = run.normal<float>(n), output = run.normal<float>(n), variance = run.normal<float>(n),
-                         noise = run.normal<float>(n), previous = run.normal<float>(n);
+                         noise = run.normal<float>(n), previous = run.normal<float>(n), earlier = run.normal<float>(n);
       Array<float> next = run.unwritten<float>(n), expected(n);
       Array<float> x_start = run.unwritten<float>(n), eps = run.unwritten<float>(n), expected_start(n), expected_eps(n);
       const auto update_into = [&](int64_t r, Array<float>& to, Array<float>& start, Array<float>& of_eps) {
         const int64_t at = r * count;
-        return SamplerUpdate{rule,
-                             rows[r],
-                             {x.data() + at, output.data() + at, learned ? variance.data() + at : nullptr,
-                              r != 0 ? noise.data() + at : nullptr, r != 2 ? previous.data() + at : nullptr,
-                              to.data() + at, start.data() + at, of_eps.data() + at}};
+        return SamplerUpdate{
+            rule,
+            rows[r],
+            {x.data() + at, output.data() + at, learned ? variance.data() + at : nullptr,
+             r != 0 ? noise.data() + at : nullptr, r != 2 ? previous.data() + at : nullptr,
+             r != 1 ? earlier.data() + at : nullptr, to.data() + at, start.data() + at, of_eps.data() + at}};
       };
       Array<SamplerUpdate> updates(N);
       for (int64_t r = 0; r < N; ++r) {
