@@ -9,9 +9,10 @@
 namespace echodiff {
 namespace {
 
-// They name places, or what is said of the run on its way.
-const std::set<std::string> kNeverBinding{"out",    "resume",        "allow-changes", "threads", "quiet",
-                                          "device", "deterministic", "save-every",    "keep",    "log-every"};
+// They name places, or what is said of the run on its way; and in which precision, which a run may change.
+const std::set<std::string> kNeverBinding{"out",        "resume", "allow-changes", "threads",
+                                          "quiet",      "device", "deterministic", "precision",
+                                          "save-every", "keep",   "log-every"};
 
 constexpr const char* kPrefix = "training.";
 
