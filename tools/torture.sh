@@ -72,9 +72,9 @@ prepare() {
 }
 prepare >prepare.log 2>&1 || { echo "torture: preparing failed: $(tail -1 prepare.log)" >&2; exit 70; }
 
-# What a run left, without times.
+# What a run left, without times; of its checkpoints the newest, since one that was interrupted has saved at other steps.
 hash_of() {
-  (cd "$1" && find . -type f ! -name .lock ! -name config.toml ! -name seconds.jsonl ! -name '*.png' | sort | while read -r file; do
+  (cd "$1" && { [ ! -e latest ] || sha256sum "checkpoints/$(cat latest)"; } && find . -type f ! -path './checkpoints/*' ! -name .lock ! -name config.toml ! -name seconds.jsonl ! -name '*.png' | sort | while read -r file; do
     echo "$file $(sed -E 's/"([a-z]*_?seconds|images_per_second)": *[0-9.e+-]+//g' "$file" | sha256sum)"
   done && find . -name '*.png' | sort | xargs -r sha256sum) | sha256sum
 }
