@@ -5,6 +5,9 @@
 // sigma is 0 at the end, so the last step returns x0_hat.
 #pragma once
 
+#include <functional>
+#include <vector>
+
 #include "diffusion/samplers/plan.h"
 
 namespace echodiff {
@@ -12,11 +15,15 @@ namespace echodiff {
 // From T - 1 alone, or by the options' grid.
 std::vector<PlanStep> dpmpp_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options);
 
-// The times that a solver in lambda visits, with what it computes by.
+// A time that a solver in lambda visits, with what it computes by.
 struct LogSnr {
   int64_t t;
   double alpha, sigma, lambda;
 };
-std::vector<LogSnr> solver_levels(const Schedule& schedule, int64_t K, const SamplerOptions& options);
+// The rows of such a solver. `fill` adds what row i, from level i to the next, takes of the x0_hats; from_x is the ratio
+// of their sigmas, and the last row returns x0_hat.
+using FillRow = std::function<void(const std::vector<LogSnr>& levels, size_t i, PlanStep& row)>;
+std::vector<PlanStep> solver_steps(const Schedule& schedule, int64_t K, const SamplerOptions& options,
+                                   const FillRow& fill);
 
 }  // namespace echodiff

@@ -38,25 +38,14 @@ Shares prediction(const std::vector<LogSnr>& levels, size_t i, int64_t order) {
 }  // namespace
 
 std::vector<PlanStep> unipc_steps(const Schedule& schedule, int64_t, int64_t K, const SamplerOptions& options) {
-  const std::vector<LogSnr> levels = solver_levels(schedule, K, options);
-  std::vector<PlanStep> steps;
-  for (size_t i = 0; i < levels.size(); ++i) {
-    const bool last = i + 1 == levels.size();
-    PlanStep row = plan_step(schedule, levels[i].t, last ? -1 : levels[i + 1].t);
-    if (last) {
-      row.from_x_start = 1;
-    } else {
-      const double ratio = levels[i + 1].sigma / levels[i].sigma;
-      const Shares corrected = i == 0 ? Shares() : correction(levels, i, order_of(int64_t(i) - 1, K)),
-                   predicted = prediction(levels, i, order_of(int64_t(i), K));
-      row.from_x = float(ratio);
-      row.from_x_start = float(ratio * corrected.now + predicted.now);
-      row.from_previous = float(ratio * corrected.before + predicted.before);
-      row.from_earlier = float(ratio * corrected.earlier);
-    }
-    steps.push_back(row);
-  }
-  return steps;
+  return solver_steps(schedule, K, options, [K](const std::vector<LogSnr>& levels, size_t i, PlanStep& row) {
+    const double ratio = levels[i + 1].sigma / levels[i].sigma;
+    const Shares corrected = i == 0 ? Shares() : correction(levels, i, order_of(int64_t(i) - 1, K)),
+                 predicted = prediction(levels, i, order_of(int64_t(i), K));
+    row.from_x_start = float(ratio * corrected.now + predicted.now);
+    row.from_previous = float(ratio * corrected.before + predicted.before);
+    row.from_earlier = float(ratio * corrected.earlier);
+  });
 }
 
 }  // namespace echodiff

@@ -5,6 +5,21 @@
 #include "diffusion/condition.h"
 
 namespace echodiff {
+namespace {
+
+// Those of whom nothing is known; the others and their records are given to `tell`.
+template <class Known, class Tell>
+std::vector<Slot*> settle(const std::vector<Slot*>& slots, const Known& known_of, const Tell& tell) {
+  std::vector<Slot*> unknown;
+  for (Slot* slot : slots)
+    if (const SampleRecord* record = known_of(*slot))
+      tell(*slot, *record);
+    else
+      unknown.push_back(slot);
+  return unknown;
+}
+
+}  // namespace
 
 PartlyKnown::PartlyKnown(const SamplerJob& job, const KnownRecords& known, Trajectories& others)
     : job_(job), others_(others) {
@@ -30,17 +45,12 @@ void PartlyKnown::begin(Slot& slot) {
 
 void PartlyKnown::step(const std::vector<Slot*>& slots, SamplerTotals& totals) {
   const int64_t calls = calls_per_step(job_.guidance);
-  std::vector<Slot*> unknown;
-  for (Slot* slot : slots) {
-    const SampleRecord* known = known_of(*slot);
-    if (known == nullptr) {
-      unknown.push_back(slot);
-      continue;
-    }
-    ++slot->state.step;
+  const auto known = [this](const Slot& slot) { return known_of(slot); };
+  const std::vector<Slot*> unknown = settle(slots, known, [&](Slot& slot, const SampleRecord& record) {
+    ++slot.state.step;
     // The time that it took then, its judge's with it: nobody has kept them apart.
-    totals.unet_seconds += known->seconds * double(calls) / double(std::max(known->unet_calls, calls));
-  }
+    totals.unet_seconds += record.seconds * double(calls) / double(std::max(record.unet_calls, calls));
+  });
   if (!unknown.empty()) others_.step(unknown, totals);
 }
 
@@ -70,20 +80,15 @@ std::vector<double> PartlyKnown::score(const std::vector<Slot*>& slots, const st
 }
 
 void PartlyKnown::finish(const std::vector<Slot*>& slots, SamplerTotals& totals) {
-  std::vector<Slot*> unknown;
-  for (Slot* slot : slots) {
-    const SampleRecord* known = known_of(*slot);
-    if (known == nullptr) {
-      unknown.push_back(slot);
-      continue;
-    }
-    slot->record.image = known->image;
-    slot->record.final_score = known->final_score;
-    slot->record.ancestor = known->ancestor;
-    slot->record.scores = known->scores;
-    if (job_.policy.ranks_finished) slot->record.scores.pop_back();  // the loop adds the final one
-    if (known->final_score) ++totals.scored_images;
-  }
+  const auto known = [this](const Slot& slot) { return known_of(slot); };
+  const std::vector<Slot*> unknown = settle(slots, known, [&](Slot& slot, const SampleRecord& record) {
+    slot.record.image = record.image;
+    slot.record.final_score = record.final_score;
+    slot.record.ancestor = record.ancestor;
+    slot.record.scores = record.scores;
+    if (job_.policy.ranks_finished) slot.record.scores.pop_back();  // the loop adds the final one
+    if (record.final_score) ++totals.scored_images;
+  });
   if (!unknown.empty()) others_.finish(unknown, totals);
 }
 
