@@ -20,8 +20,8 @@ struct LogSnr {
   int64_t t;
   double alpha, sigma, lambda;
 };
-// The rows of such a solver. `fill` adds what row i, from level i to the next, takes of the x0_hats; from_x is the ratio
-// of their sigmas, and the last row returns x0_hat.
+// The rows of such a solver. `fill` adds what row i, from level i to the next, takes of the x0_hats; from_x is the
+// ratio of their sigmas, and the last row returns x0_hat.
 using FillRow = std::function<void(const std::vector<LogSnr>& levels, size_t i, PlanStep& row)>;
 std::vector<PlanStep> solver_steps(const Schedule& schedule, int64_t K, const SamplerOptions& options,
                                    const FillRow& fill);
