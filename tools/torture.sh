@@ -132,7 +132,17 @@ if begin F2; then
         same_as_unbroken straight x || { passed=$((passed - 1)); echo "  $row: $call $i: goes on to other bytes: $(tail -1 x.log)" >&2; }
       done
     done
-    end "every openat, write, fsync and rename of a run that saves"
+    command[beginning]="$diffusion --steps 8"
+    unbroken beginning
+    for call in mkdir fsync rename symlink unlink; do
+      for ((i = 1; i < 400; ++i)); do
+        rm -rf x
+        { strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=SIGKILL:when=$i ${command[beginning]} --out x; } >/dev/null 2>&1 && break
+        (resumed beginning x) >x.log 2>&1
+        ok "a run that begins, $call $i: other bytes than the unbroken run: $(tail -1 x.log)" same_as_unbroken beginning x
+      done
+    done
+    end "every openat, write, fsync and rename of a run that saves, and of one that begins"
   else
     missing "strace is not installed"
   fi

@@ -174,9 +174,10 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   std::error_code ignored;
   if (!fs::exists(folder / "latest", ignored)) write_file_atomic((folder / kFirstSave).string(), "");
   write_file_atomic(path, encode_checkpoint(tensors, metadata));
+  // Before what it points to: whoever asks by RUN/latest whether there is something to go on from is never told no.
+  fs::create_symlink("checkpoints/latest", fs::path(run) / "latest", ignored);
   write_file_atomic((folder / "latest").string(), name + "\n");
   fs::remove(folder / kFirstSave, ignored);
-  fs::create_symlink("checkpoints/latest", fs::path(run) / "latest", ignored);
   prune(folder, name, keep);
   return path;
 }

@@ -70,8 +70,7 @@ const char* kind_of(mode_t mode) {
 }
 
 void check_created(bool created, const std::string& name) {
-  const bool failed_disk = errno == ENOSPC || errno == EDQUOT || errno == EIO;
-  check_input(created, failed_disk ? Fault::kIo : Fault::kCannotCreate, name, ": cannot be created: ", reason());
+  check_input(created, creation_fault(errno), name, ": cannot be created: ", reason());
 }
 
 // Opens `path` for writing from empty; errors speak of `name`.
@@ -104,6 +103,10 @@ void write_all(int file, std::string_view bytes, const std::string& name) {
 }
 
 }  // namespace
+
+Fault creation_fault(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EIO ? Fault::kIo : Fault::kCannotCreate;
+}
 
 InputFile::InputFile(const std::string& path) : path_(path) {
   // Names go on into lists, labels and pages, which are UTF-8; a NUL would end them early for the system.
@@ -204,8 +207,8 @@ void make_directories(const std::string& path) {
        folder = folder.parent_path())
     missing.push_back(folder);
   fs::create_directories(path, error);
-  const bool disk_full = error == std::errc::no_space_on_device || error == std::errc::io_error;
-  check_input(!error && fs::is_directory(path, error), disk_full ? Fault::kIo : Fault::kCannotCreate, path,
+  const Fault fault = creation_fault(error.value());
+  check_input(!error && fs::is_directory(path, error), fault, path,
               ": the folder cannot be created: ", error ? error.message() : "a file has that name");
   for (const fs::path& made : missing)
     if (made.has_filename()) sync_names(made.parent_path().string());

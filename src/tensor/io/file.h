@@ -5,7 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/error.h"
+
 namespace echodiff {
+
+// Why a file or folder could not be made, of its errno: kIo when the disk is full or failing, else kCannotCreate.
+Fault creation_fault(int error);
 
 // All bytes of the file at `path`. Throws Error: kMissingInput when there is no such file, or it is a folder or may
 // not be read; kBadInput when it is no regular file (a pipe, a device: they may have no end); kIo when reading fails.

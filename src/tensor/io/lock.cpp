@@ -48,9 +48,7 @@ FolderLock::FolderLock(const std::string& folder) {
   make_directories(folder);
   const std::string path = folder + "/.lock";
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-  const bool disk_full = errno == ENOSPC || errno == EDQUOT || errno == EIO;
-  check_input(descriptor_ >= 0, disk_full ? Fault::kIo : Fault::kCannotCreate, path,
-              ": cannot be created: ", std::strerror(errno));
+  check_input(descriptor_ >= 0, creation_fault(errno), path, ": cannot be created: ", std::strerror(errno));
   take(descriptor_, folder, "works in this folder; wait for it or choose another");
   sweep_temporaries(folder);
 }
