@@ -53,10 +53,13 @@ std::string compact(double value, int significant) {
   return text;
 }
 
+std::string whole_text(double value) { return std::isfinite(value) ? count_text(std::llround(value)) : "–"; }
+
 std::string percent(double fraction) { return std::isfinite(fraction) ? fixed(100 * fraction, 1) + " %" : "–"; }
 
 std::string count_text(int64_t value) {
-  const std::string digits = std::to_string(value < 0 ? -value : value);
+  std::string digits = std::to_string(value);
+  if (value < 0) digits.erase(0, 1);
   std::string out = value < 0 ? "−" : "";
   for (size_t i = 0; i < digits.size(); ++i) {
     if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';

@@ -28,6 +28,7 @@ std::string compact(double value, int significant = 3);
 std::string percent(double fraction);
 // 69830 -> "69,830".
 std::string count_text(int64_t value);
+std::string whole_text(double value);  // the nearest whole number as count_text, "–" where there is none
 // 12.3 -> "12.3 s", 4000 -> "1 h 6 min 40 s".
 std::string duration_text(double seconds);
 

@@ -84,7 +84,7 @@ void accounting_section(const Material& material, Report& report) {
         {"poor_high", poor.high},          {"unet_calls_on_poor", poor_calls},
         {"seconds_on_poor", poor_seconds}, {"unet_calls_per_acceptable", yield.calls_per_good}};
     report.lines.push_back(concat_message("without a judge: ", share_text(yield.good), " acceptable, ", poor.k,
-                                          " poor cost ", count_text(std::llround(poor_calls)), " U-Net calls and ",
+                                          " poor cost ", whole_text(poor_calls), " U-Net calls and ",
                                           duration_text(poor_seconds)));
   }
   const double trajectories = double(std::max<int64_t>(1, yield.trajectories));
@@ -100,11 +100,10 @@ void accounting_section(const Material& material, Report& report) {
        {"of these acceptable", counted(yield.good), counted(paper_good)},
        {"of these poor", counted(poor), counted(paper_poor)},
        {"95 % interval of the poor share", interval_text(poor), interval_text(paper_poor) + derived},
-       {"U-Net calls per picture", count_text(std::llround(yield.calls / trajectories)), count_text(paper::kTimesteps)},
+       {"U-Net calls per picture", whole_text(yield.calls / trajectories), count_text(paper::kTimesteps)},
        {"Time per picture", duration_text(yield.seconds / trajectories),
         compact(paper::kMinutesPerPicture) + " min<small>one A6000</small>"},
-       {"U-Net calls spent on poor pictures", count_text(std::llround(poor_calls)),
-        count_text(paper::kCallsOnPoor) + derived},
+       {"U-Net calls spent on poor pictures", whole_text(poor_calls), count_text(paper::kCallsOnPoor) + derived},
        {"Time spent on poor pictures", duration_text(poor_seconds), fixed(paper::kHoursOnPoor, 2) + " GPU-hours"},
        {"U-Net calls per acceptable picture", rounded(yield.calls_per_good, 4),
         count_text(std::llround(paper::kCallsPerAccepted)) + derived},
