@@ -37,9 +37,11 @@ void check_options(const DenoiserOptions& o) {
               Fault::kUsage, "heads: expected positive numbers of at most ", kMostParts, ", got ", o.heads,
               " heads of ", o.head_dim, " channels");
   check_input(o.dropout >= 0 && o.dropout < 1, Fault::kUsage, "dropout: expected [0, 1), got ", o.dropout);
-  const int64_t factor = int64_t{1} << (o.mults.size() - 1);
+  check_input(o.patch == 1 || o.patch == 2 || o.patch == 4, Fault::kUsage, "patch: expected 1, 2 or 4, got ", o.patch);
+  const int64_t factor = o.patch << (o.mults.size() - 1);
   check_input(o.image_size % factor == 0, Fault::kUsage, "image size: expected a multiple of ", factor, " for ",
-              o.mults.size(), " levels, got ", o.image_size);
+              o.mults.size(), " levels", o.patch > 1 ? concat_message(" and patches of ", o.patch) : "", ", got ",
+              o.image_size);
 }
 
 std::vector<bool> attention_by_level(const DenoiserOptions& o, const std::vector<int64_t>& resolutions) {
@@ -68,7 +70,9 @@ DiffusersUnet make_diffusers(const DenoiserOptions& o, int64_t in, int64_t out, 
 std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions& o, uint64_t seed) {
   check_options(o);
   const bool spade = o.condition == "spade";
-  const int64_t in = o.image_channels + (spade ? 0 : o.planes), out = (o.learned_variance ? 2 : 1) * o.image_channels;
+  const int64_t pixels = o.patch * o.patch;  // of a patch
+  const int64_t in = pixels * (o.image_channels + (spade ? 0 : o.planes));
+  const int64_t out = pixels * (o.learned_variance ? 2 : 1) * o.image_channels;
   if (o.architecture == "diffusers") return make_diffusers(o, in, out, seed);
   if (o.architecture == "guided")
     return GuidedUnet({.in_channels = in,
@@ -83,7 +87,7 @@ std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions
                        .use_scale_shift_norm = o.scale_shift,
                        .resblock_updown = o.resblock_updown,
                        .use_new_attention_order = o.new_attention_order,
-                       .planes = spade ? o.planes : 0,
+                       .planes = spade ? pixels * o.planes : 0,
                        .time_channels = o.time_dim},
                       seed);
   return Unet({.dim = o.dim,
@@ -117,8 +121,12 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   check(given == expected, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ", given);
   const bool concatenated = condition && options_.condition == "concat";
   const DType outside = x_t.dtype(), inside = bf16_ ? DType::bf16 : outside;
-  const Tensor input = cast(concatenated ? concat({x_t, condition}, 1) : x_t, inside);
-  const Tensor masks = condition && !concatenated ? cast(condition, inside) : Tensor();  // for SPADE
+  // (N, C, H, W) -> (N, C patch^2, H / patch, W / patch)
+  const auto in_patches = [&](const Tensor& x) {
+    return cast(options_.patch > 1 ? pixel_unshuffle(x, options_.patch) : x, inside);
+  };
+  const Tensor input = in_patches(concatenated ? concat({x_t, condition}, 1) : x_t);
+  const Tensor masks = condition && !concatenated ? in_patches(condition) : Tensor();  // for SPADE
   const Tensor times = t.to(x_t.device());
   Tensor output;
   if (const Unet* unet = std::get_if<Unet>(&network_))
@@ -127,7 +135,8 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
     output = (*unet)(input, times);
   else
     output = std::get<GuidedUnet>(network_)(input, times, masks, deep);
-  return cast(output, outside);
+  output = cast(output, outside);
+  return options_.patch > 1 ? pixel_shuffle(output, options_.patch) : output;
 }
 
 void Denoiser::visit(Visitor& v) {

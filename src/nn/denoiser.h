@@ -19,10 +19,13 @@ struct DenoiserOptions {
   int64_t image_channels = 1, planes = 3;  // of the picture, and of the masks (0: unconditioned)
   std::string condition = "concat";        // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
   int64_t image_size = 0;                  // pixels a side, checked against the levels; 0: not known
-  int64_t dim = 64;                        // channels at full resolution; lucidrains1: multiple of 8, guided: of 32,
-                                           // diffusers: of norm_num_groups
-  std::vector<int64_t> mults{1, 2, 4};     // channels of each level over dim
-  int64_t blocks = 2;                      // residual blocks per level; always 2 for lucidrains
+  // 1, 2 or 4: squares of so many pixels a side are the channels of one place, from before the first convolution until
+  // after the last (Hoogeboom et al. 2023, arXiv:2301.11093): a call costs as on a picture of image_size / patch
+  int64_t patch = 1;
+  int64_t dim = 64;                     // channels at full resolution; lucidrains1: multiple of 8, guided: of 32,
+                                        // diffusers: of norm_num_groups
+  std::vector<int64_t> mults{1, 2, 4};  // channels of each level over dim
+  int64_t blocks = 2;                   // residual blocks per level; always 2 for lucidrains
   // of attention; guided and diffusers: with head_dim > 0 heads follow from the width; diffusers: 0 is one head
   int64_t heads = 4, head_dim = 32;
   double dropout = 0;

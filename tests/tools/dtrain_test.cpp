@@ -60,6 +60,19 @@ TEST_F(DtrainDiffusion, ResumedRunsEqualTheUnbrokenOne) {
   }
 }
 
+TEST_F(DtrainDiffusion, PatchesAreKeptByTheRun) {
+  const std::string last = "/checkpoints/step-00000004.safetensors";
+  ASSERT_EQ(train("whole", "--steps 4 --patch 2"), 0);
+  ASSERT_EQ(train("resumed", "--steps 2 --patch 2"), 0);
+  ASSERT_EQ(train("resumed", "--steps 4 --resume"), 0);
+  EXPECT_EQ(file("resumed" + last), file("whole" + last));
+  EXPECT_NE(file("whole/config.toml").find("patch = 2"), std::string::npos);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --patch 4"), 2);
+  EXPECT_EQ(train("begun", "--steps 1 --init " + (dir_ / "whole").string()), 0);
+  EXPECT_EQ(train("other", "--steps 1 --patch 4 --init " + (dir_ / "whole").string()), 2);
+  EXPECT_EQ(train("three", "--steps 1 --patch 3"), 2);
+}
+
 TEST_F(DtrainDiffusion, RefusesWithTheDocumentedExitCodes) {
   EXPECT_EQ(train("run", "--condition spade --arch lucidrains1"), 2);
   EXPECT_EQ(train("run", "--steps 1 --epochs 1"), 2);

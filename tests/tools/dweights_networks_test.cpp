@@ -225,6 +225,36 @@ TEST(ImportedRun, GuidedLayoutComesBackBitIdentical) {
   }
 }
 
+// A network of patches has channels that its weights don't explain: --patch says so.
+TEST(ImportedRun, PatchesComeBackBitIdentical) {
+  Programs programs;
+  for (const auto& [architecture, as] : {std::pair{"lucidrains", "lucidrains"},
+                                         {"guided", "guided-diffusion --num-head-channels 16"},
+                                         {"diffusers", "diffusers"}}) {
+    DenoiserRun run;
+    run.planes = {"organ", "sector"};
+    run.options = {.architecture = architecture, .planes = 2, .patch = 2, .dim = 32, .mults = {1, 2}, .head_dim = 16};
+    if (as == std::string("lucidrains")) run.options.head_dim = 32;
+    run.options.image_size = run.image_size = 16;
+    Denoiser network(run.options, 1);
+    perturb_parameters(network, 0.05, 4);
+    Metadata metadata = to_metadata(run);
+    metadata["step"] = "0";
+    const std::string name = architecture, again = name + "_again";
+    save_checkpoint(programs.at(name), 0, network.state_dict(), metadata, 0);
+    const std::string out = name == "diffusers" ? name + "_out" : name + ".safetensors";
+    ASSERT_EQ(programs.run("dweights export " + name + " --out " + out), 0) << programs.said;
+    ASSERT_EQ(programs.run("dweights import " + out + " --image-size 16 --patch 2 --out " + again + " --as " + as), 0)
+        << programs.said;
+    const LoadedDenoiser loaded = load_denoiser_run(programs.at(again), true);
+    EXPECT_EQ(loaded.options.patch, 2);
+    const NoGrad no_grad;
+    const Tensor x = affine(reshape(arange(256).to(DType::f32), {1, 1, 16, 16}), 0.007, -1);
+    const Tensor masks = full({1, 2, 16, 16}, 1), t = from_indices({20});
+    EXPECT_EQ(loaded.network(x, t, masks).to_vector(), network(x, t, masks).to_vector()) << name;
+  }
+}
+
 TEST(ImportedRun, RefusalsNameWhatIsWrong) {
   Programs programs;
   Denoiser network({.dim = 8, .mults = {1, 2}}, 1);

@@ -41,6 +41,7 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
   } else {
     ImportOptions options;
     options.part = "";
+    options.hints.patch = flagged.patch;
     if (common.given("--head-dim") && flagged.head_dim > 0)
       options.hints.num_head_channels = flagged.head_dim;
     else if (common.given("--heads"))
@@ -55,6 +56,7 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
   agree(common, "--dim", flagged.dim, net.dim, path);
   agree(common, "--mults", flags.mults, join(net.mults), path);
   agree(common, "--blocks", flagged.blocks, net.blocks, path);
+  agree(common, "--patch", flagged.patch, net.patch, path);
   agree(common, "--condition", flagged.condition, net.condition, path);
   agree(common, "--attention-resolutions", flags.attention_resolutions, join(net.attention_resolutions), path);
   check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path,
@@ -94,6 +96,7 @@ void adopt_saved_network(const DenoiserRun& saved, const Common& common, Denoise
   run->options = saved.options;
   run->options.planes = flagged.planes;
   run->options.image_size = flagged.image_size;
+  if (common.given("--patch")) run->options.patch = flagged.patch;
   bool given = false;
   for (const char* flag : kShapeFlags) given |= common.given(flag);
   if (!given) return;

@@ -97,7 +97,7 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
   else if (run.variance == "learned")
     run.variance = "posterior";  // what the network's outputs say goes before a scheduler for another
 
-  const int64_t factor = int64_t{1} << (run.options.mults.size() - 1);
+  const int64_t factor = run.options.patch << (run.options.mults.size() - 1);
   const int64_t size = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
   run.image_size = flags.image_size ? size : (size + factor - 1) / factor * factor;
   check_input(run.image_size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor,
@@ -118,8 +118,8 @@ std::string config_text(const DenoiserRun& run, const DenoiserImport& import) {
   const DenoiserOptions& net = run.options;
   const auto whole = [](const char* key, int64_t value) { return toml_line(key, std::to_string(value)); };
   std::string text = toml_text_line("arch", net.architecture) + toml_text_line("condition", net.condition) +
-                     whole("dim", net.dim) + toml_text_line("mults", join(net.mults)) + whole("blocks", net.blocks) +
-                     whole("heads", net.heads) + whole("head-dim", net.head_dim);
+                     whole("dim", net.dim) + whole("patch", net.patch) + toml_text_line("mults", join(net.mults)) +
+                     whole("blocks", net.blocks) + whole("heads", net.heads) + whole("head-dim", net.head_dim);
   if (!net.attention_resolutions.empty())
     text += toml_text_line("attention-resolutions", join(net.attention_resolutions));
   text += whole("timesteps", run.T) + toml_text_line("schedule", name_of(run.schedule)) +

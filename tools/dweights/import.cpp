@@ -119,6 +119,7 @@ int import_file(ImportCommand& flags, const Common& common) {
   note(common,
        concat_message(flags.out, ": ", net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults), ", ",
                       net.image_channels, " channels and ", net.planes, " masks",
+                      net.patch > 1 ? concat_message(", patches of ", net.patch) : "",
                       net.learned_variance ? ", learned variance" : "", "; all ", import.model.size(),
                       " tensors accounted for", import.ema.empty() ? "" : ", with their moving average",
                       import.exp_avg.empty() ? "" : concat_message(" and Adam's state after step ", import.adam_step)));
@@ -165,6 +166,9 @@ void ImportCommand::declare(Options& root) {
                      "all there is, with Adam's state");
   options.add("--image-channels", source.hints.image_channels,
               "channels of a picture; 1 makes a network of RGB one of grey", {1, 64}, "channels", "as the file");
+  options.add("--patch", source.hints.patch,
+              "of a network of ours: pixels a side that are its first convolution's channels; 1, 2 or 4", {1, 4},
+              "pixels");
   options.add("--classes", source.classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000},
               "classes", "as the file");
   options.add("--class-label", source.class_label, "of a class-conditional network: the class to keep for good",

@@ -100,7 +100,7 @@ DiffusersConfig parse_diffusers_config(const std::string& text, const std::strin
   return config;
 }
 
-std::string diffusers_config_text(const DenoiserOptions& net, int64_t sample_size) {
+std::string diffusers_config_text(const DenoiserOptions& net, int64_t image_size) {
   const DiffusersDetails& d = net.diffusers;
   Json down = Json::array(), up = Json::array(), widths = Json::array();
   const std::vector<int64_t> up_resolutions = net.up_attention_resolutions.value_or(net.attention_resolutions);
@@ -112,11 +112,12 @@ std::string diffusers_config_text(const DenoiserOptions& net, int64_t sample_siz
     down.push_back(attends(net.attention_resolutions, level) ? "AttnDownBlock2D" : "DownBlock2D");
     up.insert(up.begin(), attends(up_resolutions, level) ? "AttnUpBlock2D" : "UpBlock2D");
   }
+  const int64_t pixels = net.patch * net.patch;
   const auto or_null = [](int64_t value) { return value > 0 ? Json(value) : Json(); };
   const Json config{{"_class_name", "UNet2DModel"},
-                    {"sample_size", or_null(sample_size)},
-                    {"in_channels", net.image_channels + net.planes},
-                    {"out_channels", (net.learned_variance ? 2 : 1) * net.image_channels},
+                    {"sample_size", or_null(image_size / net.patch)},
+                    {"in_channels", pixels * (net.image_channels + net.planes)},
+                    {"out_channels", pixels * (net.learned_variance ? 2 : 1) * net.image_channels},
                     {"center_input_sample", d.center_input_sample},
                     {"time_embedding_type", "positional"},
                     {"time_embedding_dim", or_null(d.time_embedding_dim)},

@@ -105,8 +105,9 @@ void check_config(const DenoiserOptions& net, const WeightShapes& weights, const
     check_input(found == expected, Fault::kBadInput, config, ": ", key, " says ", expected, ", but ", name, " in ",
                 weights.where(), " has ", found);
   };
-  agree("conv_in.weight", 1, net.image_channels + net.planes, "in_channels");
-  agree("conv_out.weight", 0, (net.learned_variance ? 2 : 1) * net.image_channels, "out_channels");
+  agree("conv_in.weight", 1, net.patch * net.patch * (net.image_channels + net.planes), "in_channels");
+  agree("conv_out.weight", 0, net.patch * net.patch * (net.learned_variance ? 2 : 1) * net.image_channels,
+        "out_channels");
   agree("time_embedding.linear_1.weight", 1, net.dim * net.mults.front(), "block_out_channels");
   if (net.diffusers.time_embedding_dim > 0)
     agree("time_embedding.linear_1.weight", 0, net.diffusers.time_embedding_dim, "time_embedding_dim");
@@ -133,7 +134,7 @@ DenoiserOptions read_diffusers(const WeightShapes& weights, const DiffusersFolde
               "save_pretrained");
   const DiffusersConfig config = parse_diffusers_config(read_config(folder.config), folder.config, options.hints);
   check_config(config.options, weights, folder.config);
-  import->image_size = config.sample_size;
+  import->image_size = config.sample_size * config.options.patch;
   if (config.ema_steps) {
     import->ema_step = *config.ema_steps;
     import->notes.push_back(concat_message(folder.weights, ": an EMAModel's: these weights are the moving average of ",
@@ -243,6 +244,8 @@ DenoiserImport import_denoiser(const std::string& path, const ImportOptions& opt
   if (parts.ema_step) import.ema_step = *parts.ema_step;
   const std::optional<int64_t> channels = options.hints.image_channels;
   if (channels && *channels != import.options.image_channels) {
+    check_input(import.options.patch == 1, Fault::kUsage, "image channels: ", where,
+                " has patches, whose colours can't become one; leave it out");
     check_input(*channels == 1 && import.options.image_channels == 3, Fault::kUsage, "image channels: the network of ",
                 where, " has pictures of ", import.options.image_channels, " channels; only 3 can become 1, found ",
                 *channels);

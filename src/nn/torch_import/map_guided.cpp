@@ -59,7 +59,7 @@ DenoiserOptions infer_guided(const WeightShapes& weights, const NetworkHints& hi
   const std::string mask_norm = "middle_block.0.in_norm.mlp_shared.0.weight";
   if (weights.any_with_prefix("middle_block.0.in_norm.")) {
     options.condition = "spade";
-    options.planes = weights.dim(mask_norm, 1);
+    options.planes = weights.dim(mask_norm, 1) / (hints.patch * hints.patch);
   }
   infer_channels(weights, weights.dim("input_blocks.0.0.weight", 1), weights.dim("out.2.weight", 0), hints, &options);
   const int64_t blocks = weights.count("input_blocks."), output_blocks = weights.count("output_blocks.");

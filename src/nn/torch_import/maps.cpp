@@ -33,6 +33,11 @@ int64_t WeightShapes::count(const std::string& prefix) const {
 
 void infer_channels(const WeightShapes& weights, int64_t in, int64_t out, const NetworkHints& hints,
                     DenoiserOptions* options) {
+  const int64_t pixels = hints.patch * hints.patch;
+  check_input(in % pixels == 0 && out % pixels == 0, Fault::kUsage, "patch: ", weights.where(), " takes ", in,
+              " channels and gives ", out, ", expected multiples of ", pixels, " for patches of ", hints.patch);
+  options->patch = hints.patch;
+  in /= pixels, out /= pixels;
   const bool spade = options->condition == "spade";
   const bool learned = out == 2 || out == 6 || (spade && out == 2 * in);
   options->image_channels = learned ? out / 2 : out;

@@ -24,6 +24,7 @@ struct NetworkHints {
   std::optional<int64_t> num_heads, num_head_channels;  // guided-diffusion, SDM: one of them is needed
   bool new_attention_order = false;                     // guided-diffusion, SDM
   std::optional<int64_t> image_channels;                // else from the output: 2 and 6 are 1 and 3 with a variance
+  int64_t patch = 1;                                    // DenoiserOptions::patch
   bool mask_planes = false;  // lucidrains: input channels beyond the picture's are masks, even when as many as its own
 };
 
@@ -67,6 +68,6 @@ struct DiffusersConfig {
 // key, what was expected and what was found.
 DiffusersConfig parse_diffusers_config(const std::string& text, const std::string& where, const NetworkHints& hints);
 
-std::string diffusers_config_text(const DenoiserOptions& options, int64_t sample_size);
+std::string diffusers_config_text(const DenoiserOptions& options, int64_t image_size);
 
 }  // namespace echodiff
