@@ -116,6 +116,8 @@ TEST_F(ReportTest, CostsStandBesideTheBaselinesMaskByMask) {
     const nlohmann::json& row = report["table"].at(i);
     times[report["comparison"].at(i)["runs"].at(0)] = row.value("times_baseline", nlohmann::json());
   }
+  EXPECT_EQ(report["verdict"],
+            "The judge: a kept picture cost 420 network calls by posthoc, 155 by restart: looking early saved 63.1 %.");
   EXPECT_TRUE(times.at("base").is_null());
   EXPECT_TRUE(times.at("replayed").is_null());
   EXPECT_TRUE(times.at("free").is_null());

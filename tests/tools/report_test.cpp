@@ -27,6 +27,10 @@ TEST_F(ReportTest, NumbersAsCountedByHand) {
   EXPECT_EQ(adherence["outside_sector_mean"], 1.5);
   EXPECT_EQ(adherence["outside_sector_worst"], 6);
 
+  EXPECT_EQ(report["verdict"],
+            "The judge: 100.0 % of what paper kept is good by the rule, 75.0 % of what was drawn without a judge (not "
+            "told apart).");
+
   const nlohmann::json& accounting = report["accounting"];
   EXPECT_EQ(accounting["acceptable"], 3);
   EXPECT_EQ(accounting["poor"], 1);

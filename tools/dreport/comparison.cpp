@@ -115,11 +115,15 @@ void sum_up(PolicyResult& result) {
   result.masks_reached = wilson(int64_t(reached.size()), int64_t(masks.size()));
 }
 
+}  // namespace
+
 // Old summaries don't say that they are replays.
 bool is_live(const PolicyResult& result) {
   const SamplingRun& run = *result.runs.front();
   return !run.replayed && recording_key(run).empty();
 }
+
+namespace {
 
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
   const PolicyResult* cheapest = nullptr;

@@ -28,6 +28,9 @@ struct PolicyResult {
   const char* unit() const { return name_of(runs.front()->unit.kind); }  // that costs are resampled by, seed by seed
 };
 
+// Sampled, not replayed from a recording.
+bool is_live(const PolicyResult& result);
+
 // Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'
 // order. Only trajectories that have lines in samples.jsonl count. The honest baseline is the cheapest posthoc that
 // sampled with whole calls only, live; live policies on the same masks are compared with it.

@@ -38,6 +38,10 @@ void memorisation_section(const Material& material, Report& report);  // samples
 void anatomy_section(const Material& material, Report& report);       // mask adherence
 void inputs_section(const Material& material, Report& report);        // what the report was made from
 
+// One sentence: the cheapest policy's share of good pictures against that without a judge, its cost against posthoc's.
+// Empty where there is no judge.
+std::string verdict_of(const std::vector<PolicyResult>& policies);
+
 // The runs that figures compare: the first unguided one, and of the guided ones the paper's policy if it is there.
 const SamplingRun* unguided_run(const RunSet& runs);
 const SamplingRun* guided_run(const RunSet& runs);

@@ -129,6 +129,11 @@ void add_policies(const Material& material, const SamplingRun* unguided, Summary
 void summary_section(const Material& material, Report& report) {
   Page& page = report.page;
   page.section("summary", "Summary");
+  if (const std::string verdict = verdict_of(material.policies); !verdict.empty()) {
+    page.paragraph("<strong>" + escape_html(verdict) + "</strong>");
+    report.json["verdict"] = verdict;
+    report.lines.push_back(verdict);
+  }
   Summary summary{{.header = {"Quantity", "This run", "95 % interval", "The paper"}},
                   report.json["summary"] = Json::object()};
   const SamplingRun* unguided = unguided_run(material.runs);

@@ -1,0 +1,58 @@
+// What the judge was worth, in one sentence: what it made of the share of good pictures, and what looking early saved.
+#include <cmath>
+
+#include "dreport/sections/sections.h"
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+// The cheapest by calls per accepted picture; null for none.
+const PolicyResult* cheapest(const std::vector<PolicyResult>& policies, bool (*counts)(const PolicyResult&)) {
+  const PolicyResult* best = nullptr;
+  for (const PolicyResult& policy : policies)
+    if (counts(policy) && std::isfinite(policy.calls_per_accepted.value) &&
+        (best == nullptr || policy.calls_per_accepted.value < best->calls_per_accepted.value))
+      best = &policy;
+  return best;
+}
+
+const std::string& policy_of(const PolicyResult& result) { return result.runs.front()->policy; }
+
+std::string about_quality(const PolicyResult& judged, const PolicyResult* unjudged) {
+  const Proportion& good = judged.precision;
+  if (unjudged == nullptr || unjudged->precision.n == 0 || good.n == 0) return "";
+  const Proportion& base = unjudged->precision;
+  return percent(good.fraction) + " of what " + policy_of(judged) + " kept is good by the rule, " +
+         percent(base.fraction) + " of what was drawn without a judge (" +
+         (good.low > base.high   ? "higher"
+          : good.high < base.low ? "lower"
+                                 : "not told apart") +
+         ")";
+}
+
+std::string about_cost(const PolicyResult& best, const PolicyResult& posthoc) {
+  const Estimate &cost = best.calls_per_accepted, &base = posthoc.calls_per_accepted;
+  const std::string whole = "a kept picture cost " + rounded(base.value) + " network calls by posthoc";
+  if (&best == &posthoc) return whole + ", and looking early made none cheaper";
+  const std::string both = whole + ", " + rounded(cost.value) + " by " + policy_of(best) + ": ";
+  if (cost.high < base.low) return both + "looking early saved " + percent(1 - cost.value / base.value);
+  return both + "looking early saved nothing that stands out of the intervals";
+}
+
+}  // namespace
+
+std::string verdict_of(const std::vector<PolicyResult>& policies) {
+  const PolicyResult* unjudged =
+      cheapest(policies, [](const PolicyResult& one) { return !one.guided() && is_live(one); });
+  const PolicyResult* best = cheapest(policies, [](const PolicyResult& one) { return one.guided() && is_live(one); });
+  const PolicyResult* posthoc = cheapest(policies, [](const PolicyResult& one) {
+    return policy_of(one) == "posthoc" && is_live(one) && one.runs.front()->shallow_call_cost == 1;
+  });
+  if (best == nullptr) return "";
+  std::string sentence = about_quality(*best, unjudged);
+  if (posthoc != nullptr) sentence += (sentence.empty() ? "" : "; ") + about_cost(*best, *posthoc);
+  return sentence.empty() ? "" : "The judge: " + sentence + ".";
+}
+
+}  // namespace echodiff
