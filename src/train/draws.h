@@ -9,7 +9,18 @@
 
 namespace echodiff {
 
-enum class Draw : uint64_t { order = 1, time, noise, augment, mask_drop, dropout, val_time, val_noise, grid_noise };
+enum class Draw : uint64_t {
+  order = 1,
+  time,
+  noise,
+  augment,
+  mask_drop,
+  dropout,
+  val_time,
+  val_noise,
+  grid_noise,
+  mean_start
+};
 
 // The seed of one purpose: purposes never share numbers.
 uint64_t seed_of(uint64_t seed, Draw draw);

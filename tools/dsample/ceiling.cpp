@@ -56,6 +56,9 @@ int find_ceiling(const Settings& settings, const Common& common) {
   const int64_t states = *settings.masks.count, branches = settings.branches;
   const std::vector<Tensor> masks = read_masks(settings.masks, common, model.run, states).masks;
   SamplerJob job = sampler_job(model, settings.model, settings.masks, common);
+  job.conditions = masks;
+  start_at_means(model, settings.model, common, job);
+  job.conditions.clear();
   job.policy = none_policy();
   job.count = states * branches;
   for (int64_t i = 0; i < job.count; ++i)  // branches of one state share its mask

@@ -17,6 +17,7 @@ int fit(const Settings& settings, const Common& common) {
   SamplerJob job = sampler_job(model, settings.model, settings.masks, common);
   share_deep_levels(model, "fit-exits", job);
   job.conditions = read_masks(settings.masks, common, model.run, job.count).masks;
+  start_at_means(model, settings.model, common, job);
   Progress progress("fitting", job.count * job.plan.count(), "steps", common.quiet);
   SamplerHooks hooks;
   hooks.stop = interrupted;

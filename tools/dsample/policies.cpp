@@ -12,7 +12,6 @@
 #include "quality/sampling/policy/smc.h"
 #include "tensor/io/text.h"
 #include "train/data/image.h"
-#include "train/folder/listing.h"
 
 namespace echodiff {
 namespace {
@@ -77,6 +76,8 @@ Policy make_restart(const Settings& settings, const Inputs& inputs) {
   check_input(fitted.deepcache == job.whole_every, Fault::kUsage, settings.rule, ": was fitted for --deepcache ",
               fitted.deepcache, ", found ", job.whole_every, "; fit it on a recording made with --deepcache ",
               job.whole_every);
+  check_input(fitted.mean_start == job.mean_start, Fault::kUsage, settings.rule, ": was fitted for --mean-start ",
+              fitted.mean_start, ", found ", job.mean_start, "; fit it on a recording that begins as this sampler");
   check_input(!job.exits, Fault::kUsage, settings.rule, ": was fitted without --adadiff, leave it out");
   check_input(fitted.on == job.score_on, Fault::kUsage, settings.rule,
               ": was fitted on scores of the other of x0hat and xt; change --score-on");
@@ -107,14 +108,12 @@ void begin_with_pictures(const Settings& settings, const SampledModel& model, co
                          const std::string& masks, SamplerJob& job) {
   const std::string& folder = settings.start_images.empty() ? masks : settings.start_images;
   check_present(folder, "a data-set folder");
-  const int64_t size = model.run.image_size;
   std::vector<Tensor> pictures;
   for (const std::string& file : conditions.files) {
-    const std::string path = partner_in(folder + "/images", file);
-    check_input(!path.empty(), Fault::kMissingInput, folder, "/images/", file,
+    const std::optional<GrayImage> image = picture_of_mask(folder, file, model.run);
+    check_input(image.has_value(), Fault::kMissingInput, folder, "/images/", file,
                 ": no such file, expected a picture for ", "every mask");
-    const GrayImage image = fit_area(read_picture(path), size, model.run.fit);
-    pictures.push_back(to_tensor({&image}));
+    pictures.push_back(to_tensor({&*image}));
   }
   const int64_t last = std::max<int64_t>(1, int64_t(settings.start * double(model.run.T))) - 1;
   job.plan = es_ddpm_plan(model.schedule, model.options, last);

@@ -70,6 +70,7 @@ int record(const Settings& settings, const Common& common) {
   RecorderJob job;
   job.sampling = sampler_job(model, settings.model, settings.masks, common);
   job.sampling.conditions = conditions.masks;
+  start_at_means(model, settings.model, common, job.sampling);
   job.facts = facts_of(settings, model, job.sampling, conditions, common.seed);
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);

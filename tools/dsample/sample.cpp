@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "dsample/dsample.h"
+#include "dsample/mean_grey.h"
 #include "dsample/noise.h"
 #include "dsample/policies.h"
 #include "quality/judges/threshold_judge.h"
@@ -24,7 +25,7 @@ struct Settings {
   PolicySettings policy;
   std::string out, shard = "0/1", noise, trace;
   std::string scorer, value, thresholds, score_on = "x0hat", adadiff;
-  double adadiff_error = 0.02;
+  double adadiff_error = 0.02, keep_noise = 0;
   bool allow_unfinished = false;
 };
 
@@ -61,6 +62,10 @@ void check_settings(const Settings& settings) {
               "--trace: expected all trajectories, leave out --accept and --shard");
   check_flags(settings.adadiff.empty() || (settings.model.guidance == 1 && settings.model.deepcache == 1),
               "--adadiff: goes without --guidance and --deepcache, leave it out");
+  check_flags(settings.model.mean_start.value_or(0) == 0 || (!given && !policy.begin),
+              "--mean-start: --noise and this --policy say where trajectories begin, leave it out");
+  check_flags(settings.keep_noise == 0 || settings.policy.keep == "finish",
+              "--keep-noise: is of finished pictures, leave out --keep");
 }
 
 void declare(Options& options, Settings& settings) {
@@ -90,6 +95,9 @@ void declare(Options& options, Settings& settings) {
   options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--thresholds", settings.thresholds, "judges finished pictures in place of --scorer (a score of 1 or 0)",
               "FILE");
+  options.add("--keep-noise", settings.keep_noise,
+              "share of the last step's noise that the kept picture has, inside of the sector; judges score it without",
+              {0, 1}, "share");
   options.add_choice("--score-on", settings.score_on,
                      "what is scored on the way, the predicted clean picture or x_t itself (the paper's words)",
                      {"x0hat", "xt"});
@@ -105,6 +113,9 @@ void apply_adadiff(const Settings& settings, const SampledModel& model, SamplerJ
   job.exit_error = settings.adadiff_error;
   check_input(job.exits->steps == job.plan.count(), Fault::kUsage, settings.adadiff, ": was fitted on ",
               job.exits->steps, " steps, found a sampler of ", job.plan.count(), "; fit it on this sampler");
+  check_input(job.exits->mean_start == job.mean_start, Fault::kUsage, settings.adadiff,
+              ": was fitted for --mean-start ", job.exits->mean_start, ", found ", job.mean_start,
+              "; fit it on this sampler");
 }
 
 // Noise and masks from --noise, else the seed's and the folder's.
@@ -150,13 +161,14 @@ SummaryFacts facts_of(const Settings& settings, const SampledModel& model, const
   facts.keep = settings.policy.keep;
   facts.batch = job.batch;
   facts.tau = job.tau;
+  facts.keep_noise = job.keep_noise;
   return facts;
 }
 
 // The sampler's run, each record into the folder, each step into the trace.
-SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, const SamplerJob& job,
-                       const SampledModel& model, const Judge& judge, const std::vector<std::string>& masks,
-                       const Common& common) {
+SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, std::optional<MeanGrey>& grey,
+                       const SamplerJob& job, const SampledModel& model, const Judge& judge,
+                       const std::vector<std::string>& masks, const Common& common) {
   Progress progress("sampling", job.count * job.plan.count(), "steps", common.quiet,
                     int64_t(folder.known().size()) * job.plan.count());
   int64_t kept = 0, decided = 0;
@@ -166,6 +178,7 @@ SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, const 
     kept += record.kept() ? 1 : 0;
     ++decided;
     folder.write(record, masks.empty() ? "" : masks[size_t(record.condition)], common.seed);
+    if (grey) grey->add(record);
   };
   hooks.on_progress = [&](int64_t done, int64_t) {
     progress.update(done, std::to_string(kept) + " kept of " + std::to_string(decided));
@@ -202,11 +215,12 @@ std::string resolved_toml(const Settings& settings, const SamplerJob& job, Fit f
   std::vector<float> start(size_t(job.conditions[0].dim(2) * job.conditions[0].dim(3)));
   for (size_t i = 0; i < job.conditions.size(); ++i) {
     masks += bytes_hash(bytes_of(job.conditions[i].data<float>(), job.conditions[i].count()));
+    if (job.mean_start > 0) continue;  // follows from seed, model and mask, and would cost calls here
     job.noise(int64_t(i), 0, start.data(), int64_t(start.size()));
     starts += bytes_hash(bytes_of(start.data(), int64_t(start.size())));
   }
   hashes["masks"] = bytes_hash(masks);
-  hashes["starts"] = bytes_hash(starts);
+  hashes["starts"] = job.mean_start > 0 ? concat_message("means of ", job.mean_start) : bytes_hash(starts);
   std::string toml = "\n[resolved]\n" + toml_text_line("fit", name_of(fit));
   for (const auto& [key, hash] : hashes) toml += toml_text_line(key, hash);
   return toml;
@@ -225,14 +239,17 @@ int sample(const Settings& settings, const Common& common) {
   job.shard = shard.index;
   job.shards = shard.of;
   job.score_on = parse_score_on(settings.score_on);
-  apply_adadiff(settings, model, job);
+  job.keep_noise = settings.keep_noise;
   if (const int64_t steps = settings.policy.tail_steps; steps > 0)
     job.tail = [&model, steps](int64_t t) { return make_tail(model.schedule, model.options, t, steps); };
   const Conditions conditions = read_conditions(settings, common, model.run, job);
   job.conditions = conditions.masks;
+  const PolicyRow& policy = policy_row(settings.policy);
+  const bool own_start = settings.noise.empty() && !policy.begin;
+  if (own_start) start_at_means(model, settings.model, common, job);
+  apply_adadiff(settings, model, job);
   apply_policy(settings.policy, common.seed, conditions.files, job);
-  if (const PolicyRow& policy = policy_row(settings.policy); policy.begin)
-    policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
+  if (policy.begin) policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
   const Judge judge = load_judges(settings, model.device, conditions.planes, job);
 
   SampleFolder folder(settings.out, common.resolved_toml + resolved_toml(settings, job, model.run.fit),
@@ -246,17 +263,22 @@ int sample(const Settings& settings, const Common& common) {
   std::optional<Trace> trace;
   if (!settings.trace.empty())
     trace.emplace(job.plan, job.count, job.conditions[0].dim(2), job.conditions[0].dim(3), job.noise);
+  std::optional<MeanGrey> grey;
+  if (own_start && job.plan.steps[0].t < model.schedule.T - 1)
+    grey.emplace(settings.masks.masks, conditions, model.run);
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  const SamplerTotals totals = run_into(folder, trace, job, model, judge, conditions.files, common);
+  const SamplerTotals totals = run_into(folder, trace, grey, job, model, judge, conditions.files, common);
   if (trace && !totals.interrupted) trace->write(settings.trace);
   SummaryFacts facts = facts_of(settings, model, job, common.seed);
   facts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (const auto& [index, record] : folder.known()) facts.seconds += record.seconds;
+  if (grey) facts.mean_grey = grey->of_samples(), facts.mean_grey_of_data = grey->of_data();
   folder.write_summary(facts, totals);
   const std::string shallow =
       totals.shallow_calls > 0 ? concat_message(", ", totals.shallow_calls, " of them shallow") : "";
   note(common, concat_message(settings.out, ": ", totals.kept, " kept of ", totals.trajectories, " trajectories, ",
                               totals.unet_calls, " network calls", shallow));
+  if (grey) grey->tell(common, settings.out, job.mean_start);
   return totals.interrupted ? interrupt_exit_code() : 0;
 }
 

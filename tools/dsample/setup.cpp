@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "diffusion/samplers/samplers.h"
+#include "dsample/grid_file.h"
 #include "quality/judges/judge.h"
+#include "quality/sampling/mean_start.h"
 #include "quality/sampling/network.h"
-#include "tensor/io/json.h"
 #include "tensor/io/text.h"
 #include "train/data/dataset.h"
+#include "train/data/image.h"
 #include "train/data/loader.h"
+#include "train/folder/fit.h"
+#include "train/folder/listing.h"
 #include "train/folder/planes.h"
 
 namespace echodiff {
@@ -26,34 +31,28 @@ void apply_overrides(const ModelSettings& settings, DenoiserRun& run) {
   if (settings.image_size) run.image_size = *settings.image_size;
 }
 
-// --grid FILE: {"kind": "grid", "timesteps": 2000, "times": [1900, ...]}, made for a network of so many time steps.
-Grid read_grid(const std::string& path, int64_t T) {
-  const JsonNode json = read_json(path);
-  json.choice("kind", {"grid"});
-  const int64_t made_for = json.count("timesteps");
-  check_input(made_for == T, Fault::kBadInput, path, ": is a grid of ", made_for, " time steps, the model has ", T,
-              "; make one for it");
-  Grid grid{.kind = GridKind::given, .start = {}, .end = {}, .times = {}};
-  for (const JsonNode& time : json.items("times")) grid.times.push_back(int64_t(time.as_number("times")));
-  check_input(!grid.times.empty(), Fault::kBadInput, path, ": key \"times\": expected one time at least, found none");
-  return grid;
-}
+struct ChosenGrid {
+  Grid grid;
+  std::optional<int64_t> mean_start;  // that its file names
+};
 
-Grid grid_of(const ModelSettings& settings, int64_t T) {
+ChosenGrid grid_of(const ModelSettings& settings, int64_t T) {
   const bool named = settings.grid == "even" || settings.grid == "logsnr" || settings.grid == "rho";
-  if (named)
-    return {
-        .kind = parse_grid_kind(settings.grid), .start = settings.grid_start, .end = settings.grid_end, .times = {}};
+  if (named) {
+    const GridKind kind = parse_grid_kind(settings.grid);
+    return {{.kind = kind, .start = settings.grid_start, .end = settings.grid_end, .times = {}}, {}};
+  }
   check_input(std::filesystem::exists(settings.grid), Fault::kUsage,
               "--grid: expected even, logsnr, rho or a file, found '", settings.grid, "'");
   check_input(!settings.grid_start && !settings.grid_end, Fault::kUsage,
               "--grid: a file says where it starts and ends; leave --grid-start and --grid-end out");
-  return read_grid(settings.grid, T);
+  const GridFile file = read_grid_file(settings.grid, T);
+  return {{.kind = GridKind::given, .start = {}, .end = {}, .times = file.times}, file.mean_start};
 }
 
-SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun& run) {
+SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun& run, const Grid& grid) {
   SamplerOptions options;
-  options.grid = grid_of(settings, run.T);
+  options.grid = grid;
   options.sampler = settings.sampler;
   options.steps = settings.sample_steps.value_or(0);
   options.eta = settings.eta;
@@ -66,28 +65,15 @@ SamplerOptions sampler_options(const ModelSettings& settings, const DenoiserRun&
 }
 
 void declare_sampler(Options& options, ModelSettings& settings) {
-  std::vector<std::string> names, steps, with_eta, unclipped, gridded;
+  std::vector<std::string> names, with_eta, unclipped;
   std::string summaries;
   for (const Sampler& sampler : samplers()) {
     names.push_back(sampler.name);
     summaries += concat_message(!summaries.empty() ? " | " : "", sampler.name, ": ", sampler.summary);
-    steps.push_back(names.back() + (sampler.usual_steps == 0 ? ": all" : concat_message(": ", sampler.usual_steps)));
     if (sampler.takes_eta) with_eta.push_back(sampler.name);
     if (!sampler.clips) unclipped.push_back(sampler.name);
-    if (sampler.takes_grid) gridded.push_back(sampler.name);
   }
   options.add_choice("--sampler", settings.sampler, "reverse process, " + summaries, names);
-  options.add("--sample-steps", settings.sample_steps, "reverse steps; --grid says where they are", {1, 1000000},
-              "steps", join(steps, ", "));
-  options.add(
-      "--grid", settings.grid,
-      "where " + join(gridded, ", ") +
-          " stop over: even in t | logsnr: even in log(alpha / sigma), best for few steps | rho: EDM's | a file",
-      "NAME|FILE");
-  options.add("--grid-start", settings.grid_start, "first time as a share of all; pictures that are dark may need 1",
-              {0, 1}, "share", "even: 1, logsnr and rho: 0.95");
-  options.add("--grid-end", settings.grid_end, "last time as a share of all", {0, 1}, "share",
-              "even: 0, logsnr and rho: 0.04");
   options.add("--eta", settings.eta, join(with_eta, ", ") + ": share of fresh noise", {0, 1}, "fraction");
   options.add_choice("--clip", settings.clip,
                      "clamp the predicted picture in every step; auto: off for " + join(unclipped, ", ") + " only",
@@ -98,9 +84,43 @@ void declare_sampler(Options& options, ModelSettings& settings) {
   });
 }
 
+void declare_grid(Options& options, ModelSettings& settings) {
+  std::vector<std::string> steps, gridded;
+  for (const Sampler& sampler : samplers()) {
+    const std::string name = sampler.name;
+    steps.push_back(name + (sampler.usual_steps == 0 ? ": all" : concat_message(": ", sampler.usual_steps)));
+    if (sampler.takes_grid) gridded.push_back(name);
+  }
+  options.add("--sample-steps", settings.sample_steps, "reverse steps; --grid says where they are", {1, 1000000},
+              "steps", join(steps, ", "));
+  options.add(
+      "--grid", settings.grid,
+      "where " + join(gridded, ", ") +
+          " stop over: even in t | logsnr: even in log(alpha / sigma), best for few steps | rho: EDM's | a file "
+          "of dsample fit-grid",
+      "NAME|FILE");
+  options.add("--grid-start", settings.grid_start, "first time as a share of all", {0, 1}, "share",
+              "even: 1, logsnr and rho: 0.95");
+  options.add("--grid-end", settings.grid_end, "last time as a share of all", {0, 1}, "share",
+              "even: 0, logsnr and rho: 0.04");
+  declare_mean_start(options, settings);
+}
+
 }  // namespace
 
+void declare_mean_start(Options& options, ModelSettings& settings) {
+  options.add("--mean-start", settings.mean_start,
+              "where a grid begins below the last time: begin at what the network expects of the mask, the mean of so "
+              "many predictions, and noise; as many calls once a mask; 0: noise alone, which makes dark pictures grey",
+              {0, 10000}, "calls a mask", concat_message("as the grid's file says, else ", kMeanStart));
+}
+
 void declare_model(Options& options, ModelSettings& settings) {
+  declare_network(options, settings);
+  declare_grid(options, settings);
+}
+
+void declare_network(Options& options, ModelSettings& settings) {
   options.add("--model", settings.model, "run directory of dtrain diffusion or dweights import", "RUN").required();
   options.add("--image-size", settings.image_size, "width and height", {8, 1024}, "pixels", "as the model says");
   options.add_choice("--ema", settings.ema, "averaged weights, where the run has them", {"on", "off"});
@@ -171,9 +191,10 @@ SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks
   run.network.to(device);
   run.network.use_bf16(common.bf16);
   apply_overrides(settings, run);
-  const SamplerOptions options = sampler_options(settings, run);
+  const ChosenGrid chosen = grid_of(settings, run.T);
+  const SamplerOptions options = sampler_options(settings, run, chosen.grid);
   Schedule schedule = make_schedule(run.schedule, run.T);
-  return {std::move(run), options, std::move(schedule), device};
+  return {std::move(run), options, std::move(schedule), device, chosen.mean_start};
 }
 
 namespace {
@@ -227,6 +248,23 @@ SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings,
   return job;
 }
 
+void start_at_means(const SampledModel& model, const ModelSettings& settings, const Common& common, SamplerJob& job) {
+  const bool below = job.plan.steps[0].t < model.schedule.T - 1;
+  check_input(below || settings.mean_start.value_or(0) == 0, Fault::kUsage,
+              "--mean-start: this sampler begins at the last time, where noise alone is right; leave it out, or begin "
+              "lower with --grid-start");
+  const int64_t draws = settings.mean_start.value_or(model.mean_start.value_or(kMeanStart));
+  if (!below || draws == 0) return;
+  begin_at_means(model.schedule,
+                 std::make_shared<MeanPictures>(model.schedule, job, model.network(), common.seed, draws), job);
+}
+
+std::optional<GrayImage> picture_of_mask(const std::string& folder, const std::string& file, const DenoiserRun& run) {
+  const std::string path = partner_in(folder + "/images", file);
+  if (path.empty()) return std::nullopt;
+  return fit_area(read_picture(path), run.image_size, run.fit);
+}
+
 SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& settings, const SamplerJob& job,
                            uint64_t seed) {
   SamplerFacts facts;
@@ -237,6 +275,7 @@ SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& setti
   facts.T = model.run.T;
   facts.size = model.run.image_size;
   facts.deepcache = job.whole_every;
+  facts.mean_start = job.mean_start;
   facts.eta = settings.eta;
   facts.guidance = job.guidance;
   facts.clip = model.options.clip;

@@ -20,10 +20,13 @@ struct ModelSettings {
   std::optional<int64_t> sample_steps, timesteps, image_size;
   std::string grid = "even";
   std::optional<double> grid_start, grid_end;
+  std::optional<int64_t> mean_start;
   double eta = 0, guidance = 1;
   int64_t deepcache = 1;
 };
-void declare_model(Options& options, ModelSettings& settings);
+void declare_model(Options& options, ModelSettings& settings);  // the two below, and where the sampler stops over
+void declare_network(Options& options, ModelSettings& settings);
+void declare_mean_start(Options& options, ModelSettings& settings);
 void declare_guidance(Options& options, ModelSettings& settings);
 void declare_deepcache(Options& options, ModelSettings& settings);  // after the guidance, which it goes without
 
@@ -45,6 +48,7 @@ struct SampledModel {
   SamplerOptions options;
   Schedule schedule;
   Device device;
+  std::optional<int64_t> mean_start;  // that the grid's file names
 
   // Looks at `run`, which must outlive it.
   Network network() const;
@@ -66,6 +70,11 @@ Conditions read_masks(const MaskSettings& settings, const Common& common, const 
 // Without policy, conditions and judges.
 SamplerJob sampler_job(const SampledModel& model, const ModelSettings& settings, const MaskSettings& masks,
                        const Common& common);
+// Where the job, which has its masks, begins below T - 1: it does so at their means, as --mean-start says. Looks at
+// `model`, which must outlive it. Throws Error(kUsage) where the flag asks for them and they have no place.
+void start_at_means(const SampledModel& model, const ModelSettings& settings, const Common& common, SamplerJob& job);
+// The picture of a data-set folder that belongs to the mask, made square as the run's; nothing where it has none.
+std::optional<GrayImage> picture_of_mask(const std::string& folder, const std::string& file, const DenoiserRun& run);
 SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& settings, const SamplerJob& job,
                            uint64_t seed);
 // Shallow calls, once the job's device is set. Looks at `model`, which must outlive it. Throws Error(kUsage) on a GPU.

@@ -55,7 +55,7 @@ class ShardRecorder {
     const SamplerTotals totals = run_sampler(sampling, network, {}, sampler);
     *interrupted = totals.interrupted;
     if (*interrupted) return {};
-    seconds_.unet_calls = totals.unet_calls;
+    seconds_.unet_calls = totals.unet_calls - totals.mean_start_calls;  // those were made to score the starts
     seconds_.shallow_calls = totals.shallow.count;
     seconds_.unet_seconds = totals.unet_seconds;
     seconds_.shallow_seconds = totals.shallow.seconds;

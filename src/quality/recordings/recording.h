@@ -6,7 +6,7 @@
 //     index, condition  (n) i64
 //     scores/JUDGE      (n, K+1) f32  after each of the K steps, of x0_hat_t or of x_t as the judge is declared; the
 //                                     last of the finished 8-bit picture. NaN at steps that `score_every` leaves out
-//     start/JUDGE       (n) f32       of x_T, before the first call
+//     start/JUDGE       (n) f32       of x_T, before the first call; with a mean start of x_start in its place
 //     x0hat             (n, S, H, W) u8  after the steps `thumbnail_steps`
 //     final             (n, H, W) u8
 //     metrics           (n, 3) f32    sharpness, contrast, noise of `final`
@@ -15,7 +15,8 @@
 //                                    "scorer_seconds"}; with DeepCache also "shallow_calls" and "shallow_seconds",
 //                                    parts of unet_...
 // Shards are sealed as checkpoints are (train/checkpoint.h). x_T and every later noise follow from (seed, index, step):
-// fill_normal(seed, index, 0) and fill_normal(seed, index, step + 1).
+// fill_normal(seed, index, 0) and fill_normal(seed, index, step + 1); a mean start from the network too
+// (sampling/mean_start.h).
 #pragma once
 
 #include <cstdint>

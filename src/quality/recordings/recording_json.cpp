@@ -29,6 +29,7 @@ Json to_json(const RecordingFacts& facts) {
   json["eta"] = facts.eta;
   json["guidance"] = facts.guidance;
   json["deepcache"] = facts.deepcache;
+  json["mean_start"] = facts.mean_start;
   json["clip"] = facts.clip;
   json["schedule"] = facts.schedule;
   json["predict"] = facts.prediction;
@@ -60,6 +61,7 @@ RecordingFacts from_json(const JsonNode& json) {
   facts.eta = json.number("eta");
   facts.guidance = json.number("guidance");
   facts.deepcache = json.integer("deepcache", 1);  // recordings from before it
+  facts.mean_start = json.count("mean_start", 0);  // and these
   facts.clip = json.flag("clip");
   facts.schedule = json.text("schedule");
   facts.prediction = json.text("predict");

@@ -34,7 +34,11 @@ class RecordedTrajectories : public Trajectories {
     check_input(!other, Fault::kUsage, "judge ", options.judge, " scored the other of x0hat and xt");
   }
 
-  void begin(Slot&) override {}
+  void begin(Slot& slot, SamplerTotals& totals) override {
+    const double seconds = per_call_ * double(slot.record.mean_start_calls);
+    slot.record.seconds += seconds;
+    totals.unet_seconds += seconds;
+  }
 
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
     const int64_t calls = calls_per_step(job_.guidance);
@@ -127,6 +131,7 @@ SamplerJob recorded_job(const Recording& recording) {
   job.count = int64_t(recording.trajectories.size());
   job.guidance = recording.facts.guidance;
   job.whole_every = recording.facts.deepcache;
+  job.mean_start = recording.facts.mean_start;
   return job;
 }
 

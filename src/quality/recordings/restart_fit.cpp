@@ -188,6 +188,7 @@ RestartRule fit_restart(const Recording& recording, const RestartFitOptions& opt
   rule.on = facts.judges[judge].on;
   rule.steps = facts.steps();
   rule.deepcache = facts.deepcache;
+  rule.mean_start = facts.mean_start;
   Task task;
   task.masks = facts.masks;
   task.looks = options.looks.empty() ? spread_looks(facts.steps(), 8) : options.looks;

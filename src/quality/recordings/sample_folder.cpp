@@ -25,7 +25,7 @@ std::string text_of(const Json& json, int indent) {
 // stays empty costs time and no call: their ratio says how well slots are refilled.
 void write_savings(Json& json, const SamplerTotals& totals, int64_t calls_if_finished) {
   const int64_t calls = totals.unet_calls + totals.unused_calls;
-  const double all = double(totals.begun * calls_if_finished);
+  const double all = double(totals.begun * calls_if_finished + totals.mean_start_calls);
   const double saved = all > 0 ? 1 - double(calls) / all : 0;
   json["calls_saved"] = saved;
   if (totals.full_batch_calls == 0 || saved <= 0) return;
@@ -98,6 +98,7 @@ void SampleFolder::write(const SampleRecord& record, const std::string& mask, ui
   line["seed"] = seed;
   line["unet_calls"] = record.unet_calls;
   if (record.shallow_calls > 0) line["shallow_calls"] = record.shallow_calls;
+  if (record.mean_start_calls > 0) line["mean_start_calls"] = record.mean_start_calls;
   line["decision"] = record.decision;
   line["reason"] = record.reason;
   line["final_score"] = record.final_score ? Json(*record.final_score) : Json();
@@ -130,6 +131,8 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   for (const auto& [reason, sums] : ledger_.reasons())
     json["reasons"][reason] = {{"trajectories", sums.trajectories}, {"unet_calls", sums.unet_calls}};
   json["unet_calls_unused"] = totals.unused_calls;
+  json["mean_start"] = facts.mean_start;
+  json["mean_start_calls"] = totals.mean_start_calls;
   json["seconds"] = facts.seconds;
   json["images_per_second"] = facts.seconds > 0 ? Json(kept / facts.seconds) : Json();
   json["unet_seconds"] = totals.unet_seconds;
@@ -145,6 +148,9 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["tau"] = facts.tau;
   json["score_on"] = facts.score_on;
   json["keep"] = facts.keep;
+  if (facts.keep_noise > 0) json["keep_noise"] = facts.keep_noise;
+  if (facts.mean_grey) json["mean_grey"] = *facts.mean_grey;
+  if (facts.mean_grey_of_data) json["mean_grey_of_data"] = *facts.mean_grey_of_data;
   json["sampler"] = facts.sampler;
   json["sample_steps"] = facts.sample_steps;
   json["eta"] = facts.eta;
@@ -178,6 +184,7 @@ SampleSummary read_sample_summary(const std::string& directory) {
   summary.T = json.count("T", 0);
   summary.size = json.count("size", 0);
   summary.deepcache = json.count("deepcache", 1);
+  summary.mean_start = json.count("mean_start", 0);
   if (json.find("adadiff_error")) summary.adadiff_error = json.number("adadiff_error");
   summary.eta = json.number("eta", kNotGiven);
   summary.guidance = json.number("guidance", kNotGiven);
@@ -189,6 +196,7 @@ SampleSummary read_sample_summary(const std::string& directory) {
   totals.unet_calls = json.count("unet_calls");
   totals.unused_calls = json.count("unet_calls_unused", 0);
   totals.shallow_calls = json.count("shallow_calls", 0);
+  totals.mean_start_calls = json.count("mean_start_calls", 0);
   totals.scored_images = json.count("scored_images", 0);
   totals.unet_seconds = json.number("unet_seconds", kNotGiven);
   totals.scorer_seconds = json.number("scorer_seconds", kNotGiven);

@@ -26,7 +26,9 @@ namespace echodiff {
 struct SummaryFacts : SamplerFacts {
   std::string policy, judge, final_judge, score_on, keep;
   int64_t batch = 0;
-  double tau = 0, seconds = 0;
+  double tau = 0, seconds = 0, keep_noise = 0;
+  // Inside of the sector, of the kept pictures and of real ones of the same masks, where that was measured.
+  std::optional<double> mean_grey, mean_grey_of_data;
   bool replayed = false;
 };
 

@@ -67,6 +67,7 @@ SampleLine read_sample_line(const JsonNode& json) {
   line.seed = json.find("seed") ? json.seed("seed") : 0;
   line.unet_calls = json.count("unet_calls");
   line.shallow_calls = json.count("shallow_calls", 0);
+  line.mean_start_calls = json.count("mean_start_calls", 0);
   line.decision = json.choice("decision", {"accepted", "discarded", "finished"});
   line.reason = json.text("reason", "");
   if (json.find("final_score")) line.final_score = json.number("final_score");

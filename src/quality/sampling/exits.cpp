@@ -20,6 +20,7 @@ ExitRule read_exit_rule(const std::string& path) {
   json.choice("kind", {"exits"});
   ExitRule rule;
   rule.steps = json.count("steps");
+  rule.mean_start = json.count("mean_start", 0);  // rules from before it have none
   rule.trajectories = json.count("trajectories");
   for (const JsonNode& head : json.objects("heads")) {
     const int64_t step = head.count("step");
@@ -35,7 +36,9 @@ ExitRule read_exit_rule(const std::string& path) {
 }
 
 void write_exit_rule(const std::string& path, const ExitRule& rule) {
-  nlohmann::ordered_json json{{"kind", "exits"}, {"steps", rule.steps}, {"trajectories", rule.trajectories}};
+  nlohmann::ordered_json json{{"kind", "exits"}, {"steps", rule.steps}};
+  json["mean_start"] = rule.mean_start;
+  json["trajectories"] = rule.trajectories;
   json["heads"] = nlohmann::ordered_json::array();
   for (size_t i = 0; i < rule.heads.size(); ++i) {
     const ExitHead& head = rule.heads[i];

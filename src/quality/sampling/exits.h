@@ -4,7 +4,7 @@
 // features were computed: log error = offset + slope log moved, both root mean squares over pixels. Where little is
 // expected, the call is shallow. The heads are fitted on whole trajectories (exits_fit.h) and kept in a file:
 //
-//   {"kind": "exits", "steps": 10, "trajectories": 64,
+//   {"kind": "exits", "steps": 10, "mean_start": 0, "trajectories": 64,
 //    "heads": [{"step": 1, "offset": -1.5, "slope": 0.9, "residual": 0.1}, ...]}
 #pragma once
 
@@ -22,8 +22,9 @@ struct ExitHead {
 };
 
 struct ExitRule {
-  int64_t steps = 0, trajectories = 0;  // of the sampler; fitted on
-  std::vector<ExitHead> heads;          // of steps 1 to steps - 1: the first call is always whole
+  int64_t steps = 0, mean_start = 0;  // of the sampler
+  int64_t trajectories = 0;           // fitted on
+  std::vector<ExitHead> heads;        // of steps 1 to steps - 1: the first call is always whole
 
   double expected_error(int64_t step, double moved) const;
 };

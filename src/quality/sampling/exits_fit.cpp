@@ -70,6 +70,7 @@ ExitRule fit_exits(SamplerJob job, const SamplerHooks& hooks) {
   if (run_sampler(job, {}, {}, hooks).interrupted) return {};
   ExitRule rule;
   rule.steps = steps;
+  rule.mean_start = job.mean_start;
   rule.trajectories = job.count;
   for (int64_t k = 1; k < steps; ++k) rule.heads.push_back(fitted(seen[size_t(k)]));
   return rule;

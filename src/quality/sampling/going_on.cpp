@@ -34,12 +34,12 @@ const SampleRecord* PartlyKnown::known_of(const Slot& slot) const {
   return found == known_.end() ? nullptr : found->second;
 }
 
-void PartlyKnown::begin(Slot& slot) {
+void PartlyKnown::begin(Slot& slot, SamplerTotals& totals) {
   if (const SampleRecord* known = known_of(slot)) {
     slot.record.shallow_calls = known->shallow_calls;
     slot.record.seconds = known->seconds;
   } else {
-    others_.begin(slot);
+    others_.begin(slot, totals);
   }
 }
 
@@ -49,7 +49,8 @@ void PartlyKnown::step(const std::vector<Slot*>& slots, SamplerTotals& totals) {
   const std::vector<Slot*> unknown = settle(slots, known, [&](Slot& slot, const SampleRecord& record) {
     ++slot.state.step;
     // The time that it took then, its judge's with it: nobody has kept them apart.
-    totals.unet_seconds += record.seconds * double(calls) / double(std::max(record.unet_calls, calls));
+    const int64_t stepped = std::max(record.unet_calls - record.mean_start_calls, calls);
+    totals.unet_seconds += record.seconds * double(calls) / double(stepped);
   });
   if (!unknown.empty()) others_.step(unknown, totals);
 }

@@ -17,7 +17,7 @@ class PartlyKnown : public Trajectories {
   // Where groups are ranked together, those known in part count as not known.
   PartlyKnown(const SamplerJob& job, const KnownRecords& known, Trajectories& others);
 
-  void begin(Slot& slot) override;
+  void begin(Slot& slot, SamplerTotals& totals) override;
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override;
   std::vector<double> score(const std::vector<Slot*>& slots, const std::vector<int64_t>& times,
                             SamplerTotals& totals) override;

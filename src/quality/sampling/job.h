@@ -32,6 +32,7 @@ struct SamplerJob {
   Device device = Device::kCpu;    // of the network, and of the trajectories
   std::vector<Tensor> conditions;  // (1, P, H, W) each, all of one shape; trajectory i takes number i mod their count
   NoiseSource noise;               // default_noise(seed)
+  int64_t mean_start = 0;          // draws behind the mean picture that a mask's trajectories begin at (mean_start.h)
   int64_t first = 0, count = 0;    // trajectories first..count-1
   int64_t batch = 8;
   int64_t shard = 0, shards = 1;           // only trajectories of index % shards == shard
@@ -46,6 +47,8 @@ struct SamplerJob {
   double tau = 0.95;              // the finished picture must reach it, where the policy judges that
   ScoreOn score_on = ScoreOn::x0hat;
   Keep keep = Keep::finish;
+  // K: the kept picture is x0_hat + K (x_t / alpha - x0_hat) inside of the sector, of the last step. Judges see x0_hat.
+  double keep_noise = 0;
 };
 
 }  // namespace echodiff

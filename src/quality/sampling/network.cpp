@@ -4,7 +4,7 @@
 
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/captured_work.h"
-#include "tensor/tensor.h"
+#include "tensor/ops.h"
 #include "train/model_run.h"
 
 namespace echodiff {
@@ -59,5 +59,7 @@ CachingNetwork caching_network_of(const LoadedDenoiser& run) {
     return called(run, x, t, condition, &deep);
   };
 }
+
+Tensor picture_half(const Tensor& answer) { return answer.dim(1) == 2 ? slice(answer, 1, 0, 1) : answer; }
 
 }  // namespace echodiff

@@ -14,4 +14,7 @@ Network network_of(const LoadedDenoiser& run, Device device = Device::kCpu);
 // The same for DeepCache, on the CPU. Throws Error(kUsage) for a network without deep levels.
 CachingNetwork caching_network_of(const LoadedDenoiser& run);
 
+// An answer (n, 1 or 2, H, W) without the half that is a learned variance -> (n, 1, H, W).
+Tensor picture_half(const Tensor& answer);
+
 }  // namespace echodiff

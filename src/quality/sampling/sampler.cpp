@@ -10,6 +10,7 @@
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
 #include "quality/sampling/going_on.h"
+#include "quality/sampling/network.h"
 #include "tensor/ops.h"
 #include "train/data/image.h"
 
@@ -40,7 +41,14 @@ class NetworkTrajectories : public Trajectories {
     }
   }
 
-  void begin(Slot& slot) override { slot.state.x = noise({slot.record.index}, {0}); }
+  void begin(Slot& slot, SamplerTotals& totals) override {
+    const Clock::time_point start = Clock::now();
+    slot.state.x = noise({slot.record.index}, {0});
+    if (job_.mean_start == 0) return;
+    const double seconds = seconds_since(start);  // of network calls, where its mask is new
+    totals.unet_seconds += seconds;
+    slot.record.seconds += seconds;
+  }
 
   void step(const std::vector<Slot*>& slots, SamplerTotals& totals) override {
     full_batch_ = int64_t(slots.size()) == job_.batch;
@@ -65,22 +73,18 @@ class NetworkTrajectories : public Trajectories {
     const Tensor x = states(slots, [](const Slot& slot) { return slot.state.x; });
     const Tensor t = from_indices(times);
     const Clock::time_point start = Clock::now();
-    Tensor output = call(x, t, slots, shallow), variance;
-    if (output.dim(1) == 2) {
-      variance = slice(output, 1, 1, 2);
-      output = slice(output, 1, 0, 1);
-    }
-    if (job_.guidance != 1) {
-      Tensor bare = network_(x, t, gather(bare_, slots));
-      if (bare.dim(1) == 2) bare = slice(bare, 1, 0, 1);
-      output = guide(output, bare, job_.guidance);
-    }
+    const Tensor answer = call(x, t, slots, shallow);
+    const Tensor variance = answer.dim(1) == 2 ? slice(answer, 1, 1, 2) : Tensor();
+    Tensor output = picture_half(answer);
+    if (job_.guidance != 1) output = guide(output, picture_half(network_(x, t, gather(bare_, slots))), job_.guidance);
     const double seconds = seconds_since(start);
     add_network_time(seconds, slots, totals);
     SamplerTotals::Calls& calls = shallow ? totals.shallow : totals.whole;
     calls.count += int64_t(slots.size()) * calls_per_step(job_.guidance);
     calls.seconds += seconds;
     check(output.shape() == x.shape(), "sampler: the network answered ", output.shape(), " to x ", x.shape());
+    if (job_.keep_noise > 0)
+      for (Slot* slot : slots) slot->last_x = slot->state.x;
     take_steps(walks, output, variance, drawing.empty() ? Tensor() : noise(drawing, draws));
     if (job_.device == Device::kCpu)  // elsewhere it is seen where pictures are looked at
       for (const Slot* slot : slots) require_finite(*slot, slot->state.x.data<float>());
@@ -106,10 +110,13 @@ class NetworkTrajectories : public Trajectories {
       slots[i]->record.image = to_gray(image, height_, width_);
       from_gray(slots[i]->record.image, image);
     }
-    if (!final_judge_) return;
-    const std::vector<double> scores =
-        judged(final_judge_, images, std::vector<int64_t>(slots.size(), -1), slots, totals);
-    for (size_t i = 0; i < slots.size(); ++i) slots[i]->record.final_score = scores[i];
+    if (final_judge_) {
+      const std::vector<double> scores =
+          judged(final_judge_, images, std::vector<int64_t>(slots.size(), -1), slots, totals);
+      for (size_t i = 0; i < slots.size(); ++i) slots[i]->record.final_score = scores[i];
+    }
+    if (job_.keep_noise > 0)
+      for (Slot* slot : slots) slot->record.image = noisy(*slot);
   }
 
   void drop(Slot& slot) override {  // before the first step there is only x_T
@@ -157,6 +164,20 @@ class NetworkTrajectories : public Trajectories {
     return output;
   }
 
+  // The finished picture with the share of its last step's noise that the job keeps.
+  GrayImage noisy(const Slot& slot) const {
+    const Tensor x_t = slot.last_x.to(Device::kCpu), &condition = job_.conditions[size_t(slot.record.condition)];
+    Tensor picture = slot.state.x.to(Device::kCpu).clone();
+    const float share = float(job_.keep_noise), recip_alpha = slot.last_row().sqrt_recip_alpha_bar;
+    const int64_t planes = condition.dim(1);
+    float* out = picture.mutable_data<float>();
+    for (int64_t i = 0; i < pixels_; ++i) {
+      const float sector = condition.data<float>()[(i + 1) * planes - 1];
+      out[i] += share * sector * (x_t.data<float>()[i] * recip_alpha - out[i]);
+    }
+    return to_gray(out, height_, width_);
+  }
+
   // One picture of each slot -> (n, 1, H, W) on the job's device.
   template <class Which> static Tensor states(const std::vector<Slot*>& slots, Which&& which) {
     std::vector<Tensor> parts;
@@ -189,7 +210,11 @@ class NetworkTrajectories : public Trajectories {
     if (job_.noise.seed) return normal_rows(shape, *job_.noise.seed, indices, draws, job_.device);
     Tensor given = empty(shape);
     float* out = given.mutable_data<float>();
-    parallel_for(n, [&](int64_t i) { job_.noise(indices[size_t(i)], draws[size_t(i)], out + i * pixels_, pixels_); });
+    const auto fill = [&](int64_t i) { job_.noise(indices[size_t(i)], draws[size_t(i)], out + i * pixels_, pixels_); };
+    if (n == 1)  // alone: of a mask's first trajectory it may be the network's work, which has threads of its own
+      fill(0);
+    else
+      parallel_for(n, fill);
     return given.to(job_.device);
   }
 

@@ -21,6 +21,7 @@ namespace echodiff {
 struct SampleRecord {
   int64_t index = 0, condition = 0, unet_calls = 0;
   int64_t shallow_calls = 0;          // of unet_calls
+  int64_t mean_start_calls = 0;       // of unet_calls: for its mask's mean start, where it is the mask's first
   std::string decision;               // "accepted", "discarded"; "finished" where nothing judged
   std::string reason;                 // reached_tau, reached_tau_early, no_policy; stagnation, final_score, ...
   std::optional<double> final_score;  // of `image`, where it was made
@@ -38,6 +39,7 @@ struct SamplerTotals {
   int64_t trajectories = 0, kept = 0, unet_calls = 0;  // of the records handed out
   int64_t shallow_calls = 0;                           // of unet_calls
   int64_t begun = 0;                                   // trajectories, handed out or not
+  int64_t mean_start_calls = 0;                        // that these count
   int64_t unused_calls = 0;  // of trajectories begun beyond the one that `accept` stopped at, or interrupted
   int64_t scored_images = 0;
   double unet_seconds = 0, scorer_seconds = 0;

@@ -11,6 +11,7 @@ struct SamplerFacts {
   std::string sampler, schedule, prediction;
   int64_t sample_steps = 0, T = 0, size = 0;  // steps of its plan; time steps of training; pixels a side
   int64_t deepcache = 1;                      // SamplerJob::whole_every
+  int64_t mean_start = 0;                     // SamplerJob::mean_start
   std::optional<double> adadiff_error;        // SamplerJob::exit_error, where there is a rule
   double eta = 0, guidance = 1;
   bool clip = true, ema = true;

@@ -5,6 +5,7 @@
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
+#include "quality/sampling/mean_start.h"
 #include "tensor/observe.h"
 
 namespace echodiff {
@@ -108,8 +109,10 @@ std::vector<Slot*> Loop::begin_some(int64_t places) {
     Slot& slot = slots_.emplace_back();
     slot.record.index = index;
     slot.record.condition = index % masks_;
+    slot.record.unet_calls = slot.record.mean_start_calls = mean_start_calls(job_, index);
+    totals_.mean_start_calls += slot.record.mean_start_calls;
     slot.plan = &job_.plan;
-    trajectories_.begin(slot);
+    trajectories_.begin(slot, totals_);
     begun.push_back(&slot);
   }
   return begun;

@@ -22,6 +22,7 @@ struct Slot {
   SampleRecord record;
   SampleState state;     // its `step` counts for every kind of trajectory; the pictures are the network's
   Tensor deep, whole_x;  // where the job caches: the deep features of its last whole call, and that call's input
+  Tensor last_x;         // where the job keeps noise: x_t of its last step
   const SamplingPlan* plan = nullptr;
   int64_t calls = 0;                // steps taken, of all its plans
   size_t scores_at_resampling = 0;  // how many scores it had when its group was last resampled
@@ -37,7 +38,7 @@ struct Slot {
 class Trajectories {
  public:
   virtual ~Trajectories() = default;
-  virtual void begin(Slot& slot) = 0;
+  virtual void begin(Slot& slot, SamplerTotals& totals) = 0;
   // One step of each, state.step included.
   virtual void step(const std::vector<Slot*>& slots, SamplerTotals& totals) = 0;
   // A score of each, of what the policy looks at: x_T before the first step. `times` are theirs.

@@ -45,6 +45,7 @@ RestartRule read_restart_rule(const std::string& path) {
   rule.on = parse_score_on(json.choice("on", {"x0hat", "xt"}));
   rule.steps = json.count("steps");
   rule.deepcache = json.count("deepcache", rule.deepcache);
+  rule.mean_start = json.count("mean_start", rule.mean_start);
   rule.lambda = json.number("lambda");
   check_input(rule.lambda >= 0, Fault::kBadInput, path, ": lambda: expected 0 or more, found ", rule.lambda);
   for (const JsonNode& look : json.objects("looks")) {
@@ -82,6 +83,7 @@ void write_restart_rule(const std::string& path, const RestartRule& rule) {
   json["on"] = name_of(rule.on);
   json["steps"] = rule.steps;
   json["deepcache"] = rule.deepcache;
+  json["mean_start"] = rule.mean_start;
   json["lambda"] = rule.lambda;
   json["fit"] = {{"trajectories", rule.fit.trajectories},
                  {"masks", rule.fit.masks},

@@ -2,8 +2,8 @@
 // chance that the finished picture is accepted; lambda is the price of a call in accepted pictures. One number takes
 // the place of window, patience and tau: it is fitted on a recording (restart_fit.h) and kept in a file.
 //
-//   {"kind": "restart", "judge": "value", "on": "x0hat", "steps": 20, "deepcache": 1, "lambda": 0.02, "fit": {...},
-//    "looks": [{"step": 0, "offset": -0.1, "slope": 1.2}, ...], "masks": [{"file": "7.png", "lambda": 0.004}, ...]}
+//   {"kind": "restart", "judge": "value", "on": "x0hat", "steps": 20, "deepcache": 1, "mean_start": 0, "lambda": 0.02,
+//    "fit": {...}, "looks": [{"step": 0, "offset": -0.1, "slope": 1.2}, ...], "masks": [{"file": "7.png", "lambda": 0.004}, ...]}
 // At each look v = sigmoid(offset + slope * logit(score)): the judge's score at that step, calibrated.
 // `masks` is there where the rule is for an equal quota of each mask: a call is worth less where few pictures are
 // accepted, and under one price for all a hard mask would never be finished. Other masks are ruled by `lambda`.
@@ -34,7 +34,7 @@ struct RestartFit {
 struct RestartRule {
   std::string judge;
   ScoreOn on = ScoreOn::x0hat;
-  int64_t steps = 0, deepcache = 1;  // of the sampler
+  int64_t steps = 0, deepcache = 1, mean_start = 0;  // of the sampler
   double lambda = 0;
   std::vector<RestartLook> looks;                // by step
   std::map<std::string, double> lambda_of_mask;  // by file name

@@ -1,0 +1,76 @@
+#include "dsample/mean_grey.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+constexpr double kWarnFrom = 5;  // grey levels
+
+std::string one_decimal(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+}  // namespace
+
+double mean_grey(const GrayImage& image, const Tensor& condition) {
+  const int64_t planes = condition.dim(1);
+  double sum = 0, inside = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i) {
+    const double sector = double(condition.data<float>()[int64_t(i + 1) * planes - 1]);
+    sum += sector * image.pixels[i];
+    inside += sector;
+  }
+  return inside > 0 ? sum / inside : NAN;
+}
+
+MeanGrey::MeanGrey(const std::string& folder, const Conditions& conditions, const DenoiserRun& run)
+    : masks_(conditions.masks) {
+  if (folder.empty()) return;
+  for (size_t i = 0; i < conditions.files.size(); ++i) {
+    const std::optional<GrayImage> picture = picture_of_mask(folder, conditions.files[i], run);
+    if (!picture) {
+      real_.clear();
+      return;
+    }
+    real_.push_back(mean_grey(*picture, masks_[i]));
+  }
+}
+
+void MeanGrey::add(const SampleRecord& record) {
+  const size_t mask = size_t(record.condition);
+  const double grey = record.kept() ? mean_grey(record.image, masks_[mask]) : NAN;
+  if (std::isnan(grey)) return;
+  samples_ += grey;
+  if (!real_.empty()) data_ += real_[mask];
+  ++count_;
+}
+
+std::optional<double> MeanGrey::of_samples() const {
+  return count_ > 0 ? std::optional<double>(samples_ / double(count_)) : std::nullopt;
+}
+
+std::optional<double> MeanGrey::of_data() const {
+  return count_ > 0 && !real_.empty() ? std::optional<double>(data_ / double(count_)) : std::nullopt;
+}
+
+void MeanGrey::tell(const Common& common, const std::string& out, int64_t draws) const {
+  const std::optional<double> samples = of_samples(), data = of_data();
+  if (!samples) return;
+  const std::string real = data ? ", of real pictures of these masks " + one_decimal(*data)
+                                : "; no real pictures of these masks are there to compare";
+  note(common, concat_message(out, ": mean grey inside of the sector ", one_decimal(*samples), real));
+  if (!data || std::abs(*samples - *data) <= kWarnFrom) return;
+  const std::string more = draws == 0 ? "at the masks' means (--mean-start 4)"
+                                      : concat_message("at means of more draws (--mean-start ", 4 * draws, ")");
+  note(common,
+       concat_message("warning: ", out, ": the samples' mean grey is ", one_decimal(std::abs(*samples - *data)),
+                      " levels off, as it is where a sampler begins too late; begin at --grid-start 1, or ", more));
+}
+
+}  // namespace echodiff

@@ -1,0 +1,36 @@
+// The mean grey of samples beside that of real pictures of the same masks, 0..255, inside of the sector: what a start
+// below T - 1 spoils first (quality/sampling/mean_start.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "dsample/setup.h"
+
+namespace echodiff {
+
+// condition (1, P, H, W), the sector last. NaN for an empty sector.
+double mean_grey(const GrayImage& image, const Tensor& condition);
+
+class MeanGrey {
+ public:
+  // Real pictures are those of `folder`, a data set: "" or one that lacks some of them leaves them unknown.
+  MeanGrey(const std::string& folder, const Conditions& conditions, const DenoiserRun& run);
+
+  void add(const SampleRecord& record);  // counts where it is kept
+  // Nothing for no kept picture. The data's is weighted as the samples' masks are.
+  std::optional<double> of_samples() const;
+  std::optional<double> of_data() const;
+  // One line, and a warning where they are more than 5 grey levels apart. `draws`: of the mean start.
+  void tell(const Common& common, const std::string& out, int64_t draws) const;
+
+ private:
+  const std::vector<Tensor>& masks_;
+  std::vector<double> real_;  // of each mask; empty where some are not known
+  double samples_ = 0, data_ = 0;
+  int64_t count_ = 0;
+};
+
+}  // namespace echodiff
