@@ -72,32 +72,6 @@ TEST_F(Dsample, SameBytesWhateverTheBatchAndTheThreads) {
   }
 }
 
-TEST_F(Dsample, FewStepsOnAGridOfAnyKind) {
-  const std::string model = "dsample --model " + at("model") + " --masks " + at("data") + " --seed 3 --count 4 --out ";
-  write_file_atomic(at("grid.json"), R"({"kind": "grid", "timesteps": 50, "times": [48, 41, 24, 8, 2]})");
-  write_file_atomic(at("other.json"), R"({"kind": "grid", "timesteps": 2000, "times": [1900, 80]})");
-  for (const std::string sampler : {"ddim", "dpmpp", "unipc"}) {
-    const std::string common = " --sampler " + sampler;
-    ASSERT_EQ(run(model + at("even" + sampler) + common + " --sample-steps 5"), 0);
-    ASSERT_EQ(run(model + at("logsnr" + sampler) + common + " --sample-steps 5 --grid logsnr --batch 1"), 0);
-    ASSERT_EQ(run(model + at("logsnr_3" + sampler) + common + " --sample-steps 5 --grid logsnr --batch 3 --threads 2"),
-              0);
-    ASSERT_EQ(run(model + at("file" + sampler) + common + " --grid " + at("grid.json")), 0);
-    EXPECT_EQ(pictures("logsnr" + sampler).size(), 4u);
-    EXPECT_EQ(pictures("logsnr" + sampler), pictures("logsnr_3" + sampler));
-    EXPECT_NE(pictures("logsnr" + sampler), pictures("even" + sampler));
-    EXPECT_NE(pictures("logsnr" + sampler), pictures("file" + sampler));
-  }
-  EXPECT_NE(pictures("logsnrunipc"), pictures("logsnrdpmpp"));
-  EXPECT_EQ(run(model + at("no") + " --sampler ddpm --sample-steps 5 --grid logsnr"), 2);
-  EXPECT_EQ(run(model + at("no") + " --sampler dpmpp --grid log-snr"), 2);
-  EXPECT_EQ(run(model + at("no") + " --sampler dpmpp --sample-steps 5 --grid logsnr --grid-start 0.1 --grid-end 0.5"),
-            2);
-  EXPECT_EQ(run(model + at("no") + " --sampler dpmpp --sample-steps 3 --grid " + at("grid.json")), 2);
-  EXPECT_EQ(run(model + at("no") + " --sampler dpmpp --grid " + at("other.json")), 65);
-  EXPECT_FALSE(fs::exists(dir_ / "no"));
-}
-
 TEST_F(Dsample, DeepCacheSaysWhatItsShallowCallsCost) {
   const std::string common = "--policy none --count 5 --sampler ddim --deepcache 2";
   ASSERT_EQ(sample("cached_one", common + " --batch 1"), 0);

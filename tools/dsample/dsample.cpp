@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
         add_replay(program);
         add_fit(program);
         add_fit_exits(program);
+        add_fit_grid(program);
         add_ceiling(program);
         ignore_old_keys(program);
       });

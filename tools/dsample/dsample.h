@@ -13,6 +13,7 @@ void add_record(Options& program);
 void add_replay(Options& program);
 void add_fit(Options& program);
 void add_fit_exits(Options& program);
+void add_fit_grid(Options& program);
 void add_ceiling(Options& program);
 
 // The arguments with the flags of the version before (--record, --simulate, --fit, --fit-adadiff, --ceiling) in place

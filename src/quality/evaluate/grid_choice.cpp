@@ -1,0 +1,39 @@
+#include "quality/evaluate/grid_choice.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/error.h"
+
+namespace echodiff {
+namespace {
+
+constexpr double kGreyLevels = 2;
+
+bool covers_less(const Proportion& a, const Proportion& b) {
+  const auto variance = [](const Proportion& p) { return p.fraction * (1 - p.fraction) / double(p.n); };
+  return b.fraction - a.fraction > 1.96 * std::sqrt(variance(a) + variance(b));
+}
+
+}  // namespace
+
+size_t choose_grid(const std::vector<MeasuredGrid>& grids, double real_grey) {
+  check(!grids.empty(), "choose_grid: no grids");
+  const auto is_grey = [&](const MeasuredGrid& grid) { return std::abs(grid.mean_grey - real_grey) <= kGreyLevels; };
+  const bool any = std::any_of(grids.begin(), grids.end(), is_grey);
+  std::vector<const MeasuredGrid*> left;
+  for (const MeasuredGrid& grid : grids)
+    if (!any || is_grey(grid)) left.push_back(&grid);
+  const MeasuredGrid& best =
+      **std::min_element(left.begin(), left.end(),
+                         [](const MeasuredGrid* a, const MeasuredGrid* b) { return a->kid.value < b->kid.value; });
+  std::erase_if(left, [&](const MeasuredGrid* grid) {
+    return grid->kid.low > best.kid.high || covers_less(grid->coverage, best.coverage);
+  });
+  const auto cheaper = [](const MeasuredGrid* a, const MeasuredGrid* b) {
+    return a->calls != b->calls ? a->calls < b->calls : a->kid.value < b->kid.value;
+  };
+  return size_t(*std::min_element(left.begin(), left.end(), cheaper) - grids.data());
+}
+
+}  // namespace echodiff
