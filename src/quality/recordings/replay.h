@@ -19,8 +19,8 @@ struct ReplayOptions {
   std::string final_judge;  // of finished pictures: a judge's name, "label" (the thresholds' verdict), "" the same one
 };
 
-// The job a recording stands for: plan, conditions, count, noise, guidance, DeepCache's steps, mean start; policy and the
-// rest are the caller's.
+// The job a recording stands for: plan, conditions, count, noise, guidance, DeepCache's steps, the mean start's calls;
+// policy and the rest are the caller's.
 SamplerJob recorded_job(const Recording& recording);
 
 // `job` as recorded_job made it, with policy, batch, tau, accept ... added; its judges are not asked. Seconds are the

@@ -1,4 +1,4 @@
-// Mean starts: what a trajectory begins with, written out; the same bits whoever runs beside it; calls that are counted.
+// Mean starts: what a trajectory begins with, written out; the same bits whoever runs beside it; calls that count.
 #include "quality/sampling/mean_start.h"
 
 #include <gtest/gtest.h>

@@ -3,7 +3,8 @@
 // the place of window, patience and tau: it is fitted on a recording (restart_fit.h) and kept in a file.
 //
 //   {"kind": "restart", "judge": "value", "on": "x0hat", "steps": 20, "deepcache": 1, "mean_start": 0, "lambda": 0.02,
-//    "fit": {...}, "looks": [{"step": 0, "offset": -0.1, "slope": 1.2}, ...], "masks": [{"file": "7.png", "lambda": 0.004}, ...]}
+//    "fit": {...}, "looks": [{"step": 0, "offset": -0.1, "slope": 1.2}, ...],
+//    "masks": [{"file": "7.png", "lambda": 0.004}, ...]}
 // At each look v = sigmoid(offset + slope * logit(score)): the judge's score at that step, calibrated.
 // `masks` is there where the rule is for an equal quota of each mask: a call is worth less where few pictures are
 // accepted, and under one price for all a hard mask would never be finished. Other masks are ruled by `lambda`.
