@@ -157,6 +157,13 @@ TEST_F(DsampleGrid, MeanGreyIsMeasuredInsideOfTheSector) {
   EXPECT_NEAR(double(summary("grey")["mean_grey_of_data"]), real, 1e-9);
   ASSERT_EQ(sample("top", "--count 2 --sampler dpmpp --sample-steps 3"), 0);
   EXPECT_FALSE(summary("top").contains("mean_grey"));  // it begins at the last time
+  // Said, with a warning for a network that has learnt nothing.
+  const std::string said = at("said.txt"), command = std::string(ECHODIFF_BIN_DIR) + "/dsample" + model() + " " + kLow;
+  ASSERT_EQ(std::system((command + "--count 12 --out " + at("told") + " 2> " + said).c_str()), 0);
+  EXPECT_NE(read_file(said).find("of real pictures of these masks"), std::string::npos) << read_file(said);
+  EXPECT_NE(read_file(said).find("warning: "), std::string::npos) << read_file(said);
+  ASSERT_EQ(std::system((command + "--count 1 --out " + at("told_of_one") + " 2> " + said).c_str()), 0);
+  EXPECT_EQ(read_file(said).find("warning: "), std::string::npos) << read_file(said);  // one mask says little
 }
 
 TEST_F(DsampleGrid, AMeanStartIsRecordedAndRulesKnowIt) {

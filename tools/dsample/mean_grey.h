@@ -23,14 +23,17 @@ class MeanGrey {
   // Nothing for no kept picture. The data's is weighted as the samples' masks are.
   std::optional<double> of_samples() const;
   std::optional<double> of_data() const;
-  // One line, and a warning where they are more than 5 grey levels apart. `draws`: of the mean start.
+  // How far apart the two may be by chance, at 95 %: real pictures of one mask differ too. Infinite for one mask.
+  double by_chance() const;
+  // One line, and a warning where they are more than 5 grey levels apart, and more than chance allows. `draws`: of the
+  // mean start.
   void tell(const Common& common, const std::string& out, int64_t draws) const;
 
  private:
   const std::vector<Tensor>& masks_;
-  std::vector<double> real_;  // of each mask; empty where some are not known
-  double samples_ = 0, data_ = 0;
-  int64_t count_ = 0;
+  std::vector<double> real_;      // of each mask; empty where some are not known
+  std::vector<double> sums_;      // of each mask's samples
+  std::vector<int64_t> samples_;  // how many
 };
 
 }  // namespace echodiff
