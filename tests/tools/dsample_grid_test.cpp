@@ -246,9 +246,10 @@ TEST_F(DsampleGrid, FitGridWritesWhatGridTakes) {
   const nlohmann::json grid = nlohmann::json::parse(read_file(at("fitted.json")));
   EXPECT_EQ(grid["kind"], "grid");
   EXPECT_EQ(grid["timesteps"], 50);
-  ASSERT_EQ(grid["measured"].size(), 4u);
+  ASSERT_EQ(grid["measured"].size(), 6u);
   EXPECT_EQ(grid["measured"][0]["calls"], 2);          // begins at the last time
-  EXPECT_GT(double(grid["measured"][1]["calls"]), 2);  // and here masks' means are asked for
+  EXPECT_EQ(grid["measured"][1]["calls"], 2);          // below it, by noise alone
+  EXPECT_GT(double(grid["measured"][2]["calls"]), 2);  // and here masks' means are asked for
   const size_t steps = grid["times"].size();
   ASSERT_EQ(sample("on_it", "--count 4 --sampler dpmpp --grid " + at("fitted.json")), 0);
   EXPECT_EQ(summary("on_it")["sample_steps"], steps);
@@ -256,6 +257,7 @@ TEST_F(DsampleGrid, FitGridWritesWhatGridTakes) {
   EXPECT_EQ(run(fit + " --sampler ddpm --out " + at("x.json")), 2);
   EXPECT_EQ(run(base + "--neighbours 1 --starts 0.01 --out " + at("x.json")), 2);  // ends above
   EXPECT_EQ(run(base + "--neighbours 1 --calls 2.5 --out " + at("x.json")), 2);
+  EXPECT_EQ(run(base + "--neighbours 1 --mean-starts -1 --out " + at("x.json")), 2);
   EXPECT_EQ(run(base + "--neighbours 8 --out " + at("x.json")), 65);  // too few pictures held out
   EXPECT_EQ(run(base + "--neighbours 9 --out " + at("x.json")), 2);   // and sampled
   EXPECT_EQ(run(fit + " --grid " + at("grid.json") + " --out " + at("x.json")), 2);

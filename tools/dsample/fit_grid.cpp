@@ -1,7 +1,7 @@
 // dsample fit-grid: where a sampler of few steps stops over, chosen by unfiltered samples beside held-out pictures.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -24,9 +24,27 @@ namespace {
 struct Settings {
   ModelSettings model;
   std::string data, planes, features, out, calls = "4,5,6,8", starts = "1,0.95", ends = "0.02,0.04,0.08";
+  std::string mean_starts = concat_message("0,", kMeanStart);
   int64_t count = 120, batch = 8, neighbours = 5;
   bool allow_unfinished = false;
 };
+
+void check_list(const std::string& text, const char* flag, bool whole, double least) {
+  const std::vector<double> numbers = parse_numbers(text, flag);
+  check_input(!numbers.empty(), Fault::kUsage, flag, ": expected numbers, found none");
+  for (const double number : numbers)
+    check_input(number >= least && number <= 1000000 && (!whole || number == double(int64_t(number))), Fault::kUsage,
+                flag, ": expected ", whole ? "whole numbers" : "numbers", " from ", least, " up, found ", number);
+}
+
+void check_settings(const Settings& settings) {
+  check_list(settings.calls, "--calls", true, 1);
+  check_list(settings.mean_starts, "--mean-starts", true, 0);
+  check_list(settings.starts, "--starts", false, 0);
+  check_list(settings.ends, "--ends", false, 0);
+  check_input(settings.count > settings.neighbours, Fault::kUsage, "--count: expected more pictures than the ",
+              settings.neighbours, " --neighbours, found ", settings.count);
+}
 
 // Pictures that the model was not trained on, and their masks.
 struct HeldOut {
@@ -65,23 +83,33 @@ struct Candidate {
   SamplingPlan plan;
 };
 
+Candidate candidate_of(const Settings& settings, const SampledModel& model, int64_t calls, double start, double end) {
+  SamplerOptions options = model.options;
+  options.steps = calls;
+  options.grid = {.kind = parse_grid_kind(settings.model.grid), .start = start, .end = end, .times = {}};
+  Candidate candidate{{}, make_plan(model.schedule, options)};
+  candidate.grid.start = start;
+  candidate.grid.end = end;
+  candidate.grid.calls = double(calls);
+  for (const PlanStep& row : candidate.plan.steps) candidate.grid.times.push_back(row.t);
+  return candidate;
+}
+
 std::vector<Candidate> candidates_of(const Settings& settings, const SampledModel& model, int64_t masks) {
-  const int64_t draws = settings.model.mean_start.value_or(kMeanStart);
   std::vector<Candidate> candidates;
   for (const double calls : parse_numbers(settings.calls, "--calls"))
     for (const double start : parse_numbers(settings.starts, "--starts"))
       for (const double end : parse_numbers(settings.ends, "--ends")) {
-        SamplerOptions options = model.options;
-        options.steps = int64_t(calls);
-        options.grid = {.kind = parse_grid_kind(settings.model.grid), .start = start, .end = end, .times = {}};
-        Candidate candidate{{}, make_plan(model.schedule, options)};
-        MeasuredGrid& grid = candidate.grid;
-        grid.start = start;
-        grid.end = end;
-        for (const PlanStep& row : candidate.plan.steps) grid.times.push_back(row.t);
-        if (grid.times[0] < model.schedule.T - 1) grid.mean_start = draws;
-        grid.calls = calls + double(grid.mean_start * std::min(masks, settings.count)) / double(settings.count);
-        candidates.push_back(std::move(candidate));
+        const Candidate candidate = candidate_of(settings, model, int64_t(calls), start, end);
+        if (candidate.plan.steps[0].t == model.schedule.T - 1) {
+          candidates.push_back(candidate);
+          continue;
+        }
+        for (const double draws : parse_numbers(settings.mean_starts, "--mean-starts")) {
+          MeasuredGrid& grid = candidates.emplace_back(candidate).grid;
+          grid.mean_start = int64_t(draws);
+          grid.calls += double(grid.mean_start * std::min(masks, settings.count)) / double(settings.count);
+        }
       }
   return candidates;
 }
@@ -94,83 +122,85 @@ class GridTrial {
         model_(model),
         held_out_(held_out),
         features_(load_resnet18_run(settings.features, settings.allow_unfinished)),
-        real_(features_of(features_, held_out.images)) {
+        real_(features_of(features_, held_out.images)),
+        seed_(common.seed) {
     MaskSettings masks;
     masks.count = settings.count;
     masks.batch = settings.batch;
     job_ = sampler_job(model, settings.model, masks, common);
     job_.conditions = held_out.masks;
     job_.policy = none_policy();
-    const int64_t draws = settings.model.mean_start.value_or(kMeanStart);
-    if (draws > 0) means_ = std::make_shared<MeanPictures>(model.schedule, job_, model.network(), common.seed, draws);
-  }
-
-  // Of the real pictures, weighted as the samples' masks are.
-  double real_grey() const {
-    double sum = 0;
-    for (int64_t i = 0; i < settings_.count; ++i) {
-      const size_t mask = size_t(i) % held_out_.masks.size();
-      sum += mean_grey(held_out_.images[mask], held_out_.masks[mask]);
-    }
-    return sum / double(settings_.count);
   }
 
   // Fills in what is measured; false where it was interrupted.
-  bool measure(Candidate& candidate, const std::function<void(int64_t)>& on_progress) const {
+  bool measure(Candidate& candidate, const std::function<void(int64_t)>& on_progress) {
     SamplerJob job = job_;
     job.plan = candidate.plan;
     MeasuredGrid& grid = candidate.grid;
-    if (grid.mean_start > 0) begin_at_means(model_.schedule, means_, job);
+    if (grid.mean_start > 0) begin_at_means(model_.schedule, means_of(grid.mean_start), job);
     std::vector<GrayImage> images;
+    MeanGrey grey(held_out_.masks, held_out_.images);
     SamplerHooks hooks;
     hooks.stop = interrupted;
     hooks.on_progress = [&](int64_t done, int64_t) { on_progress(done); };
     hooks.on_record = [&](const SampleRecord& record) {
       images.push_back(record.image);
-      grid.mean_grey += mean_grey(record.image, job.conditions[size_t(record.condition)]) / double(job.count);
+      grey.add(record);
     };
     if (run_sampler(job, model_.network(), {}, hooks).interrupted) return false;
     const Rows samples = features_of(features_, images);
     grid.kid = kernel_distance(samples, real_);
     grid.coverage = wilson(neighbourhood(samples, real_, settings_.neighbours).covered, real_.count);
+    grid.grey = grey.of_samples().value();
+    grid.real_grey = grey.of_data().value();
+    grid.grey_by_chance = grey.by_chance();
     return true;
   }
 
  private:
+  // The same for all grids: a mask's mean knows no grid.
+  std::shared_ptr<MeanPictures> means_of(int64_t draws) {
+    std::shared_ptr<MeanPictures>& means = means_[draws];
+    if (!means) means = std::make_shared<MeanPictures>(model_.schedule, job_, model_.network(), seed_, draws);
+    return means;
+  }
+
   const Settings& settings_;
   const SampledModel& model_;
   const HeldOut& held_out_;
   ResNet18Run features_;
   Rows real_;
   SamplerJob job_;
-  std::shared_ptr<MeanPictures> means_;
+  uint64_t seed_;
+  std::map<int64_t, std::shared_ptr<MeanPictures>> means_;  // by draws
 };
 
-void print(const std::vector<Candidate>& candidates, size_t chosen, double real_grey) {
-  std::printf("steps  start    end   calls  %-25s  %-8s  grey (real: %.1f)\n", "KID [95 %]", "coverage", real_grey);
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const MeasuredGrid& grid = candidates[i].grid;
-    std::printf("%5zu  %5.3f  %5.3f  %6.2f  %8.4f [%.4f, %.4f]  %8.3f  %5.1f%s\n", grid.times.size(), grid.start,
-                grid.end, grid.calls, grid.kid.value, grid.kid.low, grid.kid.high, grid.coverage.fraction,
-                grid.mean_grey, i == chosen ? "  chosen" : "");
+void print(const std::vector<MeasuredGrid>& grids, size_t chosen) {
+  std::printf("steps  start    end  mean start   calls  %-25s  coverage   grey (real: %.1f)\n", "KID [95 %]",
+              grids[0].real_grey);
+  for (size_t i = 0; i < grids.size(); ++i) {
+    const MeasuredGrid& grid = grids[i];
+    std::printf("%5zu  %5.3f  %5.3f  %10lld  %6.2f  %8.4f [%.4f, %.4f]  %8.3f  %5.1f%s\n", grid.times.size(),
+                grid.start, grid.end, static_cast<long long>(grid.mean_start), grid.calls, grid.kid.value, grid.kid.low,
+                grid.kid.high, grid.coverage.fraction, grid.grey, i == chosen ? "  chosen" : "");
   }
 }
 
-std::string chosen_by(const Settings& settings, const Common& common, const std::vector<Candidate>& candidates,
-                      const HeldOut& held_out, double real_grey) {
+std::string chosen_by(const Settings& settings, const Common& common, const std::vector<MeasuredGrid>& grids,
+                      const HeldOut& held_out) {
   using Json = nlohmann::ordered_json;
-  Json json{{"sampler", settings.model.sampler},  {"seed", common.seed},    {"pictures", settings.count},
-            {"held_out", held_out.images.size()}, {"real_grey", real_grey}, {"measured", Json::array()}};
-  for (const Candidate& candidate : candidates) {
-    const MeasuredGrid& grid = candidate.grid;
+  Json json{{"sampler", settings.model.sampler}, {"seed", common.seed},
+            {"pictures", settings.count},        {"held_out", held_out.images.size()},
+            {"real_grey", grids[0].real_grey},   {"measured", Json::array()}};
+  for (const MeasuredGrid& grid : grids)
     json["measured"].push_back({{"steps", grid.times.size()},
                                 {"start", grid.start},
                                 {"end", grid.end},
+                                {"mean_start", grid.mean_start},
                                 {"calls", grid.calls},
                                 {"kid", {grid.kid.value, grid.kid.low, grid.kid.high}},
                                 {"coverage", grid.coverage.fraction},
-                                {"grey", grid.mean_grey}});
-  }
+                                {"grey", grid.grey}});
   return json.dump();
 }
 
@@ -181,8 +211,7 @@ int fit(const Settings& settings, const Common& common) {
   const SampledModel model = load_model(settings.model, masks, common);
   const HeldOut held_out = read_held_out(settings, common, model.run);
   std::vector<Candidate> candidates = candidates_of(settings, model, int64_t(held_out.masks.size()));
-  const GridTrial trial(settings, common, model, held_out);
-  const double real_grey = trial.real_grey();
+  GridTrial trial(settings, common, model, held_out);
   int64_t steps = 0, done = 0;
   for (const Candidate& candidate : candidates) steps += settings.count * candidate.plan.count();
   Progress progress("fitting", steps, "steps", common.quiet);
@@ -193,14 +222,15 @@ int fit(const Settings& settings, const Common& common) {
     measured.push_back(candidate.grid);
   }
   progress.finish();
-  const size_t chosen = choose_grid(measured, real_grey);
+  const size_t chosen = choose_grid(measured);
   const MeasuredGrid& grid = measured[chosen];
   write_grid_file(settings.out, {model.run.T, grid.times, grid.mean_start},
-                  chosen_by(settings, common, candidates, held_out, real_grey));
-  print(candidates, chosen, real_grey);
-  if (std::abs(grid.mean_grey - real_grey) > 2)
-    note(common, concat_message("warning: no grid's samples have a mean grey within 2 levels of the real pictures'; "
-                                "try --starts 1, or a larger --mean-start"));
+                  chosen_by(settings, common, measured, held_out));
+  print(measured, chosen);
+  if (!is_grey_enough(grid))
+    note(common,
+         "warning: no grid's samples have a mean grey within 2 levels of the real pictures'; try other --starts "
+         "and --mean-starts");
   return 0;
 }
 
@@ -217,7 +247,6 @@ void add_fit_grid(Options& program) {
       "dsample fit-grid --model run --data data --features scorer --out grid.json");
   options.add("--out", settings.out, "grid to write, for --grid", "FILE").required();
   declare_network(options, settings.model);
-  declare_mean_start(options, settings.model);
   options
       .add("--data", settings.data,
            "data-set folder; its test pictures (val where it has none; what the model held out, where it was trained "
@@ -232,19 +261,14 @@ void add_fit_grid(Options& program) {
   options.add("--calls", settings.calls, "numbers of steps to try", "STEPS,...");
   options.add("--starts", settings.starts, "first times to try, as shares of all", "SHARE,...");
   options.add("--ends", settings.ends, "last times to try, as shares of all", "SHARE,...");
+  options.add("--mean-starts", settings.mean_starts,
+              "numbers of predictions behind a mean start to try, where a grid begins below the last time; 0: noise "
+              "alone",
+              "CALLS,...");
   options.add("--count", settings.count, "pictures sampled on each grid", {3, 1000000}, "pictures");
   options.add("--batch", settings.batch, "pictures under way at once; changes none", {1, 100000}, "pictures");
   options.add("--neighbours", settings.neighbours, "k of coverage", {1, 100}, "pictures");
-  options.rule([] {
-    for (const auto& [text, flag] : {std::pair(&settings.calls, "--calls"), std::pair(&settings.starts, "--starts"),
-                                     std::pair(&settings.ends, "--ends")})
-      check_input(!parse_numbers(*text, flag).empty(), Fault::kUsage, flag, ": expected numbers, found none");
-    for (const double calls : parse_numbers(settings.calls, "--calls"))
-      check_input(calls >= 1 && calls == double(int64_t(calls)), Fault::kUsage,
-                  "--calls: expected whole numbers of steps, found ", calls);
-    check_input(settings.count > settings.neighbours, Fault::kUsage, "--count: expected more pictures than the ",
-                settings.neighbours, " --neighbours, found ", settings.count);
-  });
+  options.rule([] { check_settings(settings); });
   options.runs_on_cuda();
   options.body([](const Common& common) { return fit(settings, common); });
 }

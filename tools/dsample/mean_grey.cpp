@@ -44,6 +44,11 @@ MeanGrey::MeanGrey(const std::string& folder, const Conditions& conditions, cons
   }
 }
 
+MeanGrey::MeanGrey(const std::vector<Tensor>& masks, const std::vector<GrayImage>& pictures)
+    : masks_(masks), sums_(masks.size()), samples_(masks.size()) {
+  for (size_t i = 0; i < masks.size(); ++i) real_.push_back(mean_grey(pictures[i], masks[i]));
+}
+
 void MeanGrey::add(const SampleRecord& record) {
   const size_t mask = size_t(record.condition);
   const double grey = record.kept() ? mean_grey(record.image, masks_[mask]) : NAN;

@@ -18,6 +18,8 @@ class MeanGrey {
  public:
   // Real pictures are those of `folder`, a data set: "" or one that lacks some of them leaves them unknown.
   MeanGrey(const std::string& folder, const Conditions& conditions, const DenoiserRun& run);
+  // `pictures` are theirs, one a mask.
+  MeanGrey(const std::vector<Tensor>& masks, const std::vector<GrayImage>& pictures);
 
   void add(const SampleRecord& record);  // counts where it is kept
   // Nothing for no kept picture. The data's is weighted as the samples' masks are.

@@ -103,17 +103,13 @@ void declare_grid(Options& options, ModelSettings& settings) {
               "even: 1, logsnr and rho: 0.95");
   options.add("--grid-end", settings.grid_end, "last time as a share of all", {0, 1}, "share",
               "even: 0, logsnr and rho: 0.04");
-  declare_mean_start(options, settings);
-}
-
-}  // namespace
-
-void declare_mean_start(Options& options, ModelSettings& settings) {
   options.add("--mean-start", settings.mean_start,
               "where a grid begins below the last time: begin at what the network expects of the mask, the mean of so "
               "many predictions, and noise; as many calls once a mask; 0: noise alone, which makes dark pictures grey",
               {0, 10000}, "calls a mask", concat_message("as the grid's file says, else ", kMeanStart));
 }
+
+}  // namespace
 
 void declare_model(Options& options, ModelSettings& settings) {
   declare_network(options, settings);

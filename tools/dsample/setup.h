@@ -26,7 +26,6 @@ struct ModelSettings {
 };
 void declare_model(Options& options, ModelSettings& settings);  // the two below, and where the sampler stops over
 void declare_network(Options& options, ModelSettings& settings);
-void declare_mean_start(Options& options, ModelSettings& settings);
 void declare_guidance(Options& options, ModelSettings& settings);
 void declare_deepcache(Options& options, ModelSettings& settings);  // after the guidance, which it goes without
 

@@ -17,13 +17,16 @@ bool covers_less(const Proportion& a, const Proportion& b) {
 
 }  // namespace
 
-size_t choose_grid(const std::vector<MeasuredGrid>& grids, double real_grey) {
+bool is_grey_enough(const MeasuredGrid& grid) {
+  return std::abs(grid.grey - grid.real_grey) <= std::max(kGreyLevels, grid.grey_by_chance);
+}
+
+size_t choose_grid(const std::vector<MeasuredGrid>& grids) {
   check(!grids.empty(), "choose_grid: no grids");
-  const auto is_grey = [&](const MeasuredGrid& grid) { return std::abs(grid.mean_grey - real_grey) <= kGreyLevels; };
-  const bool any = std::any_of(grids.begin(), grids.end(), is_grey);
+  const bool any = std::any_of(grids.begin(), grids.end(), is_grey_enough);
   std::vector<const MeasuredGrid*> left;
   for (const MeasuredGrid& grid : grids)
-    if (!any || is_grey(grid)) left.push_back(&grid);
+    if (!any || is_grey_enough(grid)) left.push_back(&grid);
   const MeasuredGrid& best =
       **std::min_element(left.begin(), left.end(),
                          [](const MeasuredGrid* a, const MeasuredGrid* b) { return a->kid.value < b->kid.value; });

@@ -13,18 +13,21 @@ namespace echodiff {
 struct MeasuredGrid {
   double start = 0, end = 0;  // as shares of T
   std::vector<int64_t> times;
-  int64_t mean_start = 0;  // draws of a mask's mean start (quality/sampling/mean_start.h), 0: none
-  double calls = 0;        // network calls a picture, with its share of the mean start's
-  Estimate kid;            // of the features, against the real pictures
-  Proportion coverage;     // of the real pictures
-  double mean_grey = 0;    // of the samples, 0..255, inside of the sector
+  int64_t mean_start = 0;          // draws of a mask's mean start (quality/sampling/mean_start.h), 0: none
+  double calls = 0;                // network calls a picture, with its share of the mean start's
+  Estimate kid;                    // of the features, against the real pictures
+  Proportion coverage;             // of the real pictures
+  double grey = 0, real_grey = 0;  // mean of the samples and of real pictures of their masks, 0..255
+  double grey_by_chance = 0;       // how far these may be apart where nothing is wrong
 };
 
 // The number of the grid of fewest calls among those that are not shown to be worse than the one of least KID:
 //   their KID interval overlaps its interval;
 //   their coverage is not lower by more than 1.96 errors of the difference;
-//   their mean grey is within 2 levels of `real_grey`, as is that of the one of least KID.
-// Of equally many calls the least KID. Where no grid is within 2 levels, the grey decides nothing. At least one grid.
-size_t choose_grid(const std::vector<MeasuredGrid>& grids, double real_grey);
+//   their mean grey is within 2 levels of the real pictures', or within chance, as is that of the one of least KID.
+// Of equally many calls the least KID. Where no grid is grey enough, the grey decides nothing. At least one grid.
+size_t choose_grid(const std::vector<MeasuredGrid>& grids);
+
+bool is_grey_enough(const MeasuredGrid& grid);
 
 }  // namespace echodiff
