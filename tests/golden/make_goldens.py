@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the golden files that the parity tests read: python tests/golden/make_goldens.py [--out DIR] --old-ddp DIR --guided DIR
+"""Makes the golden files that the parity tests read: python tests/golden/make_goldens.py [--out DIR] --old-ddp DIR --guided DIR --radiomics PYTHON
 
-One process, one thread, fixed seeds; README.md has the versions and what the two folders hold. Everything is made anew, and
+One process, one thread, fixed seeds; README.md has the versions and what these hold. Everything is made anew, and
 manifest.json and tolerances.json with it. --only SECTION makes that alone (most need neither folder) and keeps the rest."""
 import argparse
 import json
@@ -13,7 +13,7 @@ import xxhash
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from generator import (  # noqa: E402
-    common, diffusers_unet, guided, hostile, ops, ops_training, resnet18, schedules, solvers, trainer, trajectory, unet)
+    common, diffusers_unet, guided, hostile, ops, ops_training, radiomic_features, resnet18, schedules, solvers, trainer, trajectory, unet)
 
 
 def kept(name):
@@ -42,16 +42,19 @@ def main():
     parser.add_argument("--out", default=common.OUT, help="default: this script's folder")
     parser.add_argument("--old-ddp", help="a folder with denoising_diffusion_pytorch 1.11.0")
     parser.add_argument("--guided", help="a folder with guided_diffusion")
+    parser.add_argument("--radiomics", help="a Python that has pyradiomics")
     sections = {
         "ops": every_op, "schedules": schedules.make, "resnet18": resnet18.make,
         "unet": unet.rms_norm, "trainer": trainer.make, "trajectory": trajectory.make, "solvers": solvers.make, "diffusers": diffusers_unet.make,
         "guided": lambda: guided.make(flags.guided), "hostile": hostile.make, "unet_gn": lambda: unet.group_norm(flags.old_ddp),
+        "radiomics": lambda: radiomic_features.make(flags.radiomics),
     }
     parser.add_argument("--only", choices=sections, help="make these alone")
     flags = parser.parse_args()
     chosen = [flags.only] if flags.only else sections
-    if ("unet_gn" in chosen and not flags.old_ddp) or ("guided" in chosen and not flags.guided):
-        parser.error("--old-ddp and --guided are needed for unet_gn and guided")
+    for section, given in (("unet_gn", flags.old_ddp), ("guided", flags.guided), ("radiomics", flags.radiomics)):
+        if section in chosen and not given:
+            parser.error("--old-ddp, --guided and --radiomics are needed for unet_gn, guided and radiomics")
     common.set_out(flags.out)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
