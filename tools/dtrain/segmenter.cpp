@@ -7,7 +7,9 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
+#include "dtrain/stoppable.h"
 #include "quality/evaluate/distribution.h"
+#include "quality/judges/segmentation_loss.h"
 #include "quality/judges/segmenter.h"
 #include "quality/recordings/picture_list.h"
 #include "tensor/io/file.h"
@@ -28,8 +30,8 @@ struct Settings {
   std::string data, out, run, mults = "1,2,4", fit = "pad";
   std::vector<std::string> samples;
   ResumeFlags resume;
-  int64_t image_size = 64, dim = 16, steps = 800, batch = 16, save_every = 100;
-  double rate = 1e-3;
+  int64_t image_size = 64, dim = 16, steps = 800, batch = 16, save_every = 100, val_every = 100;
+  double rate = 1e-3, dice_weight = 1;
   bool flip = false;
 };
 
@@ -47,6 +49,22 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
     json[segmenter.options().classes[c]] = {{"mean", mean.value}, {"error", mean.error}, {"n", values[c].size()}};
   }
   return json;
+}
+
+// {"step": 100, "val_dice": 0.7, "val_dice_liver": 0.8, ..}: on the validation pictures; the first is the classes' mean.
+LogFields dice_line(Segmenter& segmenter, const Dataset& data, int64_t step) {
+  segmenter.network().eval();
+  LogFields by_class;
+  double sum = 0;
+  const nlohmann::ordered_json dice = dice_of_split(segmenter, data, "val");
+  for (const auto& [name, one] : dice.items()) {
+    by_class.emplace_back("val_dice_" + name, one["mean"].get<double>());
+    sum += one["mean"].get<double>();
+  }
+  segmenter.network().train();
+  LogFields line{{"step", step}, {"val_dice", sum / double(by_class.size())}};
+  line.insert(line.end(), by_class.begin(), by_class.end());
+  return line;
 }
 
 // Sampled pictures join the training ones, each with the mask of the data that it was drawn from. Those of val's masks
@@ -138,17 +156,36 @@ int train_segmenter(const Settings& settings, const Common& common) {
                          .log_seconds = false,
                          .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step)};
 
+  const int64_t looked = last_logged(run.file("log.jsonl"), "val_dice");
+  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it.
+  const auto look = [&](int64_t done) {
+    if ((done % settings.val_every != 0 && done != settings.steps) || done == looked) return true;
+    LogFields line;
+    if (!unless_stopped(device, [&] { line = dice_line(segmenter, data, done); })) return false;
+    training.log.write(line);
+    return true;
+  };
+  const auto save_unfinished = [&](int64_t done) {
+    segmenter.save(run.path(), done, training_state(training, done), unfinished(facts));
+  };
+
   segmenter.network().train();
-  for (int64_t step = first_step; step < settings.steps; ++step) {
-    const Batch batch = loader.draw(step * settings.batch, settings.batch);
+  bool going = first_step == 0 || look(first_step);
+  int64_t done = first_step;
+  while (going && done < settings.steps) {
+    const Batch batch = loader.draw(done * settings.batch, settings.batch);
     const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
-    const bool whole =
-        guarded_step(training, step, [&] { return bce_with_logits(segmenter(batch.x_0), planes.to(device)); });
-    const int64_t done = whole ? step + 1 : step;
-    const bool stopping = !whole || interrupted(), last = done == settings.steps;
-    if (stopping || (done % settings.save_every == 0 && !last))
-      segmenter.save(run.path(), done, training_state(training, done), unfinished(facts));
-    if (stopping) return say_interrupted(common, done, settings.steps);
+    going = guarded_step(training, done, [&] {
+      return segmentation_loss(segmenter(batch.x_0), planes.to(device), settings.dice_weight);
+    });
+    if (!going) break;
+    ++done;
+    going = !interrupted() && look(done);
+    if (going && done % settings.save_every == 0 && done < settings.steps) save_unfinished(done);
+  }
+  if (!going) {
+    save_unfinished(done);
+    return say_interrupted(common, done, settings.steps);
   }
   training.progress.finish();
   training.log.sync();
@@ -181,6 +218,10 @@ void add_segmenter(Options& program) {
   options.add("--batch", settings.batch, "pictures per step", {1, 1024}, "pictures");
   options.add("--lr", settings.rate, "highest learning rate; warm-up, then half a cosine down to 0", {1e-8, 1},
               "per step");
+  options.add("--dice-weight", settings.dice_weight,
+              "of the Dice of each class, beside the binary cross-entropy of each pixel", {0, 1000}, "times");
+  options.add("--val-every", settings.val_every, "steps between measures of Dice on the validation pictures",
+              {1, 1000000}, "steps");
   options.add("--save-every", settings.save_every, "steps between checkpoints to go on from", {1, 1000000}, "steps");
   options.add_flag("--flip", settings.flip, "mirror every other training picture");
   options.runs_on_cuda();

@@ -8,6 +8,7 @@
 #include "kernels/error.h"
 #include "kernels/philox.h"
 #include "quality/judges/scorer.h"
+#include "quality/judges/segmentation_loss.h"
 #include "tensor/ops.h"
 #include "tests/scratch_folder.h"
 #include "train/data/image.h"
@@ -50,6 +51,41 @@ TEST(Dice, MeanIsOfEachPictureOverItsClasses) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(scores.mean[i], (scores.by_class[0][i] + scores.by_class[1][i]) / 2);
 }
 
+TEST(DiceLoss, ByHandAndEachClassCountsTheSame) {
+  // Logits far from 0 are p = 0 or 1. The first class: 2 of 3 found, nothing else; the second: nothing of 1 found, 1
+  // found that isn't there. Over both pictures: (2 * 2 + 1) / (2 + 3 + 1) and (0 + 1) / (1 + 1 + 1).
+  const Tensor logits = from_vector({2, 2, 1, 2}, std::vector<double>{40, -40, -40, 40, 40, -40, -40, -40}, DType::f64);
+  const Tensor planes = from_vector({2, 2, 1, 2}, std::vector<double>{1, 1, 0, 0, 1, 0, 1, 0}, DType::f64);
+  EXPECT_NEAR(dice_loss(logits, planes).item(), 1 - (5.0 / 6 + 1.0 / 3) / 2, 1e-12);
+  EXPECT_NEAR(segmentation_loss(logits, planes, 0).item(), bce_with_logits(logits, planes).item(), 1e-12);
+  EXPECT_THROW(dice_loss(logits, from_vector({2, 1, 2, 2}, std::vector<double>(8), DType::f64)), Error);
+}
+
+TEST(DiceLoss, GradientIsTheDifferenceQuotient) {
+  Random random(3);
+  std::vector<double> values, target;
+  for (int64_t i = 0; i < 2 * 3 * 2 * 3; ++i) {
+    values.push_back(random.normal());
+    target.push_back(double(random.below(2)));
+  }
+  const Shape shape{2, 3, 2, 3};
+  const Tensor planes = from_vector(shape, target, DType::f64);
+  const auto loss = [&](const std::vector<double>& at) {
+    return segmentation_loss(from_vector(shape, at, DType::f64), planes, 0.7);
+  };
+  Tensor logits = from_vector(shape, values, DType::f64);
+  logits.set_requires_grad(true);
+  segmentation_loss(logits, planes, 0.7).backward();
+  const std::vector<double> gradient = logits.grad().to_vector();
+  for (size_t i = 0; i < values.size(); ++i) {
+    constexpr double kStep = 1e-5;
+    std::vector<double> above = values, below = values;
+    above[i] += kStep;
+    below[i] -= kStep;
+    EXPECT_NEAR(gradient[i], (loss(above).item() - loss(below).item()) / (2 * kStep), 1e-9) << i;
+  }
+}
+
 TEST(Segmenter, LearnsAndSurvivesSaving) {
   Segmenter segmenter({.image_size = 16, .classes = {"square"}, .dim = 8, .mults = {1, 2}}, 3);
   Adam adam(segmenter.network().parameters(), {});
@@ -59,7 +95,7 @@ TEST(Segmenter, LearnsAndSurvivesSaving) {
     std::vector<double> target(first_mask.pixels.begin(), first_mask.pixels.end());
     target.insert(target.end(), second_mask.pixels.begin(), second_mask.pixels.end());
     adam.zero_grad();
-    bce_with_logits(segmenter(to_tensor({&first, &second})), from_vector({2, 1, 16, 16}, target)).backward();
+    segmentation_loss(segmenter(to_tensor({&first, &second})), from_vector({2, 1, 16, 16}, target)).backward();
     adam.step(3e-3);
     ASSERT_TRUE(adam.finite());
   }
