@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <numeric>
 
 #include "dlabel/dlabel.h"
+#include "dlabel/evaluation_text.h"
 #include "dlabel/yardstick.h"
 #include "quality/evaluate/distribution.h"
 #include "quality/evaluate/evaluation.h"
@@ -97,31 +97,19 @@ Proportion judged_good(const std::optional<Scorer>& judge, const Pictures& pictu
   return share_of(judge->score(pointers_to(images)), [&](double score) { return score >= tau; });
 }
 
-// "posthoc-101 and 2 more"
-std::string short_name(const std::vector<std::string>& folders) {
-  const std::string first = printable(std::filesystem::path(folders[0]).filename().string());
-  return folders.size() == 1 ? first : concat_message(first, " and ", folders.size() - 1, " more");
-}
-
-void print_row(const std::string& name, const EvaluatedPart& part, const EvaluatedRun* run) {
-  std::printf("%-24s %6lld  %8.4f [%.4f, %.4f]  %8.2f  %5.3f %5.3f %5.3f %5.3f", name.c_str(),
-              static_cast<long long>(part.n), part.kid.value, part.kid.low, part.kid.high, part.fid.value,
-              part.precision.fraction, part.recall.fraction, part.density.value, part.coverage.fraction);
-  if (run != nullptr) std::printf("  %5.3f  %5.3f", run->copies.fraction, run->distinct.fraction);
-  std::printf("\n");
-}
-
-// What judge and segmenter say, where there are any.
-void print_marks(const std::string& name, const Proportion& judged, const MaskAgreement& agreement) {
-  if (judged.n > 0)
-    std::printf("%s: %lld of %lld are good by the judge [%.3f, %.3f]\n", name.c_str(), static_cast<long long>(judged.k),
-                static_cast<long long>(judged.n), judged.low, judged.high);
-  if (std::isnan(agreement.mean.value)) return;
-  const auto print = [&](const std::string& label, const Estimate& one) {
-    std::printf("%s: Dice of %s %.3f [%.3f, %.3f]\n", name.c_str(), label.c_str(), one.value, one.low, one.high);
-  };
-  for (const auto& [label, one] : agreement.classes) print(label, one);
-  print("all classes", agreement.mean);
+// Why a segmenter must not be asked about samples, by how it does on held-out pictures; "" where it may.
+std::string refusal_of(const Segmenter& segmenter, const MaskAgreement& held_out, double least) {
+  std::string reasons;
+  for (const std::string& name : segmenter.options().classes) {
+    const auto found = std::find_if(held_out.classes.begin(), held_out.classes.end(),
+                                    [&](const auto& one) { return one.first == name; });
+    const bool seen = found != held_out.classes.end();
+    if (seen && found->second.value >= least) continue;
+    char text[64] = "no held-out picture shows it";
+    if (seen) std::snprintf(text, sizeof text, "held-out Dice %.3f, below %g", found->second.value, least);
+    reasons += (reasons.empty() ? "" : "; ") + name + ": " + text;
+  }
+  return reasons;
 }
 
 // The folders of each run.
@@ -136,7 +124,8 @@ std::vector<std::vector<std::string>> parse_samples(const std::vector<std::strin
 
 // All but the runs.
 Evaluation begin_evaluation(const EvaluateSettings& settings, const Yardstick& yard, const Rows& real,
-                            const TrainingSet& set, const std::vector<Nearest>& nearest_held_out) {
+                            const TrainingSet& set, const std::vector<Nearest>& nearest_held_out,
+                            const std::vector<PictureTexture>& textures) {
   Evaluation all;
   all.path = settings.out;
   all.features = settings.features;
@@ -157,19 +146,11 @@ Evaluation begin_evaluation(const EvaluateSettings& settings, const Yardstick& y
   all.held_out_copied_detail = copied_detail(set, yard.held_out, all.copy_detail);
   all.median_held_out = memorisation(nearest_held_out, nearest_held_out).median;
   all.held_out_agreement = agreement_of(yard.segmenter, yard.held_out, yard.data);
+  all.least_dice = settings.least_dice;
+  if (yard.segmenter) all.dice_refused = refusal_of(*yard.segmenter, all.held_out_agreement, settings.least_dice);
   all.held_out_judged_good = judged_good(yard.judge, yard.held_out, settings.tau);
+  all.held_out_texture = texture_alone(textures);
   return all;
-}
-
-void print(const Evaluation& all) {
-  std::printf("against %lld held-out pictures (%s) of %s; features of %s\n", static_cast<long long>(all.held_out),
-              all.held_out_split.c_str(), all.data.c_str(), all.features.c_str());
-  std::printf("%-24s %6s  %-25s  %8s  %5s %5s %5s %5s  %5s  %5s\n", "run", "n", "KID [95 %]", "FID", "prec", "rec",
-              "dens", "cov", "copy", "dist");
-  for (const EvaluatedRun& run : all.runs) print_row(short_name(run.folders), run, &run);
-  print_row("training pictures", all.real, nullptr);
-  for (const EvaluatedRun& run : all.runs) print_marks(short_name(run.folders), run.judged_good, run.agreement);
-  print_marks("held-out pictures", all.held_out_judged_good, all.held_out_agreement);
 }
 
 int evaluate(const EvaluateSettings& settings, const Common& common) {
@@ -180,12 +161,20 @@ int evaluate(const EvaluateSettings& settings, const Common& common) {
   const Rows real = yard.features(yard.held_out);
   const TrainingSet set(images_of(yard.training));
   const std::vector<Nearest> nearest_held_out = set.nearest_to(images_of(yard.held_out));
-  Evaluation all = begin_evaluation(settings, yard, real, set, nearest_held_out);
+  const RadiomicOptions radiomics{settings.bin_width, parse_numbers(settings.sigmas, "--sigmas")};
+  const auto textures_in = [&](const Pictures& pictures) {
+    return textures_of(images_of(pictures), sectors_of(pictures), radiomics);
+  };
+  const std::vector<PictureTexture> real_textures = textures_in(yard.held_out);
+  Evaluation all = begin_evaluation(settings, yard, real, set, nearest_held_out, real_textures);
+  if (!all.dice_refused.empty())
+    note(common, concat_message("warning: ", settings.segmenter, " is no measure of samples (", all.dice_refused,
+                                "); their Dice is left out. Train it longer, or lower --least-dice"));
   Rows first;
   for (const std::vector<std::string>& folders : groups) {
     if (interrupted()) return interrupt_exit_code();
-    Pictures pictures =
-        read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size, yard.data.fit);
+    Pictures pictures = read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size,
+                                 yard.data.fit, !yard.has_sectors);
     const int64_t least = std::max(needed, settings.count.value_or(needed));
     check_input(int64_t(pictures.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.size(),
                 " pictures, expected at least ", least);
@@ -193,6 +182,7 @@ int evaluate(const EvaluateSettings& settings, const Common& common) {
     const Rows features = yard.features(pictures);
     EvaluatedRun run{
         part_of(pictures, features, real, settings.neighbours), folders, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+    run.texture = texture_against(textures_in(pictures), real_textures);
     if (all.runs.empty())
       first = features;
     else
@@ -200,15 +190,17 @@ int evaluate(const EvaluateSettings& settings, const Common& common) {
     run.judged_good = judged_good(yard.judge, pictures, settings.tau);
     add_memorisation(run, pictures, set.nearest_to(images_of(pictures)), nearest_held_out, yard.training);
     run.copied_detail = copied_detail(set, pictures, all.copy_detail);
-    run.agreement = agreement_of(yard.segmenter, pictures, yard.masks ? *yard.masks : yard.data);
+    if (all.dice_refused.empty())
+      run.agreement = agreement_of(yard.segmenter, pictures, yard.masks ? *yard.masks : yard.data);
     all.runs.push_back(run);
     progress.update(int64_t(all.runs.size()));
   }
   const Pictures perfect = evenly_spaced(yard.training, all.runs[0].n);
   all.real = part_of(perfect, yard.features(perfect), real, settings.neighbours);
+  all.real.texture = texture_against(textures_in(perfect), real_textures);
   progress.update(int64_t(groups.size()) + 1);
   write_evaluation(all);
-  print(all);
+  print_evaluation(all);
   return 0;
 }
 
@@ -248,6 +240,13 @@ void add_evaluate(Options& root) {
       "--judge", settings.judge,
       "run of dtrain scorer that has selected nothing (--arch cnn, another --split-seed): which share it calls good",
       "RUN");
+  options.add("--least-dice", settings.least_dice,
+              "the segmenter isn't asked about samples unless it has this Dice on held-out pictures, in every class",
+              {0, 1}, "Dice");
+  options.add("--bin-width", settings.bin_width, "of the grey levels that radiomic features count", {0.01, 255},
+              "grey levels");
+  options.add("--sigmas", settings.sigmas, "of the Laplacians of Gaussians that radiomic features are taken of too",
+              "PIXELS,..");
   options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
   options.add("--tau", settings.tau, "score from which the judge calls a picture good", {0, 1}, "score");
   options.add("--count", settings.count, "pictures taken of each run, spread evenly over it: equal numbers for FID",
@@ -256,6 +255,11 @@ void add_evaluate(Options& root) {
               "that of the first sample");
   options.add("--neighbours", settings.neighbours, "k of precision, recall, density and coverage", {1, 100},
               "pictures");
+  options.rule([] {
+    for (const double sigma : parse_numbers(settings.sigmas, "--sigmas"))
+      check_input(sigma >= 0.1 && sigma <= 100, Fault::kUsage, "--sigmas: expected pixels from 0.1 to 100, found ",
+                  sigma);
+  });
   options.body([](const Common& common) { return evaluate(settings, common); });
 }
 

@@ -28,13 +28,17 @@ void require_masks(const std::string& run, const std::string& masks) {
               named->second, ", not of ", masks, "; give --masks ", named->second);
 }
 
+GrayImage whole_sector(const GrayImage& image) {
+  return {image.width, image.height, std::vector<uint8_t>(image.pixels.size(), 255)};
+}
+
 Pictures take_split(const Dataset& data, const std::vector<std::string>& splits, bool has_sector) {
   Pictures pictures;
   for (const Example& example : data.examples) {
     if (std::find(splits.begin(), splits.end(), example.split) == splits.end()) continue;
     std::optional<double> energy;
     if (has_sector) energy = outside_energy(example.image, example.planes.back());
-    pictures.push_back({example.file, example.file, example.image, energy});
+    pictures.push_back({example.file, example.file, example.image, example.planes.back(), energy});
   }
   return pictures;
 }
@@ -111,18 +115,28 @@ std::vector<GrayImage> images_of(const Pictures& pictures) {
   return images;
 }
 
-Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit) {
+std::vector<GrayImage> sectors_of(const Pictures& pictures) {
+  std::vector<GrayImage> sectors;
+  for (const Picture& picture : pictures) sectors.push_back(picture.sector);
+  return sectors;
+}
+
+Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit,
+                  bool whole) {
   Pictures pictures;
   for (const std::string& folder : folders) {
     require_masks(folder, masks);
     const bool own_sectors = std::filesystem::is_directory(folder + "/sector");
     for (const ListedPicture& listed : list_pictures(folder, own_sectors ? "" : masks)) {
-      const GrayImage whole = read_picture(listed.path), image = fit_area(whole, size, fit);
-      std::optional<double> energy;
+      const GrayImage original = read_picture(listed.path), image = fit_area(original, size, fit);
+      Picture picture{listed.path, listed.group, image, whole ? whole_sector(image) : GrayImage{}, {}};
       // Of a plain folder nobody knows which sector a picture has, whatever its name.
-      if (!listed.sector_path.empty() && !listed.group.empty())
-        energy = outside_energy(image, read_sector(listed, whole.width, whole.height, size, fit));
-      pictures.push_back({listed.path, listed.group, image, energy});
+      if (!listed.sector_path.empty() && !listed.group.empty()) {
+        const GrayImage sector = read_sector(listed, original.width, original.height, size, fit);
+        picture.outside = outside_energy(image, sector);
+        if (!whole) picture.sector = sector;
+      }
+      pictures.push_back(picture);
     }
   }
   return pictures;
@@ -131,7 +145,7 @@ Pictures read_run(const std::vector<std::string>& folders, const std::string& ma
 Yardstick load_yardstick(const EvaluateSettings& settings, const Common& common,
                          const std::vector<std::vector<std::string>>& groups, int64_t needed) {
   const Lineage lineage = lineage_of(settings, groups);
-  Yardstick yard{load_resnet18_run(settings.features, settings.allow_unfinished), {}, {}, {}, {}, {}, {}, {}};
+  Yardstick yard{load_resnet18_run(settings.features, settings.allow_unfinished), {}, {}, {}, {}, {}, {}, {}, {}};
   const int64_t size = settings.image_size.value_or(read_picture(list_pictures(groups[0][0])[0].path).width);
   yard.data = load_dataset(
       {.directory = settings.data, .image_size = size, .fit = lineage.fit, .need_masks = !settings.segmenter.empty()});
@@ -141,13 +155,14 @@ Yardstick load_yardstick(const EvaluateSettings& settings, const Common& common,
   note(common, summary_of(yard.data, settings.data));
   yard.judge = load_judge(settings, size);
   const std::vector<Example>& examples = yard.data.examples;
-  const bool has_sector = std::filesystem::is_directory(settings.data + "/sector");
+  yard.has_sectors = std::filesystem::is_directory(settings.data + "/sector");
   const bool has_test =
       std::any_of(examples.begin(), examples.end(), [](const Example& e) { return e.split == "test"; });
   yard.split = has_test ? "test" : "val";
-  yard.held_out = take_split(yard.data, {yard.split}, has_sector);
-  yard.training = take_split(
-      yard.data, has_test ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"}, has_sector);
+  yard.held_out = take_split(yard.data, {yard.split}, yard.has_sectors);
+  yard.training =
+      take_split(yard.data, has_test ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"},
+                 yard.has_sectors);
   for (const Pictures* part : {&yard.held_out, &yard.training})
     check_input(int64_t(part->size()) >= needed, Fault::kBadInput, settings.data, ": ", part->size(),
                 part == &yard.held_out ? " held-out" : " training", " pictures, expected at least ", needed);

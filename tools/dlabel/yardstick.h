@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "quality/evaluate/distribution.h"
+#include "quality/evaluate/texture.h"
 #include "quality/judges/scorer.h"
 #include "quality/judges/segmenter.h"
 #include "train/data/dataset.h"
@@ -18,21 +19,25 @@ struct EvaluateSettings {
   std::string data, masks, features, segmenter, judge, run, out;
   std::optional<int64_t> image_size, count;
   int64_t neighbours = 5;
-  double tau = 0.5;
+  double tau = 0.5, least_dice = 0.6;
+  double bin_width = RadiomicOptions{}.bin_width;
+  std::string sigmas = "1,2,3";
   bool allow_unfinished = false;  // judges in the midst of their training count too
 };
 
 struct Picture {
   std::string file, mask;  // mask: of the data set, that it was drawn from
   GrayImage image;
+  GrayImage sector;               // 0 outside; empty where nobody knows it
   std::optional<double> outside;  // energy outside of the sector, where that is known
 };
 using Pictures = std::vector<Picture>;
 
 std::vector<GrayImage> images_of(const Pictures& pictures);
+std::vector<GrayImage> sectors_of(const Pictures& pictures);
 
-// The pictures of all folders, as one run.
-Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit);
+// The pictures of all folders, as one run. `whole`: the data have no sectors, so the whole picture is one.
+Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit, bool whole);
 
 // What every run is held against.
 struct Yardstick {
@@ -41,7 +46,8 @@ struct Yardstick {
   std::optional<Dataset> masks;  // where they are not those of the data
   std::optional<Segmenter> segmenter;
   std::optional<Scorer> judge;
-  std::string split;  // held out
+  std::string split;         // held out
+  bool has_sectors = false;  // the data do
   Pictures held_out, training;
 
   Rows features(const Pictures& pictures) const { return features_of(network, images_of(pictures)); }

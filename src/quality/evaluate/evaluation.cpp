@@ -20,10 +20,13 @@ Json json_of(const Estimate& estimate) {
   return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
 }
 
+Estimate estimate_of(const JsonNode& node) {
+  return {node.number("value", kNotGiven), node.number("low", kNotGiven), node.number("high", kNotGiven)};
+}
+
 Estimate estimate_in(const JsonNode& json, const std::string& key) {
   const JsonNode* node = json.find(key);
-  if (node == nullptr) return {};
-  return {node->number("value", kNotGiven), node->number("low", kNotGiven), node->number("high", kNotGiven)};
+  return node == nullptr ? Estimate{} : estimate_of(*node);
 }
 
 Json json_of(const Proportion& share) {
@@ -58,6 +61,55 @@ MaskAgreement agreement_in(const JsonNode& json, const std::string& key) {
   return agreement;
 }
 
+Json json_of(const std::vector<Estimate>& list) {
+  Json json = Json::array();
+  for (const Estimate& one : list) json.push_back(json_of(one));
+  return json;
+}
+
+std::vector<Estimate> estimates_in(const JsonNode& json, const std::string& key) {
+  std::vector<Estimate> list;
+  for (const JsonNode& one : json.items(key))
+    list.push_back(one.kind == JsonNode::Kind::kNull ? Estimate{} : estimate_of(one));
+  return list;
+}
+
+// The key of each, and of its difference from the real pictures.
+struct ComparedKey {
+  std::string value, minus_real;
+  Compared Texture::*member;
+};
+const std::vector<ComparedKey>& compared_keys() {
+  static const std::vector<ComparedKey> keys{
+      {"mean_grey", "mean_grey_minus_real", &Texture::mean_grey},
+      {"signal_to_noise", "signal_to_noise_minus_real", &Texture::signal_to_noise},
+      {"lateral_width", "lateral_width_minus_real", &Texture::lateral_width},
+      {"axial_width", "axial_width_minus_real", &Texture::axial_width}};
+  return keys;
+}
+
+Json json_of(const Texture& texture) {
+  Json json{{"power", json_of(texture.power)}, {"power_over_real", json_of(texture.power_over_real)}};
+  for (const ComparedKey& key : compared_keys()) {
+    json[key.value] = json_of((texture.*key.member).value);
+    json[key.minus_real] = json_of((texture.*key.member).minus_real);
+  }
+  json["radiomic_distance"] = json_of(texture.radiomic_distance);
+  return json;
+}
+
+Texture texture_in(const JsonNode& json, const std::string& key) {
+  Texture texture;
+  const JsonNode* node = json.find(key);
+  if (node == nullptr) return texture;
+  texture.power = estimates_in(*node, "power");
+  texture.power_over_real = estimates_in(*node, "power_over_real");
+  for (const ComparedKey& one : compared_keys())
+    texture.*one.member = {estimate_in(*node, one.value), estimate_in(*node, one.minus_real)};
+  texture.radiomic_distance = estimate_in(*node, "radiomic_distance");
+  return texture;
+}
+
 Json json_of(const EvaluatedPart& part) {
   return {{"n", part.n},
           {"kid", json_of(part.kid)},
@@ -66,7 +118,8 @@ Json json_of(const EvaluatedPart& part) {
           {"density", json_of(part.density)},
           {"recall", json_of(part.recall)},
           {"coverage", json_of(part.coverage)},
-          {"outside_energy", json_of(part.outside_energy)}};
+          {"outside_energy", json_of(part.outside_energy)},
+          {"texture", json_of(part.texture)}};
 }
 
 void read_part(const JsonNode& json, EvaluatedPart& part) {
@@ -78,6 +131,7 @@ void read_part(const JsonNode& json, EvaluatedPart& part) {
   part.recall = share_in(json, "recall");
   part.coverage = share_in(json, "coverage");
   part.outside_energy = estimate_in(json, "outside_energy");
+  part.texture = texture_in(json, "texture");
 }
 
 Json json_of(const EvaluatedRun& run, const std::string& path) {
@@ -149,7 +203,10 @@ void write_evaluation(const Evaluation& evaluation) {
   json["held_out_copied_detail"] = json_of(evaluation.held_out_copied_detail);
   json["median_held_out"] = evaluation.median_held_out;
   json["held_out_dice"] = json_of(evaluation.held_out_agreement);
+  json["least_dice"] = evaluation.least_dice;
+  json["dice_refused"] = evaluation.dice_refused.empty() ? Json() : Json(evaluation.dice_refused);
   json["held_out_judged_good"] = json_of(evaluation.held_out_judged_good);
+  json["held_out_texture"] = json_of(evaluation.held_out_texture);
   json["runs"] = Json::array();
   for (const EvaluatedRun& run : evaluation.runs) json["runs"].push_back(json_of(run, path));
   json["real"] = json_of(evaluation.real);
@@ -183,7 +240,10 @@ Evaluation read_evaluation(const std::string& path) {
   result.held_out_copied_detail = share_in(json, "held_out_copied_detail");
   result.median_held_out = json.number("median_held_out", kNotGiven);
   result.held_out_agreement = agreement_in(json, "held_out_dice");
+  result.least_dice = json.number("least_dice", kNotGiven);
+  result.dice_refused = json.text("dice_refused", "");
   result.held_out_judged_good = share_in(json, "held_out_judged_good");
+  result.held_out_texture = texture_in(json, "held_out_texture");
   for (const JsonNode& run : json.items("runs")) result.runs.push_back(read_run(run, path));
   if (const JsonNode* real = json.find("real")) read_part(*real, result.real);
   return result;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "quality/evaluate/texture.h"
 #include "quality/statistics/estimates.h"
 
 namespace echodiff {
@@ -25,6 +26,7 @@ struct EvaluatedPart {
   Estimate density;             // like precision, of the samples
   Proportion recall, coverage;  // of the held-out pictures
   Estimate outside_energy;      // mean share of energy outside of the sector
+  Texture texture;              // power_over_real: lists; mean_grey_minus_real and so on beside mean_grey
 };
 
 struct MemorisedPair {
@@ -62,6 +64,9 @@ struct Evaluation {
   Proportion held_out_copied_detail;   // as those of a run
   double median_held_out = kNotGiven;  // median distance of a held-out picture to its nearest training picture
   MaskAgreement held_out_agreement;    // "held_out_dice", with their own masks: what a sample can reach
+  double least_dice = kNotGiven;       // of every class there, for the segmenter to be asked about samples
+  std::string dice_refused;            // why it wasn't asked; then no run has any "dice"
+  Texture held_out_texture;            // what is measured without anything to compare with
   Proportion held_out_judged_good;
   std::vector<EvaluatedRun> runs;
   EvaluatedPart real;  // training pictures in the samples' place, as many as the first run has

@@ -107,6 +107,26 @@ std::string agreement_cell(const Row& row) {
   return cell;
 }
 
+// The finest band; below it all of them, coarse to fine.
+std::string power_cell(const Row& row) {
+  if (row.part == nullptr || row.part->texture.power_over_real.empty()) return "–";
+  const std::vector<Estimate>& bands = row.part->texture.power_over_real;
+  std::string cell = interval_cell(bands.back()), all;
+  for (const Estimate& band : bands)
+    all += (all.empty() ? "" : " ") + (std::isnan(band.value) ? "–" : rounded(band.value));
+  return cell == "–" ? cell : cell + "<small>" + all + "</small>";
+}
+
+// A measure of the texture; below it what it is less the real pictures'.
+std::string texture_cell(const Row& row, Compared Texture::*member) {
+  if (row.part == nullptr) return "–";
+  const Compared& one = row.part->texture.*member;
+  std::string cell = interval_cell(one.value);
+  if (!std::isnan(one.minus_real.value))
+    cell += "<small>less real " + rounded(one.minus_real.value) + " (" + interval_text(one.minus_real) + ")</small>";
+  return cell;
+}
+
 struct Column {
   std::string header;
   std::function<std::string(const Row&)> cell;
@@ -116,6 +136,9 @@ std::vector<Column> columns() {
   // A number or share of the row's policy, part or run, where it has one.
   const auto of = [](auto Row::*source, auto member) {
     return [=](const Row& row) { return row.*source ? interval_cell(row.*source->*member) : "–"; };
+  };
+  const auto texture = [](Compared Texture::*member) {
+    return [=](const Row& row) { return texture_cell(row, member); };
   };
   return {
       {"U-Net calls<br>per accepted", of(&Row::policy, &PolicyResult::calls_per_kept)},
@@ -132,6 +155,13 @@ std::vector<Column> columns() {
       {"Recall", of(&Row::part, &EvaluatedPart::recall)},
       {"Density", of(&Row::part, &EvaluatedPart::density)},
       {"Coverage", of(&Row::part, &EvaluatedPart::coverage)},
+      {"Radiomic<br>distance",
+       [](const Row& row) { return row.part ? interval_cell(row.part->texture.radiomic_distance) : "–"; }},
+      {"Finest band’s<br>power over real", power_cell},
+      {"Mean grey", texture(&Texture::mean_grey)},
+      {"Speckle’s mean<br>over deviation", texture(&Texture::signal_to_noise)},
+      {"Speckle’s half<br>width across", texture(&Texture::lateral_width)},
+      {"Speckle’s half<br>width down", texture(&Texture::axial_width)},
       {"Dice with<br>the mask", agreement_cell},
       {"No near-<br>duplicates", of(&Row::run, &EvaluatedRun::distinct)},
       {"Copies of<br>training pictures", of(&Row::run, &EvaluatedRun::copies)},
@@ -159,6 +189,19 @@ Table table_of(const std::vector<Row>& rows) {
   return table;
 }
 
+template <class Put> void put_texture(const Texture& texture, Put put) {
+  put("radiomic_distance", texture.radiomic_distance);
+  if (!texture.power_over_real.empty()) put("finest_power_over_real", texture.power_over_real.back());
+  put("mean_grey", texture.mean_grey.value);
+  put("mean_grey_minus_real", texture.mean_grey.minus_real);
+  put("signal_to_noise", texture.signal_to_noise.value);
+  put("signal_to_noise_minus_real", texture.signal_to_noise.minus_real);
+  put("lateral_width", texture.lateral_width.value);
+  put("lateral_width_minus_real", texture.lateral_width.minus_real);
+  put("axial_width", texture.axial_width.value);
+  put("axial_width_minus_real", texture.axial_width.minus_real);
+}
+
 Json json_of(const Row& row) {
   Json json{{"name", row.name}};
   const auto put = [&](const std::string& key, const auto& measured) {
@@ -184,6 +227,7 @@ Json json_of(const Row& row) {
     put("density", part->density);
     put("coverage", part->coverage);
     put("outside_energy", part->outside_energy);
+    put_texture(part->texture, put);
   }
   if (row.agreement != nullptr) {
     put("dice", row.agreement->mean);
@@ -234,7 +278,9 @@ void table_section(const Material& material, Report& report) {
                : " " + measured +
                      ". FID falls as pictures are added: compare equal numbers. "
                      "Nearer than held-out ones: the chance that a picture lies nearer to the training set than a "
-                     "held-out real one does, 0.5 without copying."));
+                     "held-out real one does, 0.5 without copying. The radiomic distance needs no network; power, grey "
+                     "and "
+                     "speckle are described in docs/design/measuring.md."));
   if (measured.empty())
     page.missing("No evaluation.json says how good the accepted pictures are.",
                  "Make it with <code>dlabel evaluate --samples RUN,RUN --data DATA --features SCORER --judge OTHER "
