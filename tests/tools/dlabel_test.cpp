@@ -109,6 +109,23 @@ TEST_F(Dlabel, EvaluateTellsCopiesFromNewPictures) {
   EXPECT_EQ(others["outside_energy"]["value"], 0);
   EXPECT_EQ(json["real"]["outside_energy"]["value"], 0);
   EXPECT_TRUE(copies["outside_energy"].is_null());  // a plain folder: no sectors
+  for (const nlohmann::json& part : {copies, others, json["real"]}) {
+    ASSERT_EQ(part["texture"]["power_over_real"].size(), 8u);
+    for (const nlohmann::json& band : part["texture"]["power_over_real"]) {
+      EXPECT_LE(band["low"], band["value"]);
+      EXPECT_LE(band["value"], band["high"]);
+    }
+  }
+  for (const char* key : {"mean_grey", "signal_to_noise", "lateral_width", "axial_width"}) {
+    EXPECT_TRUE(copies["texture"][key].is_null()) << key;  // no sectors, where the data have some
+    const double value = others["texture"][key]["value"], real = json["held_out_texture"][key]["value"];
+    EXPECT_NEAR(others["texture"][std::string(key) + "_minus_real"]["value"], value - real, 1e-9) << key;
+    EXPECT_NEAR(value / real, 1, 0.3) << key;
+  }
+  EXPECT_TRUE(copies["texture"]["radiomic_distance"].is_null());
+  EXPECT_GT(others["texture"]["radiomic_distance"]["value"].get<double>(), 0);
+  EXPECT_EQ(json["held_out_texture"]["power"].size(), 8u);
+  EXPECT_TRUE(json["held_out_texture"]["radiomic_distance"].is_null());
   EXPECT_TRUE(copies["kid_minus_first"].is_null());
   EXPECT_NEAR(others["kid_minus_first"]["value"].get<double>(),
               others["kid"]["value"].get<double>() - copies["kid"]["value"].get<double>(), 1e-9);
@@ -180,12 +197,23 @@ TEST_F(Dlabel, EvaluateFindsTheSegmentersClassesByName) {
   fs::copy(at("small"), at("swapped"), fs::copy_options::recursive);
   write_file_atomic(at("swapped/dataset.json"), R"({"planes": [{"name": "portal_vein", "value": 2},
       {"name": "liver", "value": 1}], "sector": true})");
-  const auto dice_on = [&](const std::string& data) {
-    EXPECT_EQ(run("dlabel evaluate --neighbours 1 --image-size 16 --samples " + at("small") + " --data " + at(data) +
-                  " --features " + at("scorer") + " --segmenter " + at("segmenter") + " --out " + at("dice.json")),
-              0);
-    return nlohmann::json::parse(read_file(at("dice.json")))["held_out_dice"];
+  const auto evaluation_of = [&](const std::string& data, const std::string& more) {
+    EXPECT_EQ(
+        run("dlabel evaluate --neighbours 1 --image-size 16 --samples " + at("small") + " --data " + at(data) +
+            " --features " + at("scorer") + " --segmenter " + at("segmenter") + " --out " + at("dice.json") + more),
+        0);
+    return nlohmann::json::parse(read_file(at("dice.json")));
   };
+  const auto dice_on = [&](const std::string& data) { return evaluation_of(data, "")["held_out_dice"]; };
+  // A segmenter that doesn't find every class in held-out pictures says nothing of samples.
+  const nlohmann::json refused = evaluation_of("small", " --least-dice 1"),
+                       asked = evaluation_of("small", " --least-dice 0");
+  EXPECT_TRUE(refused["runs"][0]["dice"].is_null());
+  EXPECT_EQ(refused["least_dice"], 1);
+  EXPECT_NE(refused["dice_refused"].get<std::string>().find("portal_vein: held-out Dice 0."), std::string::npos);
+  EXPECT_EQ(refused["held_out_dice"], asked["held_out_dice"]);
+  EXPECT_TRUE(asked["dice_refused"].is_null());
+  EXPECT_TRUE(asked["runs"][0]["dice"]["classes"].contains("liver"));
   const nlohmann::json dice = dice_on("small");
   EXPECT_TRUE(dice.dump().find("liver") != std::string::npos) << dice;
   EXPECT_EQ(dice_on("swapped"), dice);

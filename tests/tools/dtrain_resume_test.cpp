@@ -49,7 +49,8 @@ class TrainersResume : public ::testing::Test {
            " --fill " + at("data") + " --out " + at(out) + " " + more;
   }
   static std::string segmenter(const std::string& out, const std::string& more) {
-    return "dtrain segmenter --steps 24 --batch 4 --image-size 16 --dim 8 --mults 1,2 --flip --save-every 3 --data " +
+    return "dtrain segmenter --steps 24 --batch 4 --image-size 16 --dim 8 --mults 1,2 --flip --save-every 3 "
+           "--val-every 5 --data " +
            at("data") + " --out " + at(out) + " " + more;
   }
   static std::string value(const std::string& out, const std::string& more) {

@@ -179,7 +179,7 @@ class ReportTest : public ::testing::Test {
   }
 
   // dlabel evaluate: the first run is `first`, in a folder beside it; the second, plain pictures; neither judged the
-  // masks.
+  // masks. The second's and the training pictures' texture was measured, the first is of an older version.
   void make_evaluation(const std::string& name, const std::string& first) const {
     const std::string share = R"({"k": 3, "n": 4, "fraction": 0.75, "low": 0, "high": 1})";
     const auto estimate = [](double value) {
@@ -190,6 +190,11 @@ class ReportTest : public ::testing::Test {
       return "\"n\": 4, \"kid\": " + estimate(kid) + ", \"fid\": " + estimate(8) + ", \"precision\": " + share +
              ", \"density\": " + estimate(1) + ", \"recall\": " + share + ", \"coverage\": " + share +
              ", \"outside_energy\": null";
+    };
+    const auto texture = [&](double value) {
+      return ", \"texture\": {\"power_over_real\": [" + estimate(1) + ", null, " + estimate(value) +
+             "], \"mean_grey\": " + estimate(60 + value) + ", \"mean_grey_minus_real\": " + estimate(value) +
+             ", \"lateral_width\": null, \"radiomic_distance\": " + estimate(9 + value) + "}";
     };
     const auto run = [&](double kid, const std::string& folders, const std::string& difference) {
       return "{" + part(kid) + ", \"samples\": [" + folders + "], \"kid_minus_first\": " + difference +
@@ -203,8 +208,8 @@ class ReportTest : public ::testing::Test {
           "\"tau\": 0.5}, \"data\": \"../data\", \"image_size\": 16, \"k\": 5, \"training\": 2, \"held_out\": 1, "
           "\"copy_distance\": 0.2, \"median_held_out\": 0.3, \"held_out_dice\": {\"mean\": " +
               estimate(0.9) + ", \"classes\": {\"liver\": " + estimate(0.9) + "}}, \"held_out_judged_good\": " + share +
-              ", \"runs\": [" + run(2, "\"../" + first + "\"", "null") + ", " + run(3, "\"../plain\"", estimate(1)) +
-              "], \"real\": {" + part(0.5) + "}}");
+              ", \"runs\": [" + run(2, "\"../" + first + "\"", "null") + ", " +
+              run(3, "\"../plain\"", estimate(1) + texture(0.5)) + "], \"real\": {" + part(0.5) + texture(1) + "}}");
   }
 
   // Good iff contrast > 24: of the samples above, all but the one with liver 50.

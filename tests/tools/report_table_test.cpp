@@ -38,11 +38,20 @@ TEST_F(ReportTest, OneTablePolicyByPolicy) {
   EXPECT_EQ(real["kid"]["value"], 0.5);
   EXPECT_EQ(real["dice"]["value"], 0.9);
   EXPECT_FALSE(real.contains("copies"));
+  EXPECT_FALSE(guided.contains("radiomic_distance"));
+  EXPECT_EQ(plain["radiomic_distance"]["value"], 9.5);
+  EXPECT_EQ(plain["finest_power_over_real"]["value"], 0.5);
+  EXPECT_EQ(plain["mean_grey_minus_real"]["low"], 0.25);
+  EXPECT_EQ(real["mean_grey"]["value"], 61);
+  EXPECT_FALSE(real.contains("lateral_width"));
 
   const std::string html = read_file(at("report.html"));
   const std::string table = html.substr(html.find("<section id=\"table\">"), 9000);
   EXPECT_NE(table.find("38 to 62 % of its"), std::string::npos) << table;  // 0.75 and 1.25 of a KID of 2
   EXPECT_NE(table.find("<td>–</td>"), std::string::npos);
+  EXPECT_NE(table.find("<small>1.00 – 0.500</small>"), std::string::npos) << table;
+  EXPECT_NE(table.find("less real 0.500"), std::string::npos) << table;
+  EXPECT_EQ(table.find("half<br>width across"), std::string::npos);
   EXPECT_EQ(report["memorisation"].at(0)["distances"], nlohmann::json({0.125}));
   const std::string pairs = html.substr(html.find("<section id=\"memorisation\">"), 4000);
   EXPECT_NE(pairs.find("class=\"no\">copy"), std::string::npos);

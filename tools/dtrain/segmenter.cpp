@@ -51,7 +51,7 @@ nlohmann::ordered_json dice_of_split(const Segmenter& segmenter, const Dataset& 
   return json;
 }
 
-// {"step": 100, "val_dice": 0.7, "val_dice_liver": 0.8, ..}: on the validation pictures; the first is the classes' mean.
+// {"step": 100, "val_dice": 0.7, "val_dice_liver": 0.8, ..}: on the val pictures; the first is the classes' mean.
 LogFields dice_line(Segmenter& segmenter, const Dataset& data, int64_t step) {
   segmenter.network().eval();
   LogFields by_class;
@@ -113,10 +113,7 @@ int finish_segmenter(const RunDirectory& run, Segmenter& segmenter, const Datase
   return 0;
 }
 
-int train_segmenter(const Settings& settings, const Common& common) {
-  Dataset data = read_data(settings, common);
-  for (const std::string& folder : settings.samples)
-    note(common, concat_message(folder, ": ", add_samples(folder, data), " samples join the training pictures"));
+Segmenter make_segmenter(const Settings& settings, const Common& common, const Dataset& data) {
   std::vector<std::string> classes = data.plane_names;
   classes.pop_back();  // the sector
   Segmenter segmenter({.image_size = settings.image_size,
@@ -125,9 +122,27 @@ int train_segmenter(const Settings& settings, const Common& common) {
                        .mults = parse_integers(settings.mults, "--mults"),
                        .fit = data.fit},
                       common.seed);
-  const Device device = parse_device(common.device);
-  segmenter.to(device);
+  segmenter.to(parse_device(common.device));
   segmenter.use_bf16(common.bf16);
+  return segmenter;
+}
+
+// What is due after a step, unless `looked` says that it was done before the run was broken off; false: a signal ended
+// it.
+bool look(const Settings& settings, const Dataset& data, int64_t done, int64_t looked, Segmenter& segmenter,
+          JudgeTraining& training) {
+  if ((done % settings.val_every != 0 && done != settings.steps) || done == looked) return true;
+  LogFields line;
+  if (!unless_stopped(training.device, [&] { line = dice_line(segmenter, data, done); })) return false;
+  training.log.write(line);
+  return true;
+}
+
+int train_segmenter(const Settings& settings, const Common& common) {
+  Dataset data = read_data(settings, common);
+  for (const std::string& folder : settings.samples)
+    note(common, concat_message(folder, ": ", add_samples(folder, data), " samples join the training pictures"));
+  Segmenter segmenter = make_segmenter(settings, common, data);
   const Loader loader(data, "train", common.seed, {.flip = settings.flip});
   check_input(loader.size() > 0, Fault::kBadInput, settings.data, ": no training pictures");
   Metadata facts = training_facts(common, {"data", "samples"});
@@ -151,36 +166,28 @@ int train_segmenter(const Settings& settings, const Common& common) {
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 20, settings.steps),
                          .clip = 1,
-                         .device = device,
+                         .device = parse_device(common.device),
                          .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
                          .log_seconds = false,
                          .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step)};
 
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_dice");
-  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it.
-  const auto look = [&](int64_t done) {
-    if ((done % settings.val_every != 0 && done != settings.steps) || done == looked) return true;
-    LogFields line;
-    if (!unless_stopped(device, [&] { line = dice_line(segmenter, data, done); })) return false;
-    training.log.write(line);
-    return true;
-  };
   const auto save_unfinished = [&](int64_t done) {
     segmenter.save(run.path(), done, training_state(training, done), unfinished(facts));
   };
 
   segmenter.network().train();
-  bool going = first_step == 0 || look(first_step);
+  bool going = first_step == 0 || look(settings, data, first_step, looked, segmenter, training);
   int64_t done = first_step;
   while (going && done < settings.steps) {
     const Batch batch = loader.draw(done * settings.batch, settings.batch);
     const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
     going = guarded_step(training, done, [&] {
-      return segmentation_loss(segmenter(batch.x_0), planes.to(device), settings.dice_weight);
+      return segmentation_loss(segmenter(batch.x_0), planes.to(training.device), settings.dice_weight);
     });
     if (!going) break;
     ++done;
-    going = !interrupted() && look(done);
+    going = !interrupted() && look(settings, data, done, looked, segmenter, training);
     if (going && done % settings.save_every == 0 && done < settings.steps) save_unfinished(done);
   }
   if (!going) {

@@ -1,5 +1,5 @@
-// Speckle by its statistics inside the sector (Wagner et al. 1983, doi:10.1109/T-SU.1983.31404): how much it varies, how
-// large its grains are, and the mean grey that it stands on.
+// Speckle by its statistics inside the sector (Wagner et al. 1983, doi:10.1109/T-SU.1983.31404): how much it varies,
+// how large its grains are, and the mean grey that it stands on.
 #pragma once
 
 #include <limits>

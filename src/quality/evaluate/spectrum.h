@@ -1,6 +1,6 @@
 // The power spectrum of a picture by bands of spatial frequency: where a sampler loses speckle, its finest bands fall.
 //
-//   P(fy, fx) = |DFT(w (I - m))|^2 / sum w^2     the periodogram, in grey levels^2; white noise has its variance everywhere
+//   P(fy, fx) = |DFT(w (I - m))|^2 / sum w^2     the periodogram, grey levels^2; that of white noise is its variance
 //
 // w is a Hann window of both directions, without which the borders would leak along both axes; m the mean of I under w.
 #pragma once

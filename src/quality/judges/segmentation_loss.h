@@ -1,5 +1,5 @@
-// What a segmenter is trained with: binary cross-entropy of each pixel, which is calm, and the Dice of each class, which
-// counts a vein of fifty pixels as much as a liver of a thousand.
+// What a segmenter is trained with: binary cross-entropy of each pixel, which is calm, and the Dice of each class,
+// which counts a vein of fifty pixels as much as a liver of a thousand.
 //
 //   dice_loss = 1 - mean over classes of (2 sum p y + 1) / (sum p + sum y + 1)     p = sigmoid(logit)
 //

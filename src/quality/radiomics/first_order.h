@@ -1,5 +1,6 @@
-// First-order radiomic features: the values inside a region, wherever they stand. Names and definitions are pyradiomics'
-// 3.1 (van Griethuysen et al. 2017, doi:10.1158/0008-5472.CAN-17-0339); its TotalEnergy is Energy at our pixels of 1.
+// First-order radiomic features: the values inside a region, wherever they stand. Names and definitions are those of
+// pyradiomics 3.1 (van Griethuysen et al. 2017, doi:10.1158/0008-5472.CAN-17-0339); its TotalEnergy is Energy at our
+// pixels of 1.
 #pragma once
 
 #include <vector>

@@ -22,8 +22,9 @@ Eigen::MatrixXd shares_of(const GreyLevels& levels, Direction step) {
   return pairs / sum;
 }
 
-// The second largest correlation of functions of the two levels: of the eigenvalues of Q(i, j) = sum_k p(i, k) p(j, k) /
-// (p_x(i) p_x(k)) the second's root. Q is similar to the square of the symmetric D^-1/2 P D^-1/2, D = diag(p_x).
+// The second largest correlation of functions of the two levels: of the eigenvalues of
+// Q(i, j) = sum_k p(i, k) p(j, k) / (p_x(i) p_x(k)) the second's root. Q is similar to the square of the symmetric
+// D^-1/2 P D^-1/2, D = diag(p_x).
 double maximal_correlation(const Eigen::MatrixXd& p, const Eigen::VectorXd& px) {
   std::vector<Eigen::Index> present;
   for (Eigen::Index i = 0; i < px.size(); ++i)

@@ -16,8 +16,8 @@ struct GreyLevels {
   }
 };
 
-// Bins of a fixed width (IBSI's FBS; pyradiomics' binWidth): level 1 begins at the greatest multiple of `bin_width` that
-// is no more than the smallest value inside. values, inside: (height, width).
+// Bins of a fixed width (IBSI's FBS; pyradiomics' binWidth): level 1 begins at the greatest multiple of `bin_width`
+// that is no more than the smallest value inside. values, inside: (height, width).
 GreyLevels grey_levels(const std::vector<double>& values, const std::vector<bool>& inside, int64_t height,
                        int64_t width, double bin_width);
 

@@ -32,8 +32,8 @@ TEST(Speckle, WhiteNoise) {
 }
 
 TEST(Speckle, WidthOfNoiseUnderAGaussian) {
-  // Its autocorrelation is exp(-k^2 / (4 s^2)): one half at 2 s sqrt(log 2). The mean around that is taken off brings it
-  // there sooner, by some 8 % at the larger.
+  // Its autocorrelation is exp(-k^2 / (4 s^2)): one half at 2 s sqrt(log 2). The mean around that is taken off brings
+  // it there sooner, by some 8 % at the larger.
   for (const double sigma : {0.8, 1.2}) {
     const GrayImage image = gaussian_blur(noise(256, 255, 128, 60, 3), sigma);
     const Speckle speckle = speckle_of(image, filled(256, 255, 1));
