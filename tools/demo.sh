@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # The whole paper in one command, at most 10 minutes on 2 cores:
-#   tools/demo.sh [OUT] [--data DIR] [options passed on to dtrain diffusion]
+#   tools/demo.sh [OUT] [--data DIR] [--minutes N] [options passed on to dtrain diffusion]
 # Installs what is missing, builds the programs, then: data, diffusion training, sampling without a judge, labels from
 # metrics, the judge's training, sampling with the judge, and OUT/report.html. Without --data the data are phantoms.
+# Every machine makes the same steps; --minutes scales those of the diffusion training, which take about half of the ten.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 out=demo
 data=
+minutes=10
 extra=()
 [ $# -gt 0 ] && [ "${1#-}" = "$1" ] && { out=$1; shift; }
 while [ $# -gt 0 ]; do
   case $1 in
     --data) [ $# -gt 1 ] || { echo "demo: --data needs a folder" >&2; exit 2; }; data=$2; shift 2 ;;
+    --minutes) [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || { echo "demo: --minutes needs a number from 1 to 9999" >&2; exit 2; }; minutes=$2; shift 2 ;;
     *) extra+=("$1"); shift ;;
   esac
 done
@@ -20,37 +23,33 @@ done
 [ ! -e "$out/report.html" ] || { echo "demo: $out holds a finished demo; give another folder" >&2; exit 73; }
 mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
-size=64 pictures=1200 sampled=96 judged=72 seed=1
+size=64 pictures=1200 masks=24 sampled=96 seed=1 # so many trajectories without a judge, and under each policy
+steps=$((250 * minutes))
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "build"
 "$here/tools/install_deps.sh" --programs
 cmake -S "$here" -B "$here/build-demo" -DECHODIFF_TESTS=OFF -DECHODIFF_CUDA=OFF -DCMAKE_RULE_MESSAGES=OFF >/dev/null
-cmake --build "$here/build-demo" --parallel "$(nproc)" --target dphantom dtrain dsample dlabel dreport bench_models -- --no-print-directory -s
+cmake --build "$here/build-demo" --parallel "$(nproc)" --target dphantom dtrain dsample dlabel dreport -- --no-print-directory -s
 bin=$here/build-demo/bin
 
 if [ -z "$data" ]; then
   step "phantoms: $pictures pictures of $size x $size"
   "$bin/dphantom" --out "$out/data" --count $pictures --size $size --seed $seed
-  "$bin/dphantom" --out "$out/unseen" --count $sampled --size $size --seed $((seed + 1))
-  data=$out/data masks=$out/unseen
+  "$bin/dphantom" --out "$out/unseen" --count "$masks" --size $size --seed $((seed + 1))
+  data=$out/data unseen=$out/unseen
 else
-  masks=$data
+  unseen=$data
 fi
 
-# Training gets the time left until $train_until seconds after the start, less a seventh for a machine that slows down:
 network=(--arch guided --blocks 1 --dim 32 --mults 1,2,4)
-train_until=375
-step_ms=$("$bin/bench_models" "${network[@]}" --size $size --train-batch 4 --forward-batch 1 --repeats 9 --quiet | awk -F'|' '/train step/ {print $3 + 0}')
-steps=$(awk -v ms="$step_ms" -v left=$((train_until - SECONDS)) 'BEGIN {n = int(0.85 * 1000 * left / ms / 100) * 100; print (n < 300 ? 300 : n)}')
-
-step "diffusion: $steps steps of $step_ms ms, T = 2000"
+step "diffusion: $steps steps, T = 2000"
 "$bin/dtrain" diffusion --data "$data" --out "$out/diffusion" --image-size $size --steps "$steps" --batch 4 --timesteps 2000 \
   --schedule cosine --predict x0 --min-snr-gamma 5 "${network[@]}" --lr 1e-3 --warmup 100 --cosine --ema 0.997 --flip --val-every 500 --val-count 64 \
   --sample-every 1000 --seed $seed "${extra[@]}"
 
 step "samples without a judge"
-sampling=(--model "$out/diffusion" --masks "$masks" --sampler ddpm --sample-steps 50 --batch 16)
+sampling=(--model "$out/diffusion" --masks "$unseen" --sampler unipc --grid logsnr --sample-steps 5 --batch 16 --mask-count $masks)
 "$bin/dsample" "${sampling[@]}" --seed $seed --count $sampled --policy none --out "$out/unjudged"
 
 step "thresholds from real pictures, labels, review page"
@@ -63,12 +62,13 @@ step "the judge"
   --per-class 260 --lr 1e-3 --seed $seed
 
 step "samples with the judge"
-for policy in posthoc paper; do
-  "$bin/dsample" "${sampling[@]}" --seed $((seed + 1)) --count $judged --policy $policy --scorer "$out/scorer" --tau 0.95 --keep-discarded \
-    --out "$out/$policy"
+for policy in posthoc paper "probe --group 4"; do
+  # shellcheck disable=SC2086
+  "$bin/dsample" "${sampling[@]}" --seed $((seed + 1)) --count $sampled --policy $policy --scorer "$out/scorer" --tau 0.95 --keep-discarded \
+    --out "$out/${policy%% *}"
 done
 
 step "report"
-"$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "$out/posthoc" "$out/paper" --data "$data" \
+"$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "$out/posthoc" "$out/paper" "$out/probe" --data "$data" \
   --thresholds "$out/thresholds.json" --out "$out/report.html"
 step "done: $out/report.html"

@@ -14,6 +14,7 @@
 #include "quality/recordings/recording.h"
 #include "quality/sampling/exits.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "tests/tools/run_program.h"
 
 namespace echodiff {
@@ -163,6 +164,17 @@ TEST_F(Dsample, ShardsTogetherAreTheWhole) {
     together.merge(pictures("shard" + shard));
   }
   EXPECT_EQ(together, pictures("whole"));
+}
+
+TEST_F(Dsample, TheFirstMasksAreDrawnFromInTurn) {
+  ASSERT_EQ(sample("some", "--policy none --sampler ddim --count 5 --mask-count 2"), 0);
+  std::vector<std::string> masks;
+  for (const std::string& line : split(read_file(at("some/samples.jsonl")), '\n'))
+    if (!line.empty()) masks.push_back(nlohmann::json::parse(line)["mask"]);
+  ASSERT_EQ(masks.size(), 5u);
+  EXPECT_NE(masks[0], masks[1]);
+  for (size_t i = 2; i < masks.size(); ++i) EXPECT_EQ(masks[i], masks[i - 2]);
+  EXPECT_EQ(run("dsample --model " + at("model") + " --noise x --mask-count 2 --out " + at("none")), 2);
 }
 
 TEST_F(Dsample, SamplesJoinASegmentersTrainingPictures) {

@@ -151,8 +151,11 @@ void declare_masks(Options& options, MaskSettings& settings, const std::string& 
               instead.empty() ? "for a network without masks only" : instead + ", or for a network without masks");
   options.add("--count", settings.count, "trajectories", {1, 1000000000}, "trajectories", instead).is_required =
       instead.empty();
+  options.add("--mask-count", settings.mask_count, "the first N masks of --masks alone", {1, 1000000000}, "masks",
+              "all");
   options.rule([&settings, instead] {
     check_flags(!settings.masks.empty() || settings.planes.empty(), "--planes: of --masks, give --masks DIR");
+    check_flags(!settings.masks.empty() || !settings.mask_count, "--mask-count: of --masks, give --masks DIR");
   });
   options.add("--planes", settings.planes, "planes of the masks, in place of dataset.json", "NAME=VALUE,...");
   options.add("--batch", settings.batch, "trajectories under way at once; changes no picture", {1, 100000},
@@ -219,7 +222,7 @@ Conditions read_masks(const MaskSettings& settings, const Common& common, const 
   for (const std::string& line : data.notes) note(common, line);
   Conditions conditions;
   conditions.planes = data.plane_names;
-  const size_t used = std::min(data.examples.size(), size_t(count));
+  const size_t used = std::min(data.examples.size(), size_t(std::min(count, settings.mask_count.value_or(count))));
   for (size_t i = 0; i < used; ++i) {
     const Example& example = data.examples[i];
     conditions.masks.push_back(condition_of(example));

@@ -31,7 +31,7 @@ void declare_deepcache(Options& options, ModelSettings& settings);  // after the
 
 struct MaskSettings {
   std::string masks, planes;
-  std::optional<int64_t> count;
+  std::optional<int64_t> count, mask_count;
   int64_t batch = 8;
 };
 // `instead`: what can stand in the place of the count; nothing: it is required. Only a network without masks goes
@@ -62,8 +62,8 @@ struct Conditions {
   std::vector<std::string> files;  // of the masks; empty with --noise
   std::vector<std::string> planes;
 };
-// The first `count` masks of the data-set folder in name order, made square as the run's, their planes in the run's
-// order. Without a folder, for a network without masks: one that is all sector.
+// The first `count` masks (no more than the settings' mask_count) of the data-set folder in name order, made square as
+// the run's, their planes in the run's order. Without a folder, for a network without masks: one that is all sector.
 Conditions read_masks(const MaskSettings& settings, const Common& common, const DenoiserRun& run, int64_t count);
 
 // Without policy, conditions and judges.
