@@ -81,13 +81,14 @@ HeldOut read_held_out(const Settings& settings, const Common& common, const Deno
 struct Candidate {
   MeasuredGrid grid;
   SamplingPlan plan;
+  Rows samples;  // features
 };
 
 Candidate candidate_of(const Settings& settings, const SampledModel& model, int64_t calls, double start, double end) {
   SamplerOptions options = model.options;
   options.steps = calls;
   options.grid = {.kind = parse_grid_kind(settings.model.grid), .start = start, .end = end, .times = {}};
-  Candidate candidate{{}, make_plan(model.schedule, options)};
+  Candidate candidate{{}, make_plan(model.schedule, options), {}};
   candidate.grid.start = start;
   candidate.grid.end = end;
   candidate.grid.calls = double(calls);
@@ -148,13 +149,23 @@ class GridTrial {
       grey.add(record);
     };
     if (run_sampler(job, model_.network(), {}, hooks).interrupted) return false;
-    const Rows samples = features_of(features_, images);
-    grid.kid = kernel_distance(samples, real_);
-    grid.coverage = wilson(neighbourhood(samples, real_, settings_.neighbours).covered, real_.count);
+    candidate.samples = features_of(features_, images);
+    grid.kid = kernel_distance(candidate.samples, real_);
+    grid.coverage = wilson(neighbourhood(candidate.samples, real_, settings_.neighbours).covered, real_.count);
     grid.grey = grey.of_samples().value();
     grid.real_grey = grey.of_data().value();
     grid.grey_by_chance = grey.by_chance();
     return true;
+  }
+
+  // All that were measured, beside the best.
+  std::vector<MeasuredGrid> compared(const std::vector<Candidate>& candidates) const {
+    std::vector<MeasuredGrid> grids;
+    for (const Candidate& candidate : candidates) grids.push_back(candidate.grid);
+    const Rows& best = candidates[best_grid(grids)].samples;
+    for (size_t i = 0; i < grids.size(); ++i)
+      grids[i].kid_minus_best = kernel_difference(candidates[i].samples, best, real_);
+    return grids;
   }
 
  private:
@@ -176,13 +187,19 @@ class GridTrial {
 };
 
 void print(const std::vector<MeasuredGrid>& grids, size_t chosen) {
-  std::printf("steps  start    end  mean start   calls  %-25s  coverage   grey (real: %.1f)\n", "KID [95 %]",
-              grids[0].real_grey);
+  std::printf("steps  start    end  mean start   calls  %-25s  %-25s  coverage   grey (real: %.1f)\n", "KID [95 %]",
+              "KID less the best's", grids[0].real_grey);
   for (size_t i = 0; i < grids.size(); ++i) {
     const MeasuredGrid& grid = grids[i];
-    std::printf("%5zu  %5.3f  %5.3f  %10lld  %6.2f  %8.4f [%.4f, %.4f]  %8.3f  %5.1f%s\n", grid.times.size(),
-                grid.start, grid.end, static_cast<long long>(grid.mean_start), grid.calls, grid.kid.value, grid.kid.low,
-                grid.kid.high, grid.coverage.fraction, grid.grey, i == chosen ? "  chosen" : "");
+    const auto interval = [](const Estimate& one) {
+      char text[64];
+      std::snprintf(text, sizeof text, "%8.4f [%.4f, %.4f]", one.value, one.low, one.high);
+      return std::string(text);
+    };
+    std::printf("%5zu  %5.3f  %5.3f  %10lld  %6.2f  %-25s  %-25s  %8.3f  %5.1f%s\n", grid.times.size(), grid.start,
+                grid.end, static_cast<long long>(grid.mean_start), grid.calls, interval(grid.kid).c_str(),
+                interval(grid.kid_minus_best).c_str(), grid.coverage.fraction, grid.grey,
+                i == chosen ? "  chosen" : "");
   }
 }
 
@@ -193,14 +210,16 @@ std::string chosen_by(const Settings& settings, const Common& common, const std:
             {"pictures", settings.count},        {"held_out", held_out.images.size()},
             {"real_grey", grids[0].real_grey},   {"measured", Json::array()}};
   for (const MeasuredGrid& grid : grids)
-    json["measured"].push_back({{"steps", grid.times.size()},
-                                {"start", grid.start},
-                                {"end", grid.end},
-                                {"mean_start", grid.mean_start},
-                                {"calls", grid.calls},
-                                {"kid", {grid.kid.value, grid.kid.low, grid.kid.high}},
-                                {"coverage", grid.coverage.fraction},
-                                {"grey", grid.grey}});
+    json["measured"].push_back(
+        {{"steps", grid.times.size()},
+         {"start", grid.start},
+         {"end", grid.end},
+         {"mean_start", grid.mean_start},
+         {"calls", grid.calls},
+         {"kid", {grid.kid.value, grid.kid.low, grid.kid.high}},
+         {"kid_minus_best", {grid.kid_minus_best.value, grid.kid_minus_best.low, grid.kid_minus_best.high}},
+         {"coverage", grid.coverage.fraction},
+         {"grey", grid.grey}});
   return json.dump();
 }
 
@@ -215,13 +234,12 @@ int fit(const Settings& settings, const Common& common) {
   int64_t steps = 0, done = 0;
   for (const Candidate& candidate : candidates) steps += settings.count * candidate.plan.count();
   Progress progress("fitting", steps, "steps", common.quiet);
-  std::vector<MeasuredGrid> measured;
   for (Candidate& candidate : candidates) {
     if (!trial.measure(candidate, [&](int64_t now) { progress.update(done + now, ""); })) return interrupt_exit_code();
     done += settings.count * candidate.plan.count();
-    measured.push_back(candidate.grid);
   }
   progress.finish();
+  const std::vector<MeasuredGrid> measured = trial.compared(candidates);
   const size_t chosen = choose_grid(measured);
   const MeasuredGrid& grid = measured[chosen];
   write_grid_file(settings.out, {model.run.T, grid.times, grid.mean_start},

@@ -21,17 +21,30 @@ bool is_grey_enough(const MeasuredGrid& grid) {
   return std::abs(grid.grey - grid.real_grey) <= std::max(kGreyLevels, grid.grey_by_chance);
 }
 
-size_t choose_grid(const std::vector<MeasuredGrid>& grids) {
+namespace {
+
+std::vector<const MeasuredGrid*> grey_ones(const std::vector<MeasuredGrid>& grids) {
   check(!grids.empty(), "choose_grid: no grids");
   const bool any = std::any_of(grids.begin(), grids.end(), is_grey_enough);
   std::vector<const MeasuredGrid*> left;
   for (const MeasuredGrid& grid : grids)
     if (!any || is_grey_enough(grid)) left.push_back(&grid);
-  const MeasuredGrid& best =
-      **std::min_element(left.begin(), left.end(),
-                         [](const MeasuredGrid* a, const MeasuredGrid* b) { return a->kid.value < b->kid.value; });
+  return left;
+}
+
+}  // namespace
+
+size_t best_grid(const std::vector<MeasuredGrid>& grids) {
+  const std::vector<const MeasuredGrid*> left = grey_ones(grids);
+  const auto nearer = [](const MeasuredGrid* a, const MeasuredGrid* b) { return a->kid.value < b->kid.value; };
+  return size_t(*std::min_element(left.begin(), left.end(), nearer) - grids.data());
+}
+
+size_t choose_grid(const std::vector<MeasuredGrid>& grids) {
+  const MeasuredGrid& best = grids[best_grid(grids)];
+  std::vector<const MeasuredGrid*> left = grey_ones(grids);
   std::erase_if(left, [&](const MeasuredGrid* grid) {
-    return grid->kid.low > best.kid.high || covers_less(grid->coverage, best.coverage);
+    return grid != &best && (grid->kid_minus_best.low > 0 || covers_less(grid->coverage, best.coverage));
   });
   const auto cheaper = [](const MeasuredGrid* a, const MeasuredGrid* b) {
     return a->calls != b->calls ? a->calls < b->calls : a->kid.value < b->kid.value;

@@ -12,6 +12,7 @@ MeasuredGrid measured(double calls, double kid, double half_width, int64_t cover
   MeasuredGrid grid;
   grid.calls = calls;
   grid.kid = {kid, kid - half_width, kid + half_width};
+  grid.kid_minus_best = {kid - 0.1, kid - 0.1 - half_width, kid - 0.1 + half_width};  // where the best one's is 0.1
   grid.coverage = wilson(covered, 400);
   grid.grey = grey;
   grid.real_grey = 50;
@@ -21,15 +22,15 @@ MeasuredGrid measured(double calls, double kid, double half_width, int64_t cover
 
 TEST(GridChoice, TheCheapestThatIsNotShownToBeWorse) {
   const MeasuredGrid best = measured(8, 0.1, 0.1, 300, 50);
-  EXPECT_EQ(choose_grid({best, measured(4, 0.25, 0.1, 300, 50)}), 1u);  // intervals overlap
+  EXPECT_EQ(choose_grid({best, measured(4, 0.19, 0.1, 300, 50)}), 1u);  // may be as good
   EXPECT_EQ(choose_grid({best, measured(4, 0.35, 0.1, 300, 50)}), 0u);
-  EXPECT_EQ(choose_grid({best, measured(4, 0.25, 0.1, 270, 50)}), 0u);  // coverage .675 for .75
-  EXPECT_EQ(choose_grid({best, measured(4, 0.25, 0.1, 280, 50)}), 1u);
-  EXPECT_EQ(choose_grid({best, measured(4, 0.25, 0.1, 300, 52.5)}), 0u);  // too bright
-  MeasuredGrid uncertain = measured(4, 0.25, 0.1, 300, 52.5);
+  EXPECT_EQ(choose_grid({best, measured(4, 0.19, 0.1, 270, 50)}), 0u);  // coverage .675 for .75
+  EXPECT_EQ(choose_grid({best, measured(4, 0.19, 0.1, 280, 50)}), 1u);
+  EXPECT_EQ(choose_grid({best, measured(4, 0.19, 0.1, 300, 52.5)}), 0u);  // too bright
+  MeasuredGrid uncertain = measured(4, 0.19, 0.1, 300, 52.5);
   uncertain.grey_by_chance = 3;
   EXPECT_EQ(choose_grid({best, uncertain}), 1u);
-  EXPECT_EQ(choose_grid({best, measured(4, 0.25, 0.1, 300, 51.9)}), 1u);
+  EXPECT_EQ(choose_grid({best, measured(4, 0.19, 0.1, 300, 51.9)}), 1u);
 }
 
 TEST(GridChoice, OfEquallyManyCallsTheLeastKid) {
