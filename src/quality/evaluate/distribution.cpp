@@ -83,12 +83,15 @@ struct Gaussian {
   Eigen::MatrixXd covariance;
 };
 
-// Of the rows whose fold (row number mod kFolds) isn't `left_out`; -1 leaves out none.
-Gaussian gaussian_of(const Rows& rows, int64_t left_out) {
+// The rows whose fold (row number mod kFolds) isn't `left_out`.
+Rows without_fold(const Rows& rows, int64_t left_out) {
   std::vector<int64_t> kept;
   for (int64_t i = 0; i < rows.count; ++i)
     if (i % kFolds != left_out) kept.push_back(i);
-  const Rows part = take_rows(rows, kept);
+  return take_rows(rows, kept);
+}
+
+Gaussian gaussian_of(const Rows& part) {
   Gaussian gaussian;
   gaussian.mean = as_matrix(part).colwise().mean();
   const RowMatrix centred = as_matrix(part).rowwise() - gaussian.mean.transpose();
@@ -160,14 +163,29 @@ Measure kernel_difference(const Rows& a, const Rows& b, const Rows& real) {
 
 Measure frechet_distance(const Rows& samples, const Rows& real) {
   check_sets(samples, real, kLeastRows);
-  const Gaussian a = gaussian_of(samples, -1), b = gaussian_of(real, -1);
+  const Gaussian a = gaussian_of(samples), b = gaussian_of(real);
   const Eigen::MatrixXd root_a = square_root(a.covariance), root_b = square_root(b.covariance);
   std::vector<double> without_samples, without_real;
   for (int64_t fold = 0; fold < std::min(kFolds, samples.count); ++fold)
-    without_samples.push_back(frechet(b, root_b, gaussian_of(samples, fold)));
+    without_samples.push_back(frechet(b, root_b, gaussian_of(without_fold(samples, fold))));
   for (int64_t fold = 0; fold < std::min(kFolds, real.count); ++fold)
-    without_real.push_back(frechet(a, root_a, gaussian_of(real, fold)));
+    without_real.push_back(frechet(a, root_a, gaussian_of(without_fold(real, fold))));
   return {frechet(a, root_a, b), std::sqrt(jackknife_variance(without_samples) + jackknife_variance(without_real))};
+}
+
+double frechet_value(const Rows& samples, const Rows& real) {
+  check_sets(samples, real, kLeastRows);
+  const Gaussian a = gaussian_of(samples);
+  return frechet(a, square_root(a.covariance), gaussian_of(real));
+}
+
+Measure grouped_jackknife(const Rows& samples, const Rows& real, const RowsStatistic& statistic) {
+  std::vector<double> without_samples, without_real;
+  for (int64_t fold = 0; fold < std::min(kFolds, samples.count); ++fold)
+    without_samples.push_back(statistic(without_fold(samples, fold), real));
+  for (int64_t fold = 0; fold < std::min(kFolds, real.count); ++fold)
+    without_real.push_back(statistic(samples, without_fold(real, fold)));
+  return {statistic(samples, real), std::sqrt(jackknife_variance(without_samples) + jackknife_variance(without_real))};
 }
 
 Neighbourhood neighbourhood(const Rows& samples, const Rows& real, int64_t k) {

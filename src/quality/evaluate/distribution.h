@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "quality/evaluate/rows.h"
@@ -31,6 +32,13 @@ Measure kernel_difference(const Rows& a, const Rows& b, const Rows& real);
 // arXiv:1706.08500). It shrinks as counts grow: compare at equal counts only. The error leaves out a tenth of either
 // set at a time (grouped jackknife). Throws Error(kBadInput) for fewer than 3 rows in either.
 Measure frechet_distance(const Rows& samples, const Rows& real);
+// Its value alone.
+double frechet_value(const Rows& samples, const Rows& real);
+
+// Any statistic(samples, real) with the grouped jackknife's error: a tenth of either set is left out at a time, and all
+// that the statistic makes of a set (its scale, say) is made anew.
+using RowsStatistic = std::function<double(const Rows& samples, const Rows& real)>;
+Measure grouped_jackknife(const Rows& samples, const Rows& real, const RowsStatistic& statistic);
 
 // Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020,
 // arXiv:2002.09797). A row's ball reaches to its k-th nearest neighbour in its own set; "in a ball" is nearer than

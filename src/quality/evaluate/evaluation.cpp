@@ -69,8 +69,7 @@ Json json_of(const std::vector<Estimate>& list) {
 
 std::vector<Estimate> estimates_in(const JsonNode& json, const std::string& key) {
   std::vector<Estimate> list;
-  for (const JsonNode& one : json.items(key))
-    list.push_back(one.kind == JsonNode::Kind::kNull ? Estimate{} : estimate_of(one));
+  for (const JsonNode& one : json.items(key)) list.push_back(estimate_of(one));  // null has no value
   return list;
 }
 

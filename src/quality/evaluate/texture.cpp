@@ -10,7 +10,7 @@
 namespace echodiff {
 namespace {
 
-constexpr size_t kLeastRows = 3;
+constexpr size_t kLeastRows = 4;  // three are left without a fold
 
 double mean_power(const std::vector<PictureTexture>& pictures, size_t band) {
   double sum = 0;
@@ -157,9 +157,10 @@ Measure radiomic_distance(const Rows& samples, const Rows& real) {
               samples.count, " and ", real.count);
   check(samples.width == real.width, "radiomic_distance: samples have ", samples.width, " features, real pictures ",
         real.width);
-  const std::vector<Scale> scales = scales_of(real);
-  if (scales.empty()) return {kNotGiven, 0};
-  return frechet_distance(scaled(samples, scales), scaled(real, scales));
+  return grouped_jackknife(samples, real, [](const Rows& some, const Rows& against) {
+    const std::vector<Scale> scales = scales_of(against);
+    return scales.empty() ? kNotGiven : frechet_value(scaled(some, scales), scaled(against, scales));
+  });
 }
 
 }  // namespace echodiff

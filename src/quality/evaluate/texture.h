@@ -44,9 +44,10 @@ Texture texture_against(const std::vector<PictureTexture>& samples, const std::v
 // The Frechet distance (distribution.h) of radiomic features, each as its distance from the real pictures' mean in
 // units of their deviation, clamped to +-kFarthest: one flat picture must not be the whole distance. Features that
 // don't vary among the real pictures are left out; NaN where none does. It falls as pictures are added: compare equal
-// numbers. The error is the grouped jackknife's: the bootstrap draws pictures twice, whose covariance is smaller, so its
-// interval would miss its own value. Throws Error(kBadInput) for fewer than 3 rows in either.
-inline constexpr double kFarthest = 10;
+// numbers. The error is the grouped jackknife's, the scale made anew each time. The bootstrap draws pictures twice,
+// whose covariance is smaller, so its interval misses its own value. Throws Error(kBadInput) for fewer than 4 rows in
+// either.
+inline constexpr double kFarthest = 5;
 Measure radiomic_distance(const Rows& samples, const Rows& real);
 
 }  // namespace echodiff

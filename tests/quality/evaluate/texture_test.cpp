@@ -77,7 +77,7 @@ TEST(Texture, ConstantPicturesAndEmptySectors) {
   const Texture texture = texture_against(mixed, mixed);
   EXPECT_NEAR(texture.radiomic_distance.value, 0, 0.01);  // roots of rounding: fewer pictures than features
   EXPECT_TRUE(std::isfinite(texture.signal_to_noise.minus_real.high));
-  const std::vector<PictureTexture> flats = echodiff::textures_of({flat, flat, flat}, {flat, flat, flat});
+  const std::vector<PictureTexture> flats = echodiff::textures_of({flat, flat, flat, flat}, {flat, flat, flat, flat});
   const Texture of_flats = texture_against(flats, flats);
   EXPECT_TRUE(std::isnan(of_flats.signal_to_noise.value.value));
   EXPECT_EQ(of_flats.mean_grey.minus_real.value, 0);
@@ -88,12 +88,35 @@ TEST(Texture, ConstantPicturesAndEmptySectors) {
 }
 
 TEST(RadiomicDistance, IsOfFeaturesInUnitsOfTheRealPicturesDeviation) {
-  // One feature, real 0, 2, 4 (deviation 2) and one that never varies: samples 4, 6, 8 are (2, 3, 4) - 1: 2 away.
-  const Rows real{3, 2, {0, 7, 2, 7, 4, 7}}, samples{3, 2, {4, 1, 6, 2, 8, 3}};
+  // One feature, real -3, -1, 1, 3 (variance 20/3) and one that never varies: samples are 2 deviations higher.
+  const double deviation = std::sqrt(20.0 / 3);
+  Rows real{4, 2, {}}, samples{4, 2, {}}, far{4, 2, {}};
+  for (const double value : {-3, -1, 1, 3}) {
+    real.values.insert(real.values.end(), {value, 7});
+    samples.values.insert(samples.values.end(), {value + 2 * deviation, value});
+    far.values.insert(far.values.end(), {1e9 + value, value});
+  }
   EXPECT_NEAR(radiomic_distance(samples, real).value, 4, 1e-9);
-  // Far ones stop at 10: (10 - 0)^2 and no deviation against 1.
-  EXPECT_NEAR(radiomic_distance({3, 2, {1e9, 1, 2e9, 2, 3e9, 3}}, real).value, 101, 1e-6);
-  EXPECT_THROW(radiomic_distance({2, 2, {4, 1, 6, 2}}, real), Error);
+  // Far ones stop at 5 deviations, without any of their own: 5^2 and 1 of the real ones' variance.
+  EXPECT_NEAR(radiomic_distance(far, real).value, 26, 1e-6);
+  EXPECT_THROW(radiomic_distance({3, 2, {4, 1, 6, 2, 8, 3}}, real), Error);
+}
+
+// The real pictures' scale is part of what varies: without it the error of a far set would be a fraction of the spread.
+TEST(RadiomicDistance, ErrorIsTheSpreadOfRepetitions) {
+  Random random(9);
+  const auto rows = [&](double shift) {
+    Rows out{60, 3, {}};
+    for (int64_t i = 0; i < 180; ++i) out.values.push_back(random.normal() + shift);
+    return out;
+  };
+  std::vector<double> values, errors;
+  for (int64_t i = 0; i < 60; ++i) {
+    const Measure measure = radiomic_distance(rows(2), rows(0));
+    values.push_back(measure.value);
+    errors.push_back(measure.error);
+  }
+  EXPECT_NEAR(mean_of(errors).value / (mean_of(values).error * std::sqrt(60.0)), 1, 0.25);
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ TEST(Dice, MeanIsOfEachPictureOverItsClasses) {
 TEST(DiceLoss, ByHandAndEachClassCountsTheSame) {
   // Logits far from 0 are p = 0 or 1. The first class: 2 of 3 found, nothing else; the second: nothing of 1 found, 1
   // found that isn't there. Over both pictures: (2 * 2 + 1) / (2 + 3 + 1) and (0 + 1) / (1 + 1 + 1).
-  const Tensor logits = from_vector({2, 2, 1, 2}, std::vector<double>{40, -40, -40, 40, 40, -40, -40, -40}, DType::f64);
-  const Tensor planes = from_vector({2, 2, 1, 2}, std::vector<double>{1, 1, 0, 0, 1, 0, 1, 0}, DType::f64);
+  const Tensor logits = from_vector({2, 2, 2, 1}, std::vector<double>{40, -40, -40, 40, 40, -40, -40, -40}, DType::f64);
+  const Tensor planes = from_vector({2, 2, 2, 1}, std::vector<double>{1, 1, 0, 0, 1, 0, 1, 0}, DType::f64);
   EXPECT_NEAR(dice_loss(logits, planes).item(), 1 - (5.0 / 6 + 1.0 / 3) / 2, 1e-12);
   EXPECT_NEAR(segmentation_loss(logits, planes, 0).item(), bce_with_logits(logits, planes).item(), 1e-12);
   EXPECT_THROW(dice_loss(logits, from_vector({2, 1, 2, 2}, std::vector<double>(8), DType::f64)), Error);
