@@ -12,6 +12,7 @@
 #include "quality/labels/labels.h"
 #include "tensor/io/file.h"
 #include "tensor/io/lock.h"
+#include "tensor/io/png.h"
 #include "tests/tools/run_program.h"
 
 namespace echodiff {
@@ -165,6 +166,32 @@ TEST_F(Dlabel, EvaluateWantsTheMasksThatSamplesWereDrawnFor) {
   EXPECT_EQ(run(command), 65);
   EXPECT_EQ(run(command + " --masks " + at("others")), 0);
   fs::remove(at("copies/config.toml"));
+}
+
+// Black bars above and below a wide picture are no part of it.
+TEST_F(Dlabel, EvaluateMeasuresWhatThePictureFillsOfItsSquare) {
+  fs::create_directories(at("wide/images"));
+  fs::create_directories(at("squares/images"));
+  std::string index = "file,split,group\n", lines;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = std::to_string(1000000 + i).substr(1) + ".png";
+    write_png(at("wide/images/" + name), {32, 16, std::vector<uint8_t>(32 * 16, uint8_t(100 + i % 2))});
+    index += name + (i < 20 ? ",train," : ",test,") + name + "\n";
+    GrayImage square{32, 32, std::vector<uint8_t>(32 * 32, 0)};
+    std::fill(square.pixels.begin() + 8 * 32, square.pixels.begin() + 24 * 32, uint8_t(150));
+    write_png(at("squares/images/" + name), square);
+    lines += "{\"index\": " + std::to_string(i) + ", \"mask\": \"" + name + "\"}\n";
+  }
+  write_file_atomic(at("wide/index.csv"), index);
+  write_file_atomic(at("squares/samples.jsonl"), lines);
+  write_file_atomic(at("squares/config.toml"), "model = \"gone\"\n[resolved]\nfit = \"pad\"\n");
+  ASSERT_EQ(run("dlabel evaluate --samples " + at("squares") + " --data " + at("wide") + " --features " + at("scorer") +
+                " --out " + at("wide.json")),
+            0);
+  const nlohmann::json json = nlohmann::json::parse(read_file(at("wide.json")));
+  EXPECT_NEAR(json["held_out_texture"]["mean_grey"]["value"].get<double>(), 100.5, 1e-9);
+  EXPECT_NEAR(json["runs"][0]["texture"]["mean_grey"]["value"].get<double>(), 150, 1e-9);
+  EXPECT_NEAR(json["runs"][0]["texture"]["mean_grey_minus_real"]["value"].get<double>(), 49.5, 1e-9);
 }
 
 TEST_F(Dlabel, EvaluateHoldsOutWhatTheModelOfTheSamplesHeldOut) {

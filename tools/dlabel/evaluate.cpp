@@ -173,8 +173,8 @@ int evaluate(const EvaluateSettings& settings, const Common& common) {
   Rows first;
   for (const std::vector<std::string>& folders : groups) {
     if (interrupted()) return interrupt_exit_code();
-    Pictures pictures = read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data.image_size,
-                                 yard.data.fit, !yard.has_sectors);
+    Pictures pictures =
+        read_run(folders, settings.masks.empty() ? settings.data : settings.masks, yard.data, !yard.has_sectors);
     const int64_t least = std::max(needed, settings.count.value_or(needed));
     check_input(int64_t(pictures.size()) >= least, Fault::kBadInput, join(folders), ": ", pictures.size(),
                 " pictures, expected at least ", least);

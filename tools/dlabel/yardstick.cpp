@@ -28,8 +28,11 @@ void require_masks(const std::string& run, const std::string& masks) {
               named->second, ", not of ", masks, "; give --masks ", named->second);
 }
 
-GrayImage whole_sector(const GrayImage& image) {
-  return {image.width, image.height, std::vector<uint8_t>(image.pixels.size(), 255)};
+// What the picture of this mask fills of its square; all of it where the data don't have the mask.
+GrayImage filled_part(const Dataset& data, const std::string& mask, const GrayImage& image) {
+  for (const Example& example : data.examples)
+    if (same_picture(example.file, mask)) return example.planes.back();
+  return {image.width, image.height, std::vector<uint8_t>(image.pixels.size(), 1)};
 }
 
 Pictures take_split(const Dataset& data, const std::vector<std::string>& splits, bool has_sector) {
@@ -121,15 +124,17 @@ std::vector<GrayImage> sectors_of(const Pictures& pictures) {
   return sectors;
 }
 
-Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit,
-                  bool whole) {
+Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, const Dataset& data, bool whole) {
+  const int64_t size = data.image_size;
+  const Fit fit = data.fit;
   Pictures pictures;
   for (const std::string& folder : folders) {
     require_masks(folder, masks);
     const bool own_sectors = std::filesystem::is_directory(folder + "/sector");
     for (const ListedPicture& listed : list_pictures(folder, own_sectors ? "" : masks)) {
       const GrayImage original = read_picture(listed.path), image = fit_area(original, size, fit);
-      Picture picture{listed.path, listed.group, image, whole ? whole_sector(image) : GrayImage{}, {}};
+      Picture picture{
+          listed.path, listed.group, image, whole ? filled_part(data, listed.group, image) : GrayImage{}, {}};
       // Of a plain folder nobody knows which sector a picture has, whatever its name.
       if (!listed.sector_path.empty() && !listed.group.empty()) {
         const GrayImage sector = read_sector(listed, original.width, original.height, size, fit);

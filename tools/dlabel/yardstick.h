@@ -36,8 +36,9 @@ using Pictures = std::vector<Picture>;
 std::vector<GrayImage> images_of(const Pictures& pictures);
 std::vector<GrayImage> sectors_of(const Pictures& pictures);
 
-// The pictures of all folders, as one run. `whole`: the data have no sectors, so the whole picture is one.
-Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, int64_t size, Fit fit, bool whole);
+// The pictures of all folders, as one run, of the size and fit of `data`. Where the data have no sectors (`whole`), a
+// sample's is what `fit` filled of its mask's picture there, and another picture's is all of it.
+Pictures read_run(const std::vector<std::string>& folders, const std::string& masks, const Dataset& data, bool whole);
 
 // What every run is held against.
 struct Yardstick {
