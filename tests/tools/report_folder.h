@@ -207,7 +207,8 @@ class ReportTest : public ::testing::Test {
           "{\"kind\": \"evaluation\", \"features\": {\"run\": \"net\", \"count\": 8}, \"judge\": {\"run\": \"other\", "
           "\"tau\": 0.5}, \"data\": \"../data\", \"image_size\": 16, \"k\": 5, \"training\": 2, \"held_out\": 1, "
           "\"copy_distance\": 0.2, \"median_held_out\": 0.3, \"held_out_dice\": {\"mean\": " +
-              estimate(0.9) + ", \"classes\": {\"liver\": " + estimate(0.9) + "}}, \"held_out_judged_good\": " + share +
+              estimate(0.9) + ", \"classes\": {\"liver\": " + estimate(0.9) +
+              "}}, \"dice_refused\": \"vein: held-out Dice 0.100, below 0.6\", \"held_out_judged_good\": " + share +
               ", \"runs\": [" + run(2, "\"../" + first + "\"", "null") + ", " +
               run(3, "\"../plain\"", estimate(1) + texture(0.5)) + "], \"real\": {" + part(0.5) + texture(1) + "}}");
   }

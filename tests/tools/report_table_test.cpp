@@ -52,6 +52,7 @@ TEST_F(ReportTest, OneTablePolicyByPolicy) {
   EXPECT_NE(table.find("<small>1.00 – 0.500</small>"), std::string::npos) << table;
   EXPECT_NE(table.find("less real 0.500"), std::string::npos) << table;
   EXPECT_EQ(table.find("half<br>width across"), std::string::npos);
+  EXPECT_NE(html.find("not asked about samples (vein: held-out Dice 0.100, below 0.6)"), std::string::npos);
   EXPECT_EQ(report["memorisation"].at(0)["distances"], nlohmann::json({0.125}));
   const std::string pairs = html.substr(html.find("<section id=\"memorisation\">"), 4000);
   EXPECT_NE(pairs.find("class=\"no\">copy"), std::string::npos);

@@ -248,6 +248,8 @@ std::string measured_note(const Evaluation& evaluation) {
   if (!evaluation.judge.empty())
     note += concat_message(", judged by ", escape_html(evaluation.judge), " (good from ", compact(evaluation.tau),
                            "), which must have selected nothing");
+  if (!evaluation.dice_refused.empty())
+    note += "; the segmenter was not asked about samples (" + escape_html(evaluation.dice_refused) + ")";
   return note;
 }
 
