@@ -57,11 +57,6 @@ std::string header_hash(const std::string& bytes, size_t seal) {
   return hex(XXH3_64bits(header.data(), header.size()));
 }
 
-bool carries_seal(const SafetensorsFile& file) {
-  return std::any_of(file.metadata.begin(), file.metadata.end(),
-                     [](const auto& entry) { return entry.first.find(kSeal) != std::string::npos; });
-}
-
 void verify_seal(const std::string& bytes, SafetensorsFile* file) {
   const size_t seal = seal_position(bytes);
   check_input(seal != std::string::npos, Fault::kBadInput, file->path, ": has no header hash", kDamaged);
@@ -131,6 +126,11 @@ std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std
   return bytes;
 }
 
+bool carries_seal(const Metadata& metadata) {
+  return std::any_of(metadata.begin(), metadata.end(),
+                     [](const auto& entry) { return entry.first.find(kSeal) != std::string::npos; });
+}
+
 SafetensorsFile parse_sealed(const std::string& bytes, const std::string& path) {
   SafetensorsFile file = parse_safetensors(bytes, path);
   verify_seal(bytes, &file);
@@ -145,7 +145,7 @@ SafetensorsFile parse_checkpoint(const std::string& bytes, const std::string& pa
 
 SafetensorsFile parse_weights(const std::string& bytes, const std::string& path) {
   SafetensorsFile file = parse_safetensors(bytes, path);
-  if (!carries_seal(file)) return file;
+  if (!carries_seal(file.metadata)) return file;
   verify_seal(bytes, &file);
   require_finite(file.tensors, Fault::kBadInput, path);
   return file;

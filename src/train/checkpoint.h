@@ -25,6 +25,9 @@ std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const Met
 std::string encode_checkpoint(const std::vector<NamedTensor>& tensors, const std::vector<StoredType>& types,
                               Metadata metadata);
 
+// Whether some key of a file's metadata is one of encode_checkpoint's hashes: one damaged key leaves the others.
+bool carries_seal(const Metadata& metadata);
+
 // Reads a file that encode_checkpoint made; the hashes are taken out of its metadata. Throws Error: kMissingInput;
 // kBadInput when any bit differs from what was written, or it was not made here.
 SafetensorsFile read_sealed(const std::string& path);

@@ -14,6 +14,7 @@
 #include "tests/nn/torch_import/torch_files.h"
 #include "tests/shared.h"
 #include "tests/tools/dweights_folder.h"
+#include "train/checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -106,6 +107,20 @@ TEST(Dweights, InspectPrintsATable) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " in " << outcome.out;
   EXPECT_EQ(dweights.run({"inspect", dweights.at("nothing")}).code, 66);
   EXPECT_EQ(dweights.run({"inspect"}).code, 2);
+}
+
+// Also one whose header's hash has lost its name.
+TEST(Dweights, ADamagedCheckpointIsRefusedWhereverItIs) {
+  const DweightsFolder dweights;
+  std::string bytes = encode_checkpoint({{"w", from_vector({2}, {1, 2})}}, {{"step", "1"}});
+  const size_t header = bytes.find("\"w\"") + 3;
+  ASSERT_EQ(dweights.run({"inspect", dweights.file("whole.safetensors", bytes)}).code, 0);
+  for (size_t byte = 8; byte < header; ++byte) {
+    bytes[byte] = char(bytes[byte] ^ 2);
+    const Outcome outcome = dweights.run({"inspect", dweights.file("damaged.safetensors", bytes)});
+    EXPECT_EQ(outcome.code, 65) << byte << ": " << bytes;
+    bytes[byte] = char(bytes[byte] ^ 2);
+  }
 }
 
 TEST(Dweights, DiffNamesEveryDifference) {

@@ -18,7 +18,7 @@ namespace {
 // Our own checkpoints carry hashes, and are held to them.
 WeightsFile read_and_verify(const std::string& path) {
   WeightsFile file = read_weights_file(path);
-  if (file.kind == "safetensors" && file.metadata.contains("xxh3")) {
+  if (file.kind == "safetensors" && carries_seal(file.metadata)) {
     file.metadata = read_weights(path).metadata;
     file.facts.push_back("sealed: every tensor matches its hash");
   }
