@@ -151,8 +151,8 @@ ParityReport compare_with(const SafetensorsFile& io, const ParityNetwork& networ
     for (const auto& [name, key] : wanted) report.unknown.push_back(key);
     if (!c.output.empty()) report.rows.push_back(compared(io, c.output, y));
   }
-  check_input(!report.rows.empty(), Fault::kBadInput, io.path, ": none of its activations (", report.unknown.front(),
-              ", ..) is of a submodule of this network");
+  check_input(!report.rows.empty(), Fault::kBadInput, io.path, ": none of its activations (",
+              report.unknown.empty() ? "" : report.unknown.front(), ", ..) is of a submodule of this network");
   return report;
 }
 
