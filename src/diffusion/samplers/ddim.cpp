@@ -6,14 +6,21 @@
 #include "diffusion/respace.h"
 
 namespace echodiff {
+namespace {
+
+// The times that it visits, descending, and -1.
+std::vector<int64_t> times_of(const Schedule& schedule, int64_t last, int64_t K, const Grid& grid) {
+  const bool whole = last + 1 == schedule.T;
+  if (!whole || grid == Grid()) return ddim_times(last, whole ? K : std::min(K, last + 1));
+  std::vector<int64_t> times = grid_times(schedule, grid, K);
+  times.push_back(-1);
+  return times;
+}
+
+}  // namespace
 
 std::vector<PlanStep> ddim_steps(const Schedule& schedule, int64_t last, int64_t K, const SamplerOptions& options) {
-  const bool whole = last + 1 == schedule.T;
-  std::vector<int64_t> times = ddim_times(last, whole ? K : std::min(K, last + 1));
-  if (whole && options.grid != Grid()) {
-    times = grid_times(schedule, options.grid, K);
-    times.push_back(-1);
-  }
+  const std::vector<int64_t> times = times_of(schedule, last, K, options.grid);
   std::vector<PlanStep> steps;
   for (size_t i = 0; i + 1 < times.size(); ++i) {
     PlanStep row = plan_step(schedule, times[i], times[i + 1]);
