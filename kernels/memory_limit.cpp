@@ -1,7 +1,9 @@
 #include "kernels/memory_limit.h"
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <new>
 #include <string>
 
 namespace echodiff {
@@ -21,7 +23,17 @@ int64_t bound_in(const char* path) {
   return file >> bytes && bytes > 0 ? bytes : 0;
 }
 
+std::atomic<bool> ended{false};
+
+void remember_and_throw() {
+  ended = true;
+  throw std::bad_alloc();
+}
+
 }  // namespace
+
+void watch_memory() { std::set_new_handler(remember_and_throw); }
+bool memory_ended() { return ended; }
 
 int64_t machine_memory() {
   int64_t least = total_of_machine();

@@ -13,4 +13,9 @@ void set_memory_limit(int64_t bytes);
 // nobody says it.
 int64_t machine_memory();
 
+// Remembers from now on that operator new found no memory. Who must not throw, or swallows what is thrown (noexcept
+// functions of the library, streams), says something else then, or nothing.
+void watch_memory();
+bool memory_ended();
+
 }  // namespace echodiff

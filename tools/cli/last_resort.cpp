@@ -2,7 +2,6 @@
 // being told. It is one line and the documented exit code, never a signal.
 #include <unistd.h>
 
-#include <atomic>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -10,6 +9,7 @@
 
 #include "cli/internal.h"
 #include "kernels/error.h"
+#include "kernels/memory_limit.h"
 
 namespace echodiff {
 namespace {
@@ -18,19 +18,12 @@ void say(const char* text) {
   if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // there is nobody left to tell
 }
 
-// A bad_alloc that meets a noexcept function of the library, as its directory_iterator has, ends the program without
-// being the current exception.
-std::atomic<bool> memory_ended{false};
-void remember_and_throw() {
-  memory_ended = true;
-  throw std::bad_alloc();
-}
-
 [[noreturn]] void end() {
   Fault fault = Fault::kInternal;
   try {
     if (std::current_exception()) throw;
-    if (memory_ended) throw std::bad_alloc();
+    // What meets a noexcept function of the library, as its directory_iterator has, isn't the current exception.
+    if (memory_ended()) throw std::bad_alloc();
     say("error: the program ended itself without a reason; please report it\n");
   } catch (const std::bad_alloc&) {
     fault = Fault::kOutOfMemory;
@@ -51,7 +44,7 @@ void remember_and_throw() {
 }  // namespace
 
 void cli::prepare_last_resort() {
-  std::set_new_handler(remember_and_throw);
+  watch_memory();
   std::set_terminate(end);
 }
 

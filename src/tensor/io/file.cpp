@@ -105,6 +105,7 @@ void write_all(int file, std::string_view bytes, const std::string& name) {
 }  // namespace
 
 Fault creation_fault(int error) {
+  if (error == ENOMEM) return Fault::kOutOfMemory;
   return error == ENOSPC || error == EDQUOT || error == EIO ? Fault::kIo : Fault::kCannotCreate;
 }
 
@@ -114,8 +115,8 @@ InputFile::InputFile(const std::string& path) : path_(path) {
               ": expected a file name in UTF-8; rename it");
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // opening a pipe would wait for a writer
   check_input(file.number() >= 0 || errno != ENXIO, Fault::kBadInput, path, ": is a socket or has no device", kRegular);
-  check_input(file.number() >= 0, Fault::kMissingInput, path, ": cannot be opened: ", reason(),
-              "; give the path of a readable file");
+  check_input(file.number() >= 0, errno == ENOMEM ? Fault::kOutOfMemory : Fault::kMissingInput, path,
+              ": cannot be opened: ", reason(), "; give the path of a readable file");
   struct stat about = {};
   check_input(::fstat(file.number(), &about) == 0, Fault::kIo, path, ": ", reason());
   check_input(!S_ISDIR(about.st_mode), Fault::kMissingInput, path, ": is a folder, expected a file");

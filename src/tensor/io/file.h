@@ -9,7 +9,8 @@
 
 namespace echodiff {
 
-// Why a file or folder could not be made, of its errno: kIo when the disk is full or failing, else kCannotCreate.
+// Why a file or folder could not be made, of its errno: kIo when the disk is full or failing, kOutOfMemory,
+// else kCannotCreate.
 Fault creation_fault(int error);
 
 // All bytes of the file at `path`. Throws Error: kMissingInput when there is no such file, or it is a folder or may

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
 #include <optional>
 #include <sstream>
 
+#include "kernels/memory_limit.h"
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml_parse.h"
@@ -167,6 +169,7 @@ toml::table parse_toml(std::string text, const std::string& path, Fault fault) {
   try {
     return toml::parse(in_ascii(text, path, fault), path);
   } catch (const toml::parse_error& error) {
+    if (memory_ended()) throw std::bad_alloc();  // it reads numbers from a stream, which swallows that
     throw Error(fault, concat_message(path, ":", error.source().begin.line, ":", error.source().begin.column, ": ",
                                       error.description()));
   } catch (const TomlClaimBroken& claim) {

@@ -48,7 +48,9 @@ FolderListing list_folder(const std::string& directory) {
       ++listing.left_out[ending.empty() ? "without an ending" : ending];
     }
   }
-  check_input(!error, Fault::kMissingInput, directory, ": cannot be listed: ", error.message());
+  const bool memory = error == std::errc::not_enough_memory;
+  check_input(!error, memory ? Fault::kOutOfMemory : Fault::kMissingInput, directory,
+              ": cannot be listed: ", error.message());
   std::sort(listing.pictures.begin(), listing.pictures.end());
   std::map<std::string, std::string> by_stem;
   for (const std::string& name : listing.pictures) {
