@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What does an accepted picture cost, policy by policy? The whole comparison in stages that go on where they stopped:
 #   tools/quality/experiment.sh OUT [--data DIR] [--bin DIR] [NAME=VALUE ...]
-# train, calibrate, judge, second judge, segmenter, sweep (the honest baseline: the cheapest posthoc over steps and eta),
+# train, calibrate, judge, second judge, segmenter, sweep (with sampler='': the cheapest posthoc over DDIM's steps and eta),
 # value model, record, fit and tune (every policy's settings, by replays of the recording), live, report. Without --data
 # the data are phantoms. Every NAME below can be given; OUT/stages holds a mark for each stage that ended: remove it to do the
 # stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule*.json, OUT/settings.
@@ -21,7 +21,8 @@ thresholds=''                     # FILE says so
 masks=20 batch=16                 # masks sampled in turn; trajectories under way at once
 label_count=400 scorer_width=32 scorer_epochs=24 per_class=200
 sweep_count=200 sweep_steps="10 20 50" sweep_etas="0 1"
-steps=''                          # DDIM steps without fresh noise that all policies take, whatever the sweep says
+sampler="--sampler unipc --grid logsnr --sample-steps 5"  # dsample's flags, of all policies; '': DDIM as steps or the sweep say
+steps=''                          # DDIM steps without fresh noise in place of the sampler and the sweep
 deepcache=2                       # of live policies named NAME-deepcache: whole network calls every so many steps; they have
                                   # a recording, a rule and settings of their own, made with the same judges
 adadiff_error=0.02                # of posthoc-adadiff: error of the network's answer that a call may have to leave early
@@ -30,7 +31,7 @@ thumbnails=3                      # predicted pictures kept of each; of those th
 value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
 policies="posthoc screen probe halving restart best-of-n random"  # tuned and replayed
-live_policies="posthoc posthoc-cheapest screen probe halving restart"  # posthoc first; -cheapest: on the cheapest sampler of the sweep
+live_policies="posthoc screen probe halving restart"  # posthoc first; posthoc-cheapest: on the cheapest sampler of the sweep
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
 segmenter_steps=1500 attack_count=50
@@ -45,6 +46,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -x "$bin/dsample" ] || { echo "experiment: $bin/dsample: not built; cmake --build build, or give --bin DIR" >&2; exit 66; }
+[ -z "$steps" ] || sampler=''
 mkdir -p "$out/stages"
 common=(--threads "$threads")
 
@@ -106,8 +108,9 @@ calibrate() {
   else "$bin/dlabel" calibrate --images "$data" --size "$size" --quantile "$quantile" --out "$out/thresholds.json"; fi
 }
 judge() {
-  sampled "$out/unjudged" --model "$out/diffusion" --masks "$out/masks" --sampler ddim --sample-steps 20 --batch "$batch" --seed "$seed" \
-    --count "$label_count" --policy none
+  # shellcheck disable=SC2086
+  sampled "$out/unjudged" --model "$out/diffusion" --masks "$out/masks" ${sampler:---sampler ddim --sample-steps 20} --batch "$batch" \
+    --seed "$seed" --count "$label_count" --policy none
   "$bin/dlabel" score --images "$out/unjudged" --masks "$out/masks" --thresholds "$out/thresholds.json" --out "$out/unjudged/labels.jsonl"
   "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --width "$scorer_width" \
     --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed "$seed" --resume
@@ -194,16 +197,16 @@ fit_exits() {
     --out "$out/exits.json"
 }
 live() {  # an equal quota of every mask
-  local policy plain settings live_seed sampler
+  local policy plain settings live_seed drawn_by
   for live_seed in $live_seeds; do for policy in $live_policies; do
-    sampler=("${few[@]}") settings=$policy plain=${policy%-cheapest}
+    drawn_by=("${few[@]}") settings=$policy plain=${policy%-cheapest}
     case $policy in
-      posthoc-cheapest) sampler=("${honest[@]}") settings=posthoc ;;
-      *-deepcache) sampler+=(--deepcache "$deepcache") ;;
-      posthoc-adadiff) sampler+=(--adadiff "$out/exits.json" --adadiff-error "$adadiff_error") settings=posthoc plain=posthoc ;;
+      posthoc-cheapest) drawn_by=("${honest[@]}") settings=posthoc ;;
+      *-deepcache) drawn_by+=(--deepcache "$deepcache") ;;
+      posthoc-adadiff) drawn_by+=(--adadiff "$out/exits.json" --adadiff-error "$adadiff_error") settings=posthoc plain=posthoc ;;
     esac
     # shellcheck disable=SC2046
-    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${sampler[@]}" \
+    sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${drawn_by[@]}" \
       --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
       --thresholds "$out/thresholds.json" --tau 0.95 --policy "${plain%-deepcache}" $(cat "$out/settings/$settings")
   done; done
@@ -257,7 +260,10 @@ stage calibrate calibrate
 stage judge judge
 stage second second_judge
 stage segmenter segmenter
-if [ -n "$steps" ]; then
+if [ -n "$sampler" ]; then
+  read -r -a few <<< "$sampler"
+  honest=("${few[@]}")
+elif [ -n "$steps" ]; then
   few=(--sampler ddim --sample-steps "$steps" --eta 0)
   honest=("${few[@]}")
 else
@@ -279,9 +285,9 @@ for name in "${!judges[@]}"; do watched+=("$name=${judges[$name]}"); done
 variants=('')
 case "$live_policies " in *-deepcache\ *) variants+=(-deepcache) ;; esac
 for variant in "${variants[@]}"; do
-  sampler=("${few[@]}")
-  [ -z "$variant" ] || sampler+=(--deepcache "$deepcache")
-  stage "record$variant" record_trajectories "$out/masks" $((seed + 70)) "$thumbnails" "${sampler[@]}" --count "$record_count" --judge "${watched[@]}" \
+  recorded_by=("${few[@]}")
+  [ -z "$variant" ] || recorded_by+=(--deepcache "$deepcache")
+  stage "record$variant" record_trajectories "$out/masks" $((seed + 70)) "$thumbnails" "${recorded_by[@]}" --count "$record_count" --judge "${watched[@]}" \
     --out "$out/recording$variant"
   stage "fit$variant" fit
   stage "tune$variant" tune
