@@ -9,6 +9,7 @@
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
 #include "tests/tools/run_program.h"
+#include "tests/tools/tiny_experiment.h"
 
 namespace echodiff {
 namespace {
@@ -19,18 +20,7 @@ class DsampleResume : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new ScratchFolder;
-    ASSERT_EQ(run("dphantom --count 12 --size 16 --seed 1 --out " + at("data")), 0);
-    ASSERT_EQ(run("dtrain diffusion --data " + at("data") +
-                  " --image-size 16 --dim 8 --mults 1,2 --steps 3 --batch 4 --timesteps 50" +
-                  " --sample-every 0 --out " + at("model")),
-              0);
-    ASSERT_EQ(run("dlabel calibrate --size 16 --images " + at("data") + " --out " + at("thresholds.json")), 0);
-    ASSERT_EQ(run("dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") + " --out " +
-                  at("labels.jsonl")),
-              0);
-    ASSERT_EQ(run("dtrain scorer --width 4 --epochs 1 --per-class 8 --labels " + at("labels.jsonl") + " --fill " +
-                  at("data") + " --out " + at("scorer")),
-              0);
+    ASSERT_NO_FATAL_FAILURE(make_tiny_experiment(folder_->string(), {.pictures = 12, .epochs = 1, .per_class = 8}));
   }
   static void TearDownTestSuite() { delete folder_; }
   static std::string at(const std::string& name) { return folder_->at(name); }
@@ -70,14 +60,15 @@ TEST_F(DsampleResume, EqualsTheUnbrokenRunWhereverItIsKilled) {
       "--policy smc --group 2 --smc-lambda 1000 --warm-up 0 --tau 0 --count 26 --sampler ddpm"};
   for (size_t i = 0; i < policies.size(); ++i) {
     const std::string name = std::to_string(i), broken = "broken" + name;
-    ASSERT_EQ(run(command("whole" + name, policies[i])), 0) << policies[i];
-    double seconds = 0.1;
+    const double whole = seconds_of(command("whole" + name, policies[i]));
+    ASSERT_GT(whole, 0) << policies[i];
+    double seconds = whole / 4;
     while (true) {
       const int code = run_for(seconds, command(broken, policies[i]), killed % 3 == 2 ? "TERM" : "KILL");
       if (code == 0) break;
       ASSERT_TRUE(code == 137 || code == 143) << code << " " << policies[i];
       ++killed;
-      seconds += 0.1;
+      seconds += whole / 4;
     }
     EXPECT_EQ(contents(broken), contents("whole" + name)) << policies[i];
   }
@@ -86,8 +77,10 @@ TEST_F(DsampleResume, EqualsTheUnbrokenRunWhereverItIsKilled) {
 
 TEST_F(DsampleResume, OtherSettingsOrWeightsAreRefused) {
   const std::string flags = "--policy none --count 40 --sampler ddim";
-  ASSERT_EQ(run_for(0.2, command("stopped", flags)), 137);
-  ASSERT_EQ(run_for(0.2, command("stopped", flags), "TERM"), 143);
+  const double whole = seconds_of(command("finished", flags));
+  ASSERT_GT(whole, 0);
+  ASSERT_EQ(run_for(whole / 3, command("stopped", flags)), 137);
+  ASSERT_EQ(run_for(whole / 3, command("stopped", flags), "TERM"), 143);
   ASSERT_TRUE(fs::exists(at("stopped/config.toml")));
   EXPECT_EQ(run(command("stopped", "--policy none --count 41 --sampler ddim")), 73);
   EXPECT_EQ(run(command("stopped", flags + " --eta 1")), 73);

@@ -16,6 +16,7 @@
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
 #include "tests/tools/run_program.h"
+#include "tests/tools/tiny_experiment.h"
 
 namespace echodiff {
 namespace {
@@ -29,18 +30,7 @@ class Dsample : public ::testing::Test {
     dir_ = fs::temp_directory_path() / ("echodiff_dsample_" + std::to_string(::getpid()));
     fs::remove_all(dir_);
     fs::create_directories(dir_);
-    ASSERT_EQ(run("dphantom --count 40 --size 16 --seed 1 --out " + at("data")), 0);
-    ASSERT_EQ(run("dtrain diffusion --data " + at("data") +
-                  " --image-size 16 --dim 8 --mults 1,2 --steps 3 --batch 4 --timesteps 50" +
-                  " --sample-every 0 --out " + at("model")),
-              0);
-    ASSERT_EQ(run("dlabel calibrate --size 16 --images " + at("data") + " --out " + at("thresholds.json")), 0);
-    ASSERT_EQ(run("dlabel score --images " + at("data") + " --thresholds " + at("thresholds.json") + " --out " +
-                  at("labels.jsonl")),
-              0);
-    ASSERT_EQ(run("dtrain scorer --width 4 --epochs 2 --per-class 20 --labels " + at("labels.jsonl") + " --fill " +
-                  at("data") + " --out " + at("scorer")),
-              0);
+    ASSERT_NO_FATAL_FAILURE(make_tiny_experiment(dir_.string()));
   }
   static void TearDownTestSuite() { fs::remove_all(dir_); }
 

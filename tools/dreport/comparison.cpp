@@ -123,8 +123,6 @@ bool is_live(const PolicyResult& result) {
   return !run.replayed && recording_key(run).empty();
 }
 
-namespace {
-
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
   const PolicyResult* cheapest = nullptr;
   for (const PolicyResult& result : results)
@@ -133,6 +131,8 @@ const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
       cheapest = &result;
   return cheapest;
 }
+
+namespace {
 
 // Calls and kept pictures of each mask.
 std::map<std::string, RatioTerm> by_mask(const PolicyResult& result) {

@@ -31,9 +31,12 @@ struct PolicyResult {
 // Sampled, not replayed from a recording.
 bool is_live(const PolicyResult& result);
 
+// The honest baseline: the cheapest live posthoc that sampled with whole calls only; null for none.
+const PolicyResult* baseline_of(const std::vector<PolicyResult>& results);
+
 // Runs are pooled where their summary and config.toml differ in seed and in how they were worked off only. In the runs'
-// order. Only trajectories that have lines in samples.jsonl count. The honest baseline is the cheapest posthoc that
-// sampled with whole calls only, live; live policies on the same masks are compared with it.
+// order. Only trajectories that have lines in samples.jsonl count. Live policies on the same masks are compared with
+// baseline_of.
 std::vector<PolicyResult> compare_policies(const RunSet& runs);
 
 }  // namespace echodiff

@@ -46,9 +46,7 @@ std::string verdict_of(const std::vector<PolicyResult>& policies) {
   const PolicyResult* unjudged =
       cheapest(policies, [](const PolicyResult& one) { return !one.guided() && is_live(one); });
   const PolicyResult* best = cheapest(policies, [](const PolicyResult& one) { return one.guided() && is_live(one); });
-  const PolicyResult* posthoc = cheapest(policies, [](const PolicyResult& one) {
-    return policy_of(one) == "posthoc" && is_live(one) && one.runs.front()->shallow_call_cost == 1;
-  });
+  const PolicyResult* posthoc = baseline_of(policies);
   if (best == nullptr) return "";
   std::string sentence = about_quality(*best, unjudged);
   if (posthoc != nullptr) sentence += (sentence.empty() ? "" : "; ") + about_cost(*best, *posthoc);
