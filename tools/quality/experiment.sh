@@ -16,6 +16,8 @@ size=64 pictures=1200 seed=1 threads=0
 train_share=1                     # of the training pictures, the first ones: limited data; test pictures stay
 train_steps=3000 train_batch=4 timesteps=2000 ema=0.999
 network="--arch guided --blocks 1 --dim 32 --mults 1,2,4"
+weights=''                        # FOLDER with ema.f16.safetensors and import.toml, in place of training
+held_out=0                        # fresh phantoms that samples are held against, in place of the data's test pictures
 quantile=0.6                      # of the real pictures' metrics: what counts as good, unless
 thresholds=''                     # FILE says so
 masks=20 batch=16                 # masks sampled in turn; trajectories under way at once
@@ -31,9 +33,12 @@ thumbnails=3                      # predicted pictures kept of each; of those th
 value_thumbnails=10
 value_steps=0 value_count=1000 value_masks=200  # training steps of a value model on recorded trajectories; 0: the scorer judges on the way
 policies="posthoc screen probe halving restart best-of-n random"  # tuned and replayed
-live_policies="posthoc screen probe halving restart"  # posthoc first; posthoc-cheapest: on the cheapest sampler of the sweep
+live_policies="posthoc screen probe halving restart"  # posthoc first; none, smc and es-ddpm are live only; posthoc-cheapest:
+                                  # on the cheapest sampler of the sweep
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
+smc="--group 8 --warm-up 0.2" smc_sampler="--sampler ddim --eta 1 --grid logsnr --sample-steps 5"  # copies need fresh noise to part
+es_ddpm="--start 0.5"
 segmenter_steps=1500 attack_count=50
 use_count=0 use_seeds="1 2 3"     # samples that join a segmenter's training pictures; 0: not tried; its pictures' size and steps,
 use_size='' use_steps=''          # where other than size and segmenter_steps
@@ -97,7 +102,21 @@ make_masks() {  # masks not trained on, where the data say which; and some of th
   if [ -n "$given" ]; then pick_masks "$out/masks" test "$masks"
   else "$bin/dphantom" --out "$out/masks" --count "$masks" --size "$size" --seed $((seed + 1)); fi
 }
+make_held_out() {  # the data's pictures, their test pictures replaced; of another seed than data and masks
+  local fresh=$out/held-out-pictures part file
+  "$bin/dphantom" --out "$fresh" --count "$held_out" --size "$size" --seed $((seed + 76))
+  mkdir -p "$out/held-out"
+  cp "$data/dataset.json" "$out/held-out/"
+  awk -F, 'NR == 1 || $2 != "test"' "$data/index.csv" > "$out/held-out/index.csv"
+  awk -F, 'NR > 1 {print $1}' "$out/held-out/index.csv" | copy_pictures "$out/held-out"
+  for part in images masks sector; do for file in "$fresh/$part"/*; do mv "$file" "$out/held-out/$part/t${file##*/}"; done; done
+  awk -F, -v OFS=, 'NR > 1 {$1 = "t" $1; $2 = "test"; $3 = "t" $3; print}' "$fresh/index.csv" >> "$out/held-out/index.csv"
+}
 train() {
+  if [ -n "$weights" ]; then
+    "$bin/dweights" import "$weights/ema.f16.safetensors" --config "$weights/import.toml" --out "$out/diffusion"
+    return
+  fi
   # shellcheck disable=SC2086
   "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$out/diffusion" --image-size "$size" --steps "$train_steps" --batch "$train_batch" \
     --timesteps "$timesteps" --schedule cosine --predict x0 --min-snr-gamma 5 $network --lr 1e-3 --warmup 100 --cosine --ema "$ema" --flip \
@@ -198,10 +217,14 @@ fit_exits() {
 }
 live() {  # an equal quota of every mask
   local policy plain settings live_seed drawn_by
+  touch "$out/settings/none"
+  echo "$smc" > "$out/settings/smc"
+  echo "$es_ddpm" > "$out/settings/es-ddpm"
   for live_seed in $live_seeds; do for policy in $live_policies; do
     drawn_by=("${few[@]}") settings=$policy plain=${policy%-cheapest}
     case $policy in
       posthoc-cheapest) drawn_by=("${honest[@]}") settings=posthoc ;;
+      smc) read -r -a drawn_by <<< "$smc_sampler" ;;
       *-deepcache) drawn_by+=(--deepcache "$deepcache") ;;
       posthoc-adadiff) drawn_by+=(--adadiff "$out/exits.json" --adadiff-error "$adadiff_error") settings=posthoc plain=posthoc ;;
     esac
@@ -241,7 +264,7 @@ evaluate() {  # each policy's seeds as one run, beside held-out real pictures; t
     groups+=("${group#,}")
   done
   mkdir -p "$out/evaluation"
-  "$bin/dlabel" evaluate "${common[@]}" --samples "${groups[@]}" --data "$data" --masks "$out/masks" --features "$out/scorer" \
+  "$bin/dlabel" evaluate "${common[@]}" --samples "${groups[@]}" --data "$real" --masks "$out/masks" --features "$out/scorer" \
     --segmenter "$out/segmenter" --judge "$out/second" --tau 0.5 --image-size "$size" --out "$out/evaluation/evaluation.json"
 }
 report() {
@@ -255,6 +278,8 @@ given=$data  # empty: phantoms
 [ -n "$given" ] || { stage data make_data; data=$out/data; }
 [ "$train_share" = 1 ] || { stage limit limit_data; data=$out/data-limited; }
 stage masks make_masks
+real=$data
+[ "$held_out" = 0 ] || { stage held-out make_held_out; real=$out/held-out; }
 stage train train
 stage calibrate calibrate
 stage judge judge

@@ -138,6 +138,17 @@ TEST(EsDdpm, BeginsAtTheNoisedPicture) {
   EXPECT_EQ(plan.steps.back().next_t, -1);
   EXPECT_EQ(es_ddpm_plan(schedule, {.sampler = "ddpm"}, 9).count(), 10);
   EXPECT_THROW(es_ddpm_plan(schedule, {.sampler = "dpmpp", .steps = 5}, 9), Error);
+  SamplerOptions unipc{.sampler = "unipc", .steps = 3, .grid = {.kind = GridKind::given, .times = {kT - 1, 7, 2}}};
+  const SamplingPlan lower = es_ddpm_plan(schedule, unipc, 9);
+  unipc.steps = 2;
+  unipc.grid.times = {7, 2};
+  const SamplingPlan expected = make_plan(schedule, unipc);
+  ASSERT_EQ(lower.count(), 2);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(lower.steps[i].t, expected.steps[i].t);
+    EXPECT_EQ(lower.steps[i].from_x_start, expected.steps[i].from_x_start);
+  }
+  EXPECT_THROW(es_ddpm_plan(schedule, unipc, 1), Error);
   const std::vector<Tensor> pictures{full({1, 1, kSize, kSize}, 0.5), full({1, 1, kSize, kSize}, -0.5)};
   const NoiseSource source = es_ddpm_start(schedule, 9, pictures, default_noise(7));
   std::vector<float> x(kPixels), noise(kPixels);

@@ -17,10 +17,20 @@ Policy es_ddpm_policy() {
 
 SamplingPlan es_ddpm_plan(const Schedule& schedule, const SamplerOptions& options, int64_t last) {
   const Sampler& sampler = sampler_of(options.sampler);
-  check_input(sampler.begins_anywhere, Fault::kUsage, "es-ddpm: begins in the middle, which the sampler ", sampler.name,
-              " does not; use another");
   SamplingPlan plan = make_plan(schedule, options);
-  plan.steps = sampler.rows(schedule, last, plan.count(), options);
+  if (options.grid == Grid()) {
+    check_input(sampler.begins_anywhere, Fault::kUsage, "es-ddpm: begins in the middle, which the sampler ",
+                sampler.name, " does on a grid only; add --grid logsnr");
+    plan.steps = sampler.rows(schedule, last, plan.count(), options);
+  } else {
+    SamplerOptions lower = options;
+    lower.grid = {.kind = GridKind::given};
+    for (const PlanStep& step : plan.steps)
+      if (step.t <= last) lower.grid.times.push_back(step.t);
+    lower.steps = int64_t(lower.grid.times.size());
+    if (lower.steps > 0) return make_plan(schedule, lower);
+    plan.steps.clear();
+  }
   check_input(!plan.steps.empty(), Fault::kUsage, "es-ddpm: no step of the sampler is left below t = ", last,
               "; start higher");
   return plan;

@@ -14,8 +14,8 @@ namespace echodiff {
 
 Policy es_ddpm_policy();
 
-// From t = last to x_0: ddim takes its K steps there, ddpm those of its K that are not above. Throws Error(kUsage)
-// for a sampler that can't, and when no step is left.
+// From t = last to x_0: ddim takes its K steps there, ddpm those of its K that are not above, and every sampler on a
+// grid those of the grid. Throws Error(kUsage) for a sampler that can't, and when no step is left.
 SamplingPlan es_ddpm_plan(const Schedule& schedule, const SamplerOptions& options, int64_t last);
 
 // x_t = q_sample(picture, t, noise) takes the place of x_T. pictures: one (1, 1, H, W) in [-1, 1] a condition;
