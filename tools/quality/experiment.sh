@@ -16,7 +16,8 @@ size=64 pictures=1200 seed=1 threads=0
 train_share=1                     # of the training pictures, the first ones: limited data; test pictures stay
 train_steps=3000 train_batch=4 timesteps=2000 ema=0.999
 network="--arch guided --blocks 1 --dim 32 --mults 1,2,4"
-weights=''                        # FOLDER with ema.f16.safetensors and import.toml, in place of training
+weights=''                        # FOLDER with ema.f16.safetensors and import.toml, in place of training; with fit=squash
+fit=pad                           # of pictures that aren't square
 held_out=0                        # fresh phantoms that samples are held against, in place of the data's test pictures
 quantile=0.6                      # of the real pictures' metrics: what counts as good, unless
 thresholds=''                     # FILE says so
@@ -118,28 +119,28 @@ train() {
     return
   fi
   # shellcheck disable=SC2086
-  "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$out/diffusion" --image-size "$size" --steps "$train_steps" --batch "$train_batch" \
+  "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$out/diffusion" --image-size "$size" --fit "$fit" --steps "$train_steps" --batch "$train_batch" \
     --timesteps "$timesteps" --schedule cosine --predict x0 --min-snr-gamma 5 $network --lr 1e-3 --warmup 100 --cosine --ema "$ema" --flip \
     --sample-every 0 --seed "$seed" --resume
 }
 calibrate() {
   if [ -n "$thresholds" ]; then cp "$thresholds" "$out/thresholds.json"
-  else "$bin/dlabel" calibrate --images "$data" --size "$size" --quantile "$quantile" --out "$out/thresholds.json"; fi
+  else "$bin/dlabel" calibrate --images "$data" --size "$size" --fit "$fit" --quantile "$quantile" --out "$out/thresholds.json"; fi
 }
 judge() {
   # shellcheck disable=SC2086
   sampled "$out/unjudged" --model "$out/diffusion" --masks "$out/masks" ${sampler:---sampler ddim --sample-steps 20} --batch "$batch" \
     --seed "$seed" --count "$label_count" --policy none
   "$bin/dlabel" score --images "$out/unjudged" --masks "$out/masks" --thresholds "$out/thresholds.json" --out "$out/unjudged/labels.jsonl"
-  "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/scorer" --width "$scorer_width" \
+  "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --fit "$fit" --out "$out/scorer" --width "$scorer_width" \
     --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed "$seed" --resume
 }
 second_judge() {  # another design, another split of the labels; it selects nothing
-  "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --out "$out/second" --arch cnn \
+  "$bin/dtrain" scorer "${common[@]}" --labels "$out/unjudged/labels.jsonl" --fill "$data" --fit "$fit" --out "$out/second" --arch cnn \
     --width "$scorer_width" --epochs "$scorer_epochs" --per-class "$per_class" --lr 1e-3 --seed $((seed + 7)) --split-seed $((seed + 7)) --resume
 }
 segmenter() {
-  "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/segmenter" --image-size "$size" --steps "$segmenter_steps" --flip \
+  "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/segmenter" --image-size "$size" --fit "$fit" --steps "$segmenter_steps" --flip \
     --seed "$seed" --resume
 }
 sweep() {  # posthoc by the thresholds over steps and eta; the cheapest whose accepted share lies in .2 to .6
@@ -252,7 +253,7 @@ use() {
   for use_seed in $use_seeds; do for kind in real unfiltered accepted; do
     [ ! -e "$out/use/$kind-$use_seed/metrics.json" ] || continue
     more=(); [ "$kind" = real ] || more=(--samples "$out/use/$kind")
-    "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "${use_size:-$size}" \
+    "$bin/dtrain" segmenter "${common[@]}" --data "$data" --out "$out/use/$kind-$use_seed" --image-size "${use_size:-$size}" --fit "$fit" \
       --steps "${use_steps:-$segmenter_steps}" --flip --seed "$use_seed" --resume "${more[@]}"
   done; done
 }
