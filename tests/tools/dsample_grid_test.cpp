@@ -17,6 +17,7 @@
 #include "tests/scratch_folder.h"
 #include "tests/tools/run_program.h"
 #include "tests/tools/tiny_experiment.h"
+#include "train/checkpoint.h"
 
 namespace echodiff {
 namespace {
@@ -218,13 +219,33 @@ TEST_F(DsampleGrid, KeptNoiseIsInTheSectorAndNoJudgeSeesIt) {
     const GrayImage clean = read_png(at("clean/images") + name), noisy = read_png(at("noisy/images") + name),
                     sector = read_png(at("data/sector") + name);
     EXPECT_NE(clean.pixels, noisy.pixels) << name;
+    EXPECT_EQ(clean.pixels, read_png(at("noisy/scored") + name).pixels) << name;
     for (size_t k = 0; k < clean.pixels.size(); ++k)
       if (sector.pixels[k] == 0) {
         EXPECT_EQ(clean.pixels[k], noisy.pixels[k]) << name;
       }
   }
+  EXPECT_FALSE(fs::exists(at("clean/scored")));
   EXPECT_EQ(sample("x", flags + " --keep-noise 0.5 --keep x0hat"), 2);
   EXPECT_EQ(run("dsample record" + model() + " --count 2 --keep-noise 0.5 --out " + at("x")), 2);
+}
+
+TEST_F(DsampleGrid, AScorerLearnsFromWhatJudgesSee) {
+  ASSERT_EQ(sample("shown", kLow + "--count 40 --keep-noise 1"), 0);
+  const std::string labels = at("shown/labels.jsonl");
+  ASSERT_EQ(run("dlabel score --images " + at("shown") + " --thresholds " + at("thresholds.json") + " --out " + labels),
+            0);
+  const std::string train =
+      "dtrain scorer --width 4 --epochs 1 --per-class 20 --labels " + labels + " --fill " + at("data") + " --out ";
+  const auto weights = [&](const std::string& run) { return read_file(latest_checkpoint(at(run))); };
+  ASSERT_EQ(run(train + at("of_scored")), 0);
+  fs::rename(at("shown/scored"), at("shown/aside"));
+  ASSERT_EQ(run(train + at("of_images")), 0);
+  fs::remove_all(at("shown/images"));
+  fs::rename(at("shown/aside"), at("shown/images"));
+  ASSERT_EQ(run(train + at("as_images")), 0);
+  EXPECT_NE(weights("of_scored"), weights("of_images"));
+  EXPECT_EQ(weights("of_scored"), weights("as_images"));
 }
 
 TEST_F(DsampleGrid, FitGridWritesWhatGridTakes) {

@@ -114,6 +114,14 @@ std::string sampled_in(const std::string& picture) {
   return std::filesystem::exists(folder / "samples.jsonl", ignored) ? folder.string() : "";
 }
 
+// What judges saw of a sampled picture, where dsample kept it with noise; else the picture.
+std::string as_scored(const std::string& picture) {
+  const std::string folder = sampled_in(picture);
+  const std::string scored = folder + "/scored/" + std::filesystem::path(picture).filename().string();
+  std::error_code ignored;
+  return !folder.empty() && std::filesystem::exists(scored, ignored) ? scored : picture;
+}
+
 // One line on what is trained on, and what balancing the classes left out.
 std::string summary_of(const ScorerSplit& split, size_t labelled, const std::string& path) {
   std::set<std::string> groups;
@@ -126,7 +134,8 @@ std::string summary_of(const ScorerSplit& split, size_t labelled, const std::str
 }
 
 ScorerSplit prepare_examples(const Settings& settings, const Common& common) {
-  const Labels labels = read_label_file(settings.labels, settings.allow_outside);
+  Labels labels = read_label_file(settings.labels, settings.allow_outside);
+  for (LabelledImage& label : labels.images) label.path = as_scored(label.path);
   const Fit fit = settings.run.empty() ? parse_fit(settings.fit) : fit_of_run(settings.run);
   std::vector<ScorerExample> examples = read_scorer_examples(labels.images, settings.image_size.value_or(0), fit);
   if (!settings.fill.empty()) {

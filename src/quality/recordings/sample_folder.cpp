@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "diffusion/condition.h"
 #include "kernels/error.h"
@@ -64,8 +65,10 @@ SampleFolder::SampleFolder(const std::string& directory, const std::string& sett
   const std::string summary = directory + "/summary.json";
   finished_ = fs::exists(summary) && !read_json(summary).flag("interrupted", false);
   if (finished_) return;
-  for (const char* part : {"/images", "/discarded"}) {
-    if (part != std::string("/images") && !keep_discarded) continue;
+  const std::pair<const char*, bool> parts[] = {
+      {"/images", true}, {"/discarded", keep_discarded}, {"/scored", job.keep_noise > 0}};
+  for (const auto& [part, wanted] : parts) {
+    if (!wanted) continue;
     make_directories(directory + part);
     sweep_temporaries(directory + part);
   }
@@ -91,7 +94,12 @@ void SampleFolder::write(const SampleRecord& record, const std::string& mask, ui
   ledger_.add(record);
   if (holds_next(record.index)) return;
   append_from_here();
-  if (record.kept() || keep_discarded_) write_png(picture_path(directory_, record), record.image);
+  if (record.kept() || keep_discarded_) {
+    const std::string picture = picture_path(directory_, record);
+    if (!record.scored.pixels.empty())
+      write_png(directory_ + "/scored/" + fs::path(picture).filename().string(), record.scored);
+    write_png(picture, record.image);
+  }
   Json line;
   line["index"] = record.index;
   line["mask"] = mask.empty() ? Json() : Json(mask);

@@ -2,6 +2,7 @@
 //
 //   DIR/config.toml         the settings
 //   DIR/images/NNNNNN.png   the picture of trajectory N, where it was kept; DIR/discarded/NNNNNN.png others, if wanted
+//   DIR/scored/NNNNNN.png   what judges saw of it, where it is kept with noise (--keep-noise)
 //   DIR/samples.jsonl       a SampleLine per trajectory, while it works
 //   DIR/seconds.jsonl       {"index", "seconds"} of each, so that samples.jsonl has the same bytes whenever it is made
 //   DIR/summary.json        SampleSummary, last: a folder without it, or with "interrupted" in it, was not finished

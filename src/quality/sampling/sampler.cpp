@@ -116,7 +116,7 @@ class NetworkTrajectories : public Trajectories {
       for (size_t i = 0; i < slots.size(); ++i) slots[i]->record.final_score = scores[i];
     }
     if (job_.keep_noise > 0)
-      for (Slot* slot : slots) slot->record.image = noisy(*slot);
+      for (Slot* slot : slots) slot->record.scored = std::exchange(slot->record.image, noisy(*slot));
   }
 
   void drop(Slot& slot) override {  // before the first step there is only x_T

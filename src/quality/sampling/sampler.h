@@ -29,7 +29,8 @@ struct SampleRecord {
   std::optional<int64_t> ancestor;    // the trajectory whose state it took over last
   double seconds = 0;                 // its shares of the network's and the judge's time
   std::vector<Score> scores;
-  GrayImage image;  // what is kept; of one dropped on its way: x0_hat where it stopped
+  GrayImage image;   // what is kept; of one dropped on its way: x0_hat where it stopped
+  GrayImage scored;  // what judges saw of a finished one, where it is kept with noise; else empty
   bool kept() const { return decision != "discarded"; }
 };
 

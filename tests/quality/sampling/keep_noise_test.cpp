@@ -39,6 +39,7 @@ TEST(KeepNoise, IsTheLastStepsInsideTheSector) {
     }
     const GrayImage image = to_gray(expected.data(), kSize, kSize);
     EXPECT_NE(image.pixels, plain.records[n].image.pixels);
+    EXPECT_EQ(kept.records[n].scored.pixels, plain.records[n].image.pixels);
     for (size_t i = 0; i < image.pixels.size(); ++i)
       EXPECT_NEAR(int(kept.records[n].image.pixels[i]), int(image.pixels[i]), 1) << n;
   }
