@@ -37,7 +37,6 @@ void check_options(const DenoiserOptions& o) {
               Fault::kUsage, "heads: expected positive numbers of at most ", kMostParts, ", got ", o.heads,
               " heads of ", o.head_dim, " channels");
   check_input(o.dropout >= 0 && o.dropout < 1, Fault::kUsage, "dropout: expected [0, 1), got ", o.dropout);
-  check_input(o.patch == 1 || o.patch == 2 || o.patch == 4, Fault::kUsage, "patch: expected 1, 2 or 4, got ", o.patch);
   const int64_t factor = o.patch << (o.mults.size() - 1);
   check_input(o.image_size % factor == 0, Fault::kUsage, "image size: expected a multiple of ", factor, " for ",
               o.mults.size(), " levels", o.patch > 1 ? concat_message(" and patches of ", o.patch) : "", ", got ",
@@ -104,7 +103,7 @@ std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions
 }  // namespace
 
 Denoiser::Denoiser(const DenoiserOptions& options, uint64_t seed)
-    : options_(options), network_(make_network(options, seed)) {}
+    : options_(options), patches_(options.patch, options.patch_basis), network_(make_network(options, seed)) {}
 
 void Denoiser::check_has_deep_levels() const {
   check_input(options_.mults.size() > 1 && options_.architecture != "diffusers", Fault::kUsage,
@@ -121,10 +120,7 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   check(given == expected, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ", given);
   const bool concatenated = condition && options_.condition == "concat";
   const DType outside = x_t.dtype(), inside = bf16_ ? DType::bf16 : outside;
-  // (N, C, H, W) -> (N, C patch^2, H / patch, W / patch)
-  const auto in_patches = [&](const Tensor& x) {
-    return cast(options_.patch > 1 ? pixel_unshuffle(x, options_.patch) : x, inside);
-  };
+  const auto in_patches = [&](const Tensor& x) { return cast(patches_.split(x), inside); };
   const Tensor input = in_patches(concatenated ? concat({x_t, condition}, 1) : x_t);
   const Tensor masks = condition && !concatenated ? in_patches(condition) : Tensor();  // for SPADE
   const Tensor times = t.to(x_t.device());
@@ -135,11 +131,11 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
     output = (*unet)(input, times);
   else
     output = std::get<GuidedUnet>(network_)(input, times, masks, deep);
-  output = cast(output, outside);
-  return options_.patch > 1 ? pixel_shuffle(output, options_.patch) : output;
+  return patches_.join(cast(output, outside));
 }
 
 void Denoiser::visit(Visitor& v) {
+  v.child("", patches_);
   std::visit([&](auto& network) { v.child("", network); }, network_);
 }
 

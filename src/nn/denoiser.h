@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "nn/patches.h"
 #include "nn/unet.h"
 #include "nn/unet_diffusers.h"
 #include "nn/unet_guided.h"
@@ -19,9 +20,10 @@ struct DenoiserOptions {
   int64_t image_channels = 1, planes = 3;  // of the picture, and of the masks (0: unconditioned)
   std::string condition = "concat";        // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
   int64_t image_size = 0;                  // pixels a side, checked against the levels; 0: not known
-  // 1, 2 or 4: squares of so many pixels a side are the channels of one place, from before the first convolution until
-  // after the last (Hoogeboom et al. 2023, arXiv:2301.11093): a call costs as on a picture of image_size / patch
+  // 1, 2 or 4: squares of so many pixels a side are the channels of one place (patches.h): a call costs as on a picture
+  // of image_size / patch
   int64_t patch = 1;
+  std::string patch_basis = "pixel";    // pixel | haar, of a patch above 1
   int64_t dim = 64;                     // channels at full resolution; lucidrains1: multiple of 8, guided: of 32,
                                         // diffusers: of norm_num_groups
   std::vector<int64_t> mults{1, 2, 4};  // channels of each level over dim
@@ -68,6 +70,7 @@ class Denoiser : public Module {
  private:
   DenoiserOptions options_;
   bool bf16_ = false;
+  Patches patches_;
   std::variant<Unet, GuidedUnet, DiffusersUnet> network_;
 };
 

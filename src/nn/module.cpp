@@ -16,44 +16,50 @@ using ModuleFunction = std::function<void(const std::string& name, Module&)>;
 // Calls those functions that it has.
 class FunctionVisitor : public Visitor {
  public:
-  FunctionVisitor(TensorFunction parameter, TensorFunction buffer, ModuleFunction module = {})
-      : parameter_(std::move(parameter)), buffer_(std::move(buffer)), module_(std::move(module)) {}
+  FunctionVisitor(TensorFunction parameter, TensorFunction buffer, TensorFunction constant, ModuleFunction module = {})
+      : parameter_(std::move(parameter)),
+        buffer_(std::move(buffer)),
+        constant_(std::move(constant)),
+        module_(std::move(module)) {}
 
  protected:
   void on_parameter(const std::string& name, Tensor& tensor) override { call(parameter_, name, tensor); }
   void on_buffer(const std::string& name, Tensor& tensor) override { call(buffer_, name, tensor); }
+  void on_constant(const std::string& name, Tensor& tensor) override { call(constant_, name, tensor); }
   void on_module(const std::string& name, Module& module) override { call(module_, name, module); }
 
  private:
   template <class F, class T> static void call(const F& f, const std::string& name, T& of) {
     if (f) f(name, of);
   }
-  TensorFunction parameter_, buffer_;
+  TensorFunction parameter_, buffer_, constant_;
   ModuleFunction module_;
 };
 
 void visit_parameters(Module& module, const TensorFunction& f) {
-  FunctionVisitor visitor(f, {});
+  FunctionVisitor visitor(f, {}, {});
   module.visit(visitor);
 }
 void visit_tensors(Module& module, const TensorFunction& f) {
-  FunctionVisitor visitor(f, f);
+  FunctionVisitor visitor(f, f, {});
   module.visit(visitor);
 }
 // Every floating-point tensor becomes f of it.
 void replace_tensors(Module& module, const std::function<Tensor(const Tensor&)>& f) {
-  visit_tensors(module, [&](const std::string&, Tensor& tensor) {
+  const TensorFunction replace = [&](const std::string&, Tensor& tensor) {
     if (tensor.dtype() == DType::i64) return;
     const Tensor replaced = f(tensor);
     if (replaced.same_as(tensor)) return;
     const bool trained = tensor.requires_grad();
     tensor = replaced;
     tensor.set_requires_grad(trained);
-  });
+  };
+  FunctionVisitor visitor(replace, replace, replace);
+  module.visit(visitor);
 }
 // The module itself (as "") and all below it.
 void visit_modules(Module& module, const ModuleFunction& f) {
-  FunctionVisitor visitor({}, {}, f);
+  FunctionVisitor visitor({}, {}, {}, f);
   visitor.child("", module);
 }
 

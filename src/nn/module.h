@@ -23,6 +23,8 @@ class Visitor {
 
   void parameter(const std::string& name, Tensor& tensor) { on_parameter(path(name), tensor); }
   void buffer(const std::string& name, Tensor& tensor) { on_buffer(path(name), tensor); }
+  // A buffer that no state_dict holds (persistent=False): it goes along in to() alone.
+  void constant(const std::string& name, Tensor& tensor) { on_constant(path(name), tensor); }
   // An empty name leaves the prefix as it is: the child's tensors are named as if they were the parent's.
   void child(const std::string& name, Module& module);
   template <class M> void child(const std::string& name, std::optional<M>& module) {
@@ -35,6 +37,7 @@ class Visitor {
  protected:
   virtual void on_parameter(const std::string& /*name*/, Tensor&) {}
   virtual void on_buffer(const std::string& /*name*/, Tensor&) {}
+  virtual void on_constant(const std::string& /*name*/, Tensor&) {}
   virtual void on_module(const std::string& /*name*/, Module&) {}  // before the module's own tensors
 
  private:

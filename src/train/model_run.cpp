@@ -57,6 +57,7 @@ template <class Options, class Field> void visit_network(Options& net, const Fie
 constexpr const char* kMaskDrop = "training.mask-drop";  // as dtrain diffusion writes its flags
 constexpr const char* kTimeDim = "network.time_dim";     // these only where the network has its own
 constexpr const char* kPatch = "network.patch";
+constexpr const char* kPatchBasis = "network.patch_basis";
 constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
 
 constexpr const char* kFit = "fit";
@@ -76,6 +77,7 @@ Metadata to_metadata(const DenoiserRun& run) {
   visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
   if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
   if (net.patch > 1) metadata[kPatch] = text_of(net.patch);
+  if (net.patch_basis != "pixel") metadata[kPatchBasis] = net.patch_basis;
   if (net.architecture == "diffusers" && net.up_attention_resolutions)
     metadata[kUpAttention] = text_of(*net.up_attention_resolutions);
   return metadata;
@@ -102,6 +104,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     visit_network(net, [&](const char* key, auto& value) { take(read, key, value); });
     if (read.has(kTimeDim)) take(read, kTimeDim, net.time_dim);
     if (read.has(kPatch)) take(read, kPatch, net.patch);
+    if (read.has(kPatchBasis)) take(read, kPatchBasis, net.patch_basis);
     if (net.architecture == "diffusers" && read.has(kUpAttention))
       take(read, kUpAttention, net.up_attention_resolutions.emplace());
     return run;

@@ -86,13 +86,15 @@ DenoiserOptions options_of(const std::string& architecture) {
 
 TEST_F(DevicePrecision, DenoisersAreNearF32) {
   DenoiserOptions lucidrains = options_of("lucidrains"), guided = options_of("guided"), spade = options_of("guided"),
-                  diffusers = options_of("diffusers");
+                  diffusers = options_of("diffusers"), haar = lucidrains;
   guided.blocks = spade.blocks = diffusers.blocks = 1;
   guided.scale_shift = false;
   spade.condition = "spade";
+  haar.patch = 2;
+  haar.patch_basis = "haar";
   const Tensor t = from_indices({3, 700});
-  for (const DenoiserOptions& options : {lucidrains, guided, spade, diffusers}) {
-    SCOPED_TRACE(options.architecture + " " + options.condition);
+  for (const DenoiserOptions& options : {lucidrains, guided, spade, diffusers, haar}) {
+    SCOPED_TRACE(options.architecture + " " + options.condition + " " + options.patch_basis);
     const Tensor x = draw(0, {2, 1, options.image_size, options.image_size});
     const Tensor masks = draw(2, {2, 2, options.image_size, options.image_size});
     Denoiser network(options, 5);

@@ -27,6 +27,8 @@ LoadedDenoiser tiny_run(Device device) {
   options.mults = {1, 2};
   options.planes = 2;
   options.image_size = kSize;
+  options.patch = 2;
+  options.patch_basis = "haar";  // whose matrices a captured graph reads too
   LoadedDenoiser run{DenoiserRun(), Denoiser(options, 3)};
   run.options = options;
   run.network.eval();

@@ -1,5 +1,5 @@
-// Patches: the network on squares of pixels as channels. DeepCache through the one call of both U-Nets: a shallow call
-// with fresh deep features is the whole call, and one with others takes everything below the outermost level from them.
+// DeepCache through the one call of both U-Nets: a shallow call with fresh deep features is the whole call, and one with
+// others takes everything below the outermost level from them.
 #include "nn/denoiser.h"
 
 #include <gtest/gtest.h>
@@ -12,15 +12,9 @@
 namespace echodiff {
 namespace {
 
-Denoiser denoiser(const std::string& architecture, int64_t patch = 1) {
-  Denoiser network({.architecture = architecture,
-                    .planes = 2,
-                    .image_size = 16,
-                    .patch = patch,
-                    .dim = 32,
-                    .mults = {1, 2},
-                    .blocks = 2},
-                   3);
+Denoiser denoiser(const std::string& architecture) {
+  Denoiser network(
+      {.architecture = architecture, .planes = 2, .image_size = 16, .dim = 32, .mults = {1, 2}, .blocks = 2}, 3);
   perturb_parameters(network, 0.05, 4);  // the guided network begins by predicting nothing
   return network;
 }
@@ -74,55 +68,6 @@ TEST(DeepCacheRefusal, NeedsTwoLevelsAndOneOfTwoNetworks) {
   for (const char* architecture : {"lucidrains", "guided"})
     EXPECT_THROW(Denoiser({.architecture = architecture, .dim = 32, .mults = {1}}, 3).check_has_deep_levels(), Error);
   EXPECT_THROW(Denoiser({.architecture = "diffusers", .dim = 32}, 3).check_has_deep_levels(), Error);
-}
-
-// The same weights, given the squares by hand.
-TEST(Patches, AreChannelsFromTheFirstConvolutionToTheLast) {
-  const NoGrad no_grad;
-  const Tensor x = random_rows(1, 5), t = from_indices({40, 900}), c = random_rows(2, 9);
-  for (const char* architecture : {"lucidrains", "lucidrains1", "guided", "spade", "diffusers"})
-    for (const int64_t patch : {2, 4})
-      for (const bool learned : {false, true}) {
-        const bool spade = architecture == std::string("spade");
-        DenoiserOptions options{.architecture = spade ? "guided" : architecture,
-                                .planes = 2,
-                                .condition = spade ? "spade" : "concat",
-                                .image_size = 16,
-                                .patch = patch,
-                                .dim = 32,
-                                .mults = {1, 2},
-                                .learned_variance = learned};
-        Denoiser network(options, 3);
-        perturb_parameters(network, 0.05, 4);
-        options.patch = 1;
-        options.image_channels = patch * patch;
-        options.planes = 2 * patch * patch;
-        options.image_size = 16 / patch;
-        Denoiser inner(options, 3);
-        perturb_parameters(inner, 0.05, 4);
-        const Tensor expected = pixel_shuffle(inner(pixel_unshuffle(x, patch), t, pixel_unshuffle(c, patch)), patch);
-        const Tensor output = network(x, t, c);
-        EXPECT_EQ(output.shape(), Shape({2, learned ? 2 : 1, 16, 16}));
-        EXPECT_EQ(output.to_vector(), expected.to_vector()) << architecture << " " << patch;
-      }
-}
-
-TEST(Patches, GoWithDeepCache) {
-  const NoGrad no_grad;
-  const Tensor x = random_rows(1, 5), t = from_indices({40, 900}), c = random_rows(2, 9);
-  for (const char* architecture : {"lucidrains", "guided"}) {
-    const Denoiser network = denoiser(architecture, 2);
-    Tensor deep;
-    const std::vector<double> whole = network(x, t, c, &deep).to_vector();
-    EXPECT_EQ(deep.shape()[3], 8);
-    EXPECT_EQ(network(x, t, c, &deep).to_vector(), whole);
-  }
-}
-
-TEST(Patches, FitTheSizeOrAreRefused) {
-  for (const int64_t patch : {0, 3, 8})
-    EXPECT_THROW(Denoiser({.image_size = 32, .patch = patch, .dim = 32, .mults = {1, 2}}, 3), Error) << patch;
-  EXPECT_THROW(Denoiser({.image_size = 20, .patch = 4, .dim = 32, .mults = {1, 2}}, 3), Error);
 }
 
 }  // namespace

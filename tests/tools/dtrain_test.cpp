@@ -73,6 +73,28 @@ TEST_F(DtrainDiffusion, PatchesAreKeptByTheRun) {
   EXPECT_EQ(train("three", "--steps 1 --patch 3"), 2);
 }
 
+TEST_F(DtrainDiffusion, TheBasisOfPatchesIsKeptByTheRun) {
+  const std::string last = "/checkpoints/step-00000004.safetensors", haar = " --patch 2 --patch-basis haar";
+  ASSERT_EQ(train("whole", "--steps 4" + haar), 0);
+  ASSERT_EQ(train("resumed", "--steps 2" + haar), 0);
+  ASSERT_EQ(train("resumed", "--steps 4 --resume"), 0);
+  EXPECT_EQ(file("resumed" + last), file("whole" + last));
+  EXPECT_NE(file("whole" + last).find("\"network.patch_basis\":\"haar\""), std::string::npos);
+  EXPECT_NE(file("whole/config.toml").find("patch-basis = \"haar\""), std::string::npos);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --patch-basis pixel"), 2);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --patch-basis haar --config " + (dir_ / "whole/config.toml").string()),
+            0);
+  const std::string init = "--steps 1 --init " + (dir_ / "whole").string();
+  EXPECT_EQ(train("begun", init), 0);
+  EXPECT_NE(file("begun/config.toml").find("patch-basis = \"haar\""), std::string::npos);
+  EXPECT_EQ(train("other", init + " --patch-basis pixel"), 2);
+  EXPECT_EQ(train("single", "--steps 1 --patch-basis haar"), 2);
+  ASSERT_EQ(train("pixel", "--steps 2 --patch 2"), 0);
+  EXPECT_EQ(file("pixel/checkpoints/step-00000002.safetensors").find("patch-basis"), std::string::npos);
+  EXPECT_EQ(file("pixel/checkpoints/step-00000002.safetensors").find("patch_basis"), std::string::npos);
+  EXPECT_EQ(train("pixel", "--steps 4 --resume --patch-basis haar"), 2);
+}
+
 TEST_F(DtrainDiffusion, RefusesWithTheDocumentedExitCodes) {
   EXPECT_EQ(train("run", "--condition spade --arch lucidrains1"), 2);
   EXPECT_EQ(train("run", "--steps 1 --epochs 1"), 2);

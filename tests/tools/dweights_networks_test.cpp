@@ -225,15 +225,21 @@ TEST(ImportedRun, GuidedLayoutComesBackBitIdentical) {
   }
 }
 
-// A network of patches has channels that its weights don't explain: --patch says so.
+// A network of patches has channels that its weights don't explain: --patch and --patch-basis say so.
 TEST(ImportedRun, PatchesComeBackBitIdentical) {
   Programs programs;
-  for (const auto& [architecture, as] : {std::pair{"lucidrains", "lucidrains"},
-                                         {"guided", "guided-diffusion --num-head-channels 16"},
-                                         {"diffusers", "diffusers"}}) {
+  for (const auto& [architecture, as, basis] : {std::tuple{"lucidrains", "lucidrains", "pixel"},
+                                                {"guided", "guided-diffusion --num-head-channels 16", "haar"},
+                                                {"diffusers", "diffusers", "haar"}}) {
     DenoiserRun run;
     run.planes = {"organ", "sector"};
-    run.options = {.architecture = architecture, .planes = 2, .patch = 2, .dim = 32, .mults = {1, 2}, .head_dim = 16};
+    run.options = {.architecture = architecture,
+                   .planes = 2,
+                   .patch = 2,
+                   .patch_basis = basis,
+                   .dim = 32,
+                   .mults = {1, 2},
+                   .head_dim = 16};
     if (as == std::string("lucidrains")) run.options.head_dim = 32;
     run.options.image_size = run.image_size = 16;
     Denoiser network(run.options, 1);
@@ -244,10 +250,12 @@ TEST(ImportedRun, PatchesComeBackBitIdentical) {
     save_checkpoint(programs.at(name), 0, network.state_dict(), metadata, 0);
     const std::string out = name == "diffusers" ? name + "_out" : name + ".safetensors";
     ASSERT_EQ(programs.run("dweights export " + name + " --out " + out), 0) << programs.said;
-    ASSERT_EQ(programs.run("dweights import " + out + " --image-size 16 --patch 2 --out " + again + " --as " + as), 0)
-        << programs.said;
+    const std::string import = "dweights import " + out + " --image-size 16 --as " + as + " --patch-basis " + basis;
+    ASSERT_EQ(programs.run(import + " --patch 2 --out " + again), 0) << programs.said;
+    if (basis == std::string("haar")) EXPECT_EQ(programs.run(import + " --out " + again + "_single"), 2);
     const LoadedDenoiser loaded = load_denoiser_run(programs.at(again), true);
     EXPECT_EQ(loaded.options.patch, 2);
+    EXPECT_EQ(loaded.options.patch_basis, basis);
     const NoGrad no_grad;
     const Tensor x = affine(reshape(arange(256).to(DType::f32), {1, 1, 16, 16}), 0.007, -1);
     const Tensor masks = full({1, 2, 16, 16}, 1), t = from_indices({20});

@@ -57,6 +57,7 @@ mistake "not a number at all" 2 $train --data data --lr nan
 mistake "a size that the network can't halve" 2 dtrain diffusion --data data --image-size 18 --mults 1,2,4 --steps 2 --out new
 mistake "levels with a hole" 2 dtrain diffusion ${size/--mults 1,2/--mults 1,,2} --steps 2 --out new --data data
 mistake "a word that is no choice" 2 $train --data data --schedule cosin
+mistake "Haar's transform of single pixels" 2 $train --data data --patch-basis haar
 mistake "a plane without its value" 2 $train --data data --planes liver
 mistake "no GPU here" 69 $train --data data --device cuda
 mistake "the run is there already" 73 dtrain diffusion $size --steps 2 --data data --out run

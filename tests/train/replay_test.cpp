@@ -124,6 +124,9 @@ TEST(ModelRun, MetadataReadsBack) {
   EXPECT_EQ(back.planes, run.planes);
   EXPECT_EQ(back.options.attention_resolutions, run.options.attention_resolutions);
   Metadata damaged = metadata;
+  EXPECT_FALSE(metadata.contains("network.patch_basis"));
+  run.options.patch = 2, run.options.patch_basis = "haar";
+  EXPECT_EQ(denoiser_run(to_metadata(run), "test").options.patch_basis, "haar");
   damaged["schedule"] = "square";
   EXPECT_THROW(denoiser_run(damaged, "test"), Error);
   damaged.erase("schedule");

@@ -22,10 +22,11 @@ std::string with_value(std::string toml, const std::string& key, const std::stri
 
 void describe(DiffusionTraining& training) {
   const DenoiserOptions& net = training.run.options;
-  note(training.common, concat_message(net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults),
-                                       net.patch > 1 ? concat_message(", patches of ", net.patch) : "", ", masks ",
-                                       join(training.run.planes), " by ", net.condition, ": ",
-                                       training.network.parameter_count(), " parameters"));
+  note(training.common,
+       concat_message(net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults),
+                      net.patch > 1 ? concat_message(", patches of ", net.patch) : "",
+                      net.patch_basis == "haar" ? " in Haar's basis" : "", ", masks ", join(training.run.planes),
+                      " by ", net.condition, ": ", training.network.parameter_count(), " parameters"));
   if (!training.flags.print_summary) return;
   for (const auto& [name, tensor] : training.parameters)
     note(training.common, concat_message(name, "  ", tensor.shape(), "  ", tensor.count()));
@@ -43,13 +44,21 @@ std::string hash_of_first(const Replay& replay) {
 // holds where no flag says otherwise (adopt_saved_network), so no flag of that is one of them.
 Metadata facts_of(const DiffusionTraining& training) {
   const DiffusionFlags& flags = training.flags;
-  Metadata facts = training_facts(
-      training.common,
-      {"data",         "init",      "replay",    "planes",    "image-size",   "steps",        "epochs",
-       "seed",         "timesteps", "schedule",  "predict",   "variance",     "arch",         "condition",
-       "dim",          "mults",     "patch",     "blocks",    "heads",        "head-dim",     "attention-resolutions",
-       "fit",          "dropout",   "val-every", "val-count", "sample-every", "sample-count", "sample-steps",
-       "print-summary"});
+  Metadata facts = training_facts(training.common, {"data",         "init",
+                                                    "replay",       "planes",
+                                                    "image-size",   "steps",
+                                                    "epochs",       "seed",
+                                                    "timesteps",    "schedule",
+                                                    "predict",      "variance",
+                                                    "arch",         "condition",
+                                                    "dim",          "mults",
+                                                    "patch",        "patch-basis",
+                                                    "blocks",       "heads",
+                                                    "head-dim",     "attention-resolutions",
+                                                    "fit",          "dropout",
+                                                    "val-every",    "val-count",
+                                                    "sample-every", "sample-count",
+                                                    "sample-steps", "print-summary"});
   facts["training.data"] =
       training.data.dataset ? content_hash(*training.data.dataset) : hash_of_first(*training.data.replay);
   if (flags.learning_rate.cosine) facts["training.steps"] = std::to_string(training.steps);
@@ -96,6 +105,7 @@ std::string config_text(DiffusionTraining& training) {
     toml = with_value(toml, "attention-resolutions", toml_string(join(net.attention_resolutions)));
   toml = with_value(toml, "mults", toml_string(join(net.mults)));
   toml = with_value(toml, "patch", std::to_string(net.patch));
+  toml = with_value(toml, "patch-basis", toml_string(net.patch_basis));
   toml = with_value(toml, "heads", std::to_string(net.heads));
   toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
   toml = with_value(toml, "image-size", std::to_string(training.run.image_size));

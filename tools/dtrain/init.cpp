@@ -42,6 +42,7 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
     ImportOptions options;
     options.part = "";
     options.hints.patch = flagged.patch;
+    options.hints.patch_basis = flagged.patch_basis;
     if (common.given("--head-dim") && flagged.head_dim > 0)
       options.hints.num_head_channels = flagged.head_dim;
     else if (common.given("--heads"))
@@ -56,7 +57,6 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
   agree(common, "--dim", flagged.dim, net.dim, path);
   agree(common, "--mults", flags.mults, join(net.mults), path);
   agree(common, "--blocks", flagged.blocks, net.blocks, path);
-  agree(common, "--patch", flagged.patch, net.patch, path);
   agree(common, "--condition", flagged.condition, net.condition, path);
   agree(common, "--attention-resolutions", flags.attention_resolutions, join(net.attention_resolutions), path);
   check_input(net.image_channels == 1 && !net.learned_variance, Fault::kBadInput, path,
@@ -86,6 +86,10 @@ void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Co
   adopt("--schedule", run->schedule, earlier.schedule, name_of(run->schedule), name_of(earlier.schedule));
   adopt("--predict", run->prediction, earlier.prediction, name_of(run->prediction), name_of(earlier.prediction));
   adopt("--timesteps", run->T, earlier.T, run->T, earlier.T);
+  DenoiserOptions& net = run->options;
+  const DenoiserOptions& had = earlier.options;
+  adopt("--patch", net.patch, had.patch, net.patch, had.patch);
+  adopt("--patch-basis", net.patch_basis, had.patch_basis, net.patch_basis, had.patch_basis);
   if (!common.given("--variance") && earlier.variance != "learned") run->variance = earlier.variance;
   if (flags.resume.on || !common.given("--fit"))
     adopt("--fit", run->fit, earlier.fit, name_of(run->fit), name_of(earlier.fit));
@@ -96,7 +100,6 @@ void adopt_saved_network(const DenoiserRun& saved, const Common& common, Denoise
   run->options = saved.options;
   run->options.planes = flagged.planes;
   run->options.image_size = flagged.image_size;
-  if (common.given("--patch")) run->options.patch = flagged.patch;
   bool given = false;
   for (const char* flag : kShapeFlags) given |= common.given(flag);
   if (!given) return;

@@ -19,7 +19,7 @@ InitialNetwork read_initial_network(const DiffusionFlags& flags, const Common& c
 // weights. Nothing for a new run, and for another's file. Throws Error(kBadInput) for a damaged one.
 std::optional<DenoiserRun> earlier_run(const DiffusionFlags& flags);
 
-// Takes over its schedule, prediction, T, variance and fit, each unless its flag was given. Throws Error(kUsage) where
+// Takes over its schedule, prediction, T, patches, variance and fit, each unless its flag was given. Throws Error(kUsage) where
 // a flag says otherwise: a network answers what it was trained to answer, at the times it knows. Only another fit is
 // allowed, where the run is a new one.
 void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Common& common, DenoiserRun* run);

@@ -120,6 +120,7 @@ int import_file(ImportCommand& flags, const Common& common) {
        concat_message(flags.out, ": ", net.architecture, " U-Net, dim ", net.dim, ", mults ", join(net.mults), ", ",
                       net.image_channels, " channels and ", net.planes, " masks",
                       net.patch > 1 ? concat_message(", patches of ", net.patch) : "",
+                      net.patch_basis == "haar" ? " in Haar's basis" : "",
                       net.learned_variance ? ", learned variance" : "", "; all ", import.model.size(),
                       " tensors accounted for", import.ema.empty() ? "" : ", with their moving average",
                       import.exp_avg.empty() ? "" : concat_message(" and Adam's state after step ", import.adam_step)));
@@ -135,6 +136,8 @@ void check_flags(const ImportCommand& flags) {
               "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.source.as);
   check_input(guided || flags.against.empty(), Fault::kUsage,
               "--against: only guided-diffusion and sdm need it, found --as ", flags.source.as);
+  check_input(hints.patch > 1 || hints.patch_basis == "pixel", Fault::kUsage,
+              "--patch-basis: haar needs --patch 2 or 4, found --patch 1");
   for (const std::string& plane : split(flags.planes)) check_name(plane, Fault::kUsage, "--planes", "plane");
   check_input(!flags.source.classes || flags.source.as == "resnet18", Fault::kUsage,
               "--classes: needs --as resnet18, found --as ", flags.source.as);
@@ -169,6 +172,8 @@ void ImportCommand::declare(Options& root) {
   options.add("--patch", source.hints.patch,
               "of a network of ours: pixels a side that are its first convolution's channels; 1, 2 or 4", {1, 4},
               "pixels");
+  options.add_choice("--patch-basis", source.hints.patch_basis,
+                     "what they are of such a patch: pixels, or Haar's transform", {"pixel", "haar"});
   options.add("--classes", source.classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000},
               "classes", "as the file");
   options.add("--class-label", source.class_label, "of a class-conditional network: the class to keep for good",

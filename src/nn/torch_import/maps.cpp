@@ -37,6 +37,7 @@ void infer_channels(const WeightShapes& weights, int64_t in, int64_t out, const 
   check_input(in % pixels == 0 && out % pixels == 0, Fault::kUsage, "patch: ", weights.where(), " takes ", in,
               " channels and gives ", out, ", expected multiples of ", pixels, " for patches of ", hints.patch);
   options->patch = hints.patch;
+  options->patch_basis = hints.patch_basis;
   in /= pixels, out /= pixels;
   const bool spade = options->condition == "spade";
   const bool learned = out == 2 || out == 6 || (spade && out == 2 * in);
