@@ -38,6 +38,18 @@ std::vector<double> cosine_betas(int64_t T) {
   return betas_from_edges(alpha_bar);
 }
 
+// With s = e^shift and r = 1 - alpha_bar the shifted alpha_bar' is s alpha_bar / (s alpha_bar + r). In
+// 1 - alpha_bar'_t / alpha_bar'_{t-1} everything of t-1 goes out: beta'_t = beta_t / (s alpha_bar_t + r_t).
+std::vector<double> shifted(const std::vector<double>& betas, double shift) {
+  std::vector<double> out;
+  double alpha_bar = 1;
+  for (const double beta : betas) {
+    alpha_bar *= 1 - beta;
+    out.push_back(std::min(kMaxBeta, beta / (1 + std::expm1(shift) * alpha_bar)));
+  }
+  return out;
+}
+
 double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 
 }  // namespace
@@ -66,11 +78,22 @@ std::string name_of(ScheduleKind kind) {
   return kind == ScheduleKind::linear ? "linear" : kind == ScheduleKind::cosine ? "cosine" : "sigmoid";
 }
 
-Schedule make_schedule(ScheduleKind kind, int64_t T) {
+double log_snr_shift(double base, int64_t size) { return base > 0 ? 2 * std::log(base / double(size)) : 0; }
+
+double base_of_shift(double shift, int64_t size) {
+  if (shift == 0) return 0;
+  const double base = double(size) * std::exp(shift / 2), whole = std::round(base);
+  return log_snr_shift(whole, size) == shift ? whole : base;
+}
+
+Schedule make_schedule(ScheduleKind kind, int64_t T, double log_snr_shift) {
   check_input(T >= 1 && T <= 1000000, Fault::kUsage, "schedule: T must be 1 to 1000000 steps, found ", T);
-  if (kind == ScheduleKind::linear) return schedule_from_betas(linear_betas(T));
-  if (kind == ScheduleKind::cosine) return schedule_from_betas(cosine_betas(T));
-  return schedule_from_betas(sigmoid_betas(T, true));
+  check_input(std::abs(log_snr_shift) <= 14, Fault::kUsage, "schedule: a shift of log-SNR must be -14 to 14, found ",
+              log_snr_shift);
+  const std::vector<double> betas = kind == ScheduleKind::linear   ? linear_betas(T)
+                                    : kind == ScheduleKind::cosine ? cosine_betas(T)
+                                                                   : sigmoid_betas(T, true);
+  return schedule_from_betas(log_snr_shift == 0 ? betas : shifted(betas, log_snr_shift));
 }
 
 Schedule schedule_from_betas(const std::vector<double>& betas) {

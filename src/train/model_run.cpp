@@ -61,6 +61,7 @@ constexpr const char* kPatchBasis = "network.patch_basis";
 constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
 
 constexpr const char* kFit = "fit";
+constexpr const char* kShift = "log_snr_shift";
 
 }  // namespace
 
@@ -73,6 +74,7 @@ Metadata to_metadata(const DenoiserRun& run) {
                     {"image_size", std::to_string(run.image_size)},
                     {"planes", join(run.planes)},
                     {"variance", run.variance}};
+  if (run.log_snr_shift != 0) metadata[kShift] = text_of(run.log_snr_shift);
   if (run.fit != Fit::squash) metadata[kFit] = name_of(run.fit);
   visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
   if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
@@ -90,6 +92,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     check_input(read.text("kind") == "diffusion", Fault::kBadInput, path, ": is a checkpoint of kind ",
                 read.text("kind"), ", expected diffusion; give the run directory of dtrain diffusion");
     run.schedule = parse_schedule(read.text("schedule"));
+    if (read.has(kShift)) run.log_snr_shift = read.real(kShift);
     run.prediction = parse_prediction(read.text("predict"));
     run.T = read.integer("timesteps");
     run.image_size = read.integer("image_size");
@@ -113,6 +116,8 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     throw Error(Fault::kBadInput, path + ": metadata: " + error.what());
   }
 }
+
+Schedule schedule_of(const DenoiserRun& run) { return make_schedule(run.schedule, run.T, run.log_snr_shift); }
 
 Fit fit_in(const Metadata& metadata, const std::string& path) {
   const Metadata::const_iterator found = metadata.find(kFit);

@@ -18,6 +18,7 @@ namespace echodiff {
 struct DenoiserRun {
   DenoiserOptions options;
   ScheduleKind schedule = ScheduleKind::linear;
+  double log_snr_shift = 0;  // of the schedule; a checkpoint that doesn't say it has none
   Prediction prediction = Prediction::eps;
   int64_t T = 2000;
   int64_t image_size = 64;             // pixels a side
@@ -32,6 +33,9 @@ struct DenoiserRun {
 // for one that is missing or not understood.
 Metadata to_metadata(const DenoiserRun& run);
 DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path);
+
+// Its noise schedule.
+Schedule schedule_of(const DenoiserRun& run);
 
 // The fit that a checkpoint's metadata state under "fit": squash where they state none.
 Fit fit_in(const Metadata& metadata, const std::string& path);

@@ -53,6 +53,50 @@ TEST(Schedule, EveryKindWorksForFewSteps) {
     }
 }
 
+TEST(ScheduleShift, IsAddedToEveryLogSnr) {
+  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid})
+    for (const int64_t T : {50, 1000, 2000})
+      for (const int64_t size : {32, 96, 128, 256}) {
+        const double shift = log_snr_shift(64, size);
+        EXPECT_DOUBLE_EQ(shift, 2 * std::log(64.0 / double(size)));
+        const Schedule plain = make_schedule(kind, T), shifted = make_schedule(kind, T, shift);
+        int64_t largest = 0;  // betas that the shift asks more of than a beta may be
+        for (size_t t = 0; t < size_t(T); ++t) {
+          const double expected = std::log(plain.snr[t]) + shift, found = std::log(shifted.snr[t]);
+          largest += shifted.betas[t] == 0.999;
+          ASSERT_GT(found, expected - 1e-9) << name_of(kind) << " " << T << " to " << size << " at " << t;
+          ASSERT_LT(found, expected + (largest == 0 ? 1e-9 : 0.01)) << name_of(kind) << " " << T << " at " << t;
+        }
+        EXPECT_LE(largest, kind == ScheduleKind::linear ? 0 : 1) << name_of(kind) << " " << T << " to " << size;
+      }
+}
+
+TEST(ScheduleShift, OfNothingChangesNoBit) {
+  EXPECT_EQ(log_snr_shift(0, 128), 0);
+  EXPECT_EQ(log_snr_shift(64, 64), 0);
+  EXPECT_EQ(make_schedule(ScheduleKind::cosine, 100, 0).betas, make_schedule(ScheduleKind::cosine, 100).betas);
+}
+
+TEST(ScheduleShift, SaysItsBase) {
+  EXPECT_EQ(base_of_shift(0, 128), 0);
+  for (const int64_t base : {1, 32, 64, 100, 128, 4096})
+    for (const int64_t size : {17, 32, 96, 256})
+      EXPECT_EQ(base_of_shift(log_snr_shift(double(base), size), size), base == size ? 0 : double(base));
+  EXPECT_NEAR(base_of_shift(log_snr_shift(64, 96), 100), 64 * 100 / 96.0, 1e-12);
+}
+
+TEST(ScheduleShift, StaysFiniteAtItsBounds) {
+  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid})
+    for (const int64_t T : {1, 2, 20, 1000, 100000})
+      for (const double shift : {-14.0, 14.0}) {
+        const Schedule s = make_schedule(kind, T, shift);
+        for (size_t t = 0; t < size_t(T); ++t)
+          ASSERT_TRUE(std::isfinite(s.posterior_mean_coef1[t]) && std::isfinite(std::log(s.snr[t]))) << T << " " << t;
+      }
+  EXPECT_THROW(make_schedule(ScheduleKind::linear, 10, 14.1), Error);
+  EXPECT_THROW(make_schedule(ScheduleKind::linear, 10, std::nan("")), Error);
+}
+
 TEST(Schedule, PaperMisprintIsFarOff) {  // section 5.3 writes sqrt(1 - alpha_t) where 5.1 has sqrt(1 - alpha_bar_t)
   const Schedule s = make_schedule(ScheduleKind::linear, 2000);
   const auto ratio = [&](size_t t) { return s.sqrt_one_minus_alphas_cumprod[t - 1] / std::sqrt(1 - s.alphas[t - 1]); };

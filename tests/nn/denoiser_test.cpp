@@ -1,5 +1,5 @@
-// DeepCache through the one call of both U-Nets: a shallow call with fresh deep features is the whole call, and one with
-// others takes everything below the outermost level from them.
+// DeepCache through the one call of both U-Nets: a shallow call with fresh deep features is the whole call, and one
+// with others takes everything below the outermost level from them.
 #include "nn/denoiser.h"
 
 #include <gtest/gtest.h>

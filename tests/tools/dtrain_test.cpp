@@ -95,6 +95,29 @@ TEST_F(DtrainDiffusion, TheBasisOfPatchesIsKeptByTheRun) {
   EXPECT_EQ(train("pixel", "--steps 4 --resume --patch-basis haar"), 2);
 }
 
+TEST_F(DtrainDiffusion, TheShiftOfItsScheduleIsKeptByTheRun) {
+  const std::string last = "/checkpoints/step-00000004.safetensors", said = "\"log_snr_shift\":\"1.3862943611198906\"";
+  ASSERT_EQ(train("whole", "--steps 4 --schedule-shift 32"), 0);  // of 16 pixels: 2 log 2
+  ASSERT_EQ(train("resumed", "--steps 2 --schedule-shift 32"), 0);
+  ASSERT_EQ(train("resumed", "--steps 4 --resume"), 0);
+  EXPECT_EQ(file("resumed" + last), file("whole" + last));
+  EXPECT_NE(file("whole" + last).find(said), std::string::npos);
+  EXPECT_NE(file("resumed/config.toml").find("\nschedule-shift = 32\n"), std::string::npos);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --schedule-shift 8"), 2);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --schedule-shift 0"), 2);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --config " + (dir_ / "whole/config.toml").string()), 0);
+  const std::string init = "--steps 1 --init " + (dir_ / "whole").string();
+  ASSERT_EQ(train("begun", init), 0);
+  EXPECT_NE(file("begun/checkpoints/step-00000001.safetensors").find(said), std::string::npos);
+  EXPECT_EQ(train("other", init + " --schedule-shift 64"), 2);
+  ASSERT_EQ(train("plain", "--steps 2"), 0);
+  const std::string plain = file("plain/checkpoints/step-00000002.safetensors");
+  for (const char* name : {"log_snr_shift", "schedule-shift"}) EXPECT_EQ(plain.find(name), std::string::npos);
+  EXPECT_EQ(train("plain", "--steps 4 --resume --schedule-shift 32"), 2);
+  ASSERT_EQ(train("shifted", "--steps 2 --schedule-shift 32"), 0);
+  EXPECT_NE(log("shifted"), log("plain"));
+}
+
 TEST_F(DtrainDiffusion, RefusesWithTheDocumentedExitCodes) {
   EXPECT_EQ(train("run", "--condition spade --arch lucidrains1"), 2);
   EXPECT_EQ(train("run", "--steps 1 --epochs 1"), 2);

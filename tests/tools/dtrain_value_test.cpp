@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "quality/judges/value_model.h"
 #include "quality/recordings/recording.h"
 #include "quality/recordings/value_recordings.h"
 #include "tensor/io/file.h"
@@ -22,10 +23,11 @@ constexpr int64_t kSize = 16, kMasks = 10, kTrajectories = 60;
 class DtrainValue : public ::testing::Test {
  protected:
   // Good pictures are bright in the end, and a little brighter at t = 20; at t = 45 nothing tells.
-  void record(const std::string& name, bool labelled, int64_t first_mask = 0) const {
+  void record(const std::string& name, bool labelled, int64_t first_mask = 0, double log_snr_shift = 0) const {
     RecordingFacts facts;
     facts.sampler = "ddim";
     facts.schedule = "linear";
+    facts.log_snr_shift = log_snr_shift;
     facts.prediction = "eps";
     facts.T = 50;
     facts.size = kSize;
@@ -104,6 +106,17 @@ TEST_F(DtrainValue, RefusesWhatItCannotTrainOn) {
   record("rec", true);
   EXPECT_EQ(train("run", recordings("rec"), 7), 2);
   EXPECT_EQ(train("run", recordings("rec") + "--calibrate 0.6 --test 0.5"), 2);
+}
+
+TEST_F(DtrainValue, KnowsTheShiftOfTheSchedule) {
+  record("plain", true);
+  record("shifted", true, 0, -2.5);
+  EXPECT_EQ(file("plain/recording.json").find("shift"), std::string::npos);
+  ASSERT_EQ(train("run", recordings("shifted")), 0);
+  EXPECT_EQ(load_value_run((dir_ / "run").string()).options().log_snr_shift, -2.5);
+  EXPECT_EQ(train("both", recordings("shifted") + (dir_ / "plain").string()), 65);
+  ASSERT_EQ(train("other", recordings("plain")), 0);
+  EXPECT_NE(file("other/metrics.json"), file("run/metrics.json"));  // the levels that it is told are others
 }
 
 TEST_F(DtrainValue, AMaskOfTwoRecordingsIsOneMask) {

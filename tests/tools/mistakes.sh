@@ -63,6 +63,7 @@ mistake "no GPU here" 69 $train --data data --device cuda
 mistake "the run is there already" 73 dtrain diffusion $size --steps 2 --data data --out run
 mistake "going on with another rate" 2 dtrain diffusion $size --steps 4 --data data --out run --resume --lr 5e-4
 mistake "going on with another network" 2 dtrain diffusion ${size/--dim 8/--dim 16} --steps 4 --data data --out run --resume
+mistake "going on with a schedule shifted otherwise" 2 dtrain diffusion $size --steps 4 --data data --out run --resume --schedule-shift 8
 mistake "the config is not there" 2 $train --data data --config recipe.toml
 mistake "the config misspells a key" 2 $train --data data --config typo.toml
 mistake "the config is no TOML" 2 $train --data data --config broken.toml

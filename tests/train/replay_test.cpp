@@ -127,6 +127,11 @@ TEST(ModelRun, MetadataReadsBack) {
   EXPECT_FALSE(metadata.contains("network.patch_basis"));
   run.options.patch = 2, run.options.patch_basis = "haar";
   EXPECT_EQ(denoiser_run(to_metadata(run), "test").options.patch_basis, "haar");
+  EXPECT_FALSE(metadata.contains("log_snr_shift"));
+  run.log_snr_shift = log_snr_shift(64, 96);
+  const DenoiserRun shifted = denoiser_run(to_metadata(run), "test");
+  EXPECT_EQ(shifted.log_snr_shift, run.log_snr_shift);
+  EXPECT_EQ(schedule_of(shifted).betas, make_schedule(run.schedule, run.T, run.log_snr_shift).betas);
   damaged["schedule"] = "square";
   EXPECT_THROW(denoiser_run(damaged, "test"), Error);
   damaged.erase("schedule");

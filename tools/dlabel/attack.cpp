@@ -86,8 +86,7 @@ Pictures predicted(const Settings& settings, const std::vector<const Example*>& 
   std::vector<const Example*> sources;
   for (int64_t i = 0; i < settings.count; ++i) sources.push_back(held_out[size_t(i) % held_out.size()]);
   Pictures pictures = pictures_of(sources);
-  pictures.images =
-      predicted_attack(network_of(run), make_schedule(run.schedule, run.T), run.prediction, sources, seed);
+  pictures.images = predicted_attack(network_of(run), schedule_of(run), run.prediction, sources, seed);
   return pictures;
 }
 

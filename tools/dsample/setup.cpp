@@ -192,7 +192,7 @@ SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks
   apply_overrides(settings, run);
   const ChosenGrid chosen = grid_of(settings, run.T);
   const SamplerOptions options = sampler_options(settings, run, chosen.grid);
-  Schedule schedule = make_schedule(run.schedule, run.T);
+  Schedule schedule = schedule_of(run);
   return {std::move(run), options, std::move(schedule), device, chosen.mean_start};
 }
 
@@ -269,6 +269,7 @@ SamplerFacts sampler_facts(const SampledModel& model, const ModelSettings& setti
   SamplerFacts facts;
   facts.sampler = settings.sampler;
   facts.schedule = name_of(model.run.schedule);
+  facts.log_snr_shift = model.run.log_snr_shift;
   facts.prediction = name_of(model.run.prediction);
   facts.sample_steps = job.plan.count();
   facts.T = model.run.T;

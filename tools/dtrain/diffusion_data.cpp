@@ -36,6 +36,7 @@ DiffusionData open_data(const DiffusionFlags& flags, const Common& common, const
   }
   run->options.planes = int64_t(run->planes.size());
   run->options.image_size = run->image_size;
+  shift_schedule(earlier, flags, common, run);
   return data;
 }
 

@@ -15,9 +15,9 @@ struct DiffusionData {
   std::optional<Replay> replay;
 };
 
-// Reads them, says on stderr what they are, and fills in the run's planes and sizes. The planes come in the order of
-// `earlier`, where there is such a run. Throws Error as load_dataset and Replay do; kBadInput where nothing is to be
-// trained on, or the planes have other names.
+// Reads them, says on stderr what they are, and fills in the run's planes, sizes and shift of its schedule. The planes
+// come in the order of `earlier`, where there is such a run. Throws Error as load_dataset, Replay and shift_schedule
+// do; kBadInput where nothing is to be trained on, or the planes have other names.
 DiffusionData open_data(const DiffusionFlags& flags, const Common& common, const std::optional<DenoiserRun>& earlier,
                         DenoiserRun* run);
 

@@ -40,25 +40,19 @@ std::string hash_of_first(const Replay& replay) {
   return hash.text();
 }
 
-// The flags and data that decide the bits, beside the network and its schedule. What a checkpoint says of its network
-// holds where no flag says otherwise (adopt_saved_network), so no flag of that is one of them.
+// What is said of the data, of the network and of what is looked at on the way decides no bits, or the checkpoint knows
+// better: what it says of its network and schedule holds where no flag says otherwise.
+const std::set<std::string> kApart{
+    "data",      "init",      "replay",       "planes",    "image-size",   "steps",          "epochs",
+    "seed",      "fit",       "timesteps",    "schedule",  "predict",      "schedule-shift", "variance",
+    "arch",      "dim",       "mults",        "condition", "heads",        "head-dim",       "attention-resolutions",
+    "patch",     "blocks",    "patch-basis",  "dropout",   "sample-every", "sample-count",   "sample-steps",
+    "val-every", "val-count", "print-summary"};
+
+// The flags and data that decide the bits, beside the network and its schedule.
 Metadata facts_of(const DiffusionTraining& training) {
   const DiffusionFlags& flags = training.flags;
-  Metadata facts = training_facts(training.common, {"data",         "init",
-                                                    "replay",       "planes",
-                                                    "image-size",   "steps",
-                                                    "epochs",       "seed",
-                                                    "timesteps",    "schedule",
-                                                    "predict",      "variance",
-                                                    "arch",         "condition",
-                                                    "dim",          "mults",
-                                                    "patch",        "patch-basis",
-                                                    "blocks",       "heads",
-                                                    "head-dim",     "attention-resolutions",
-                                                    "fit",          "dropout",
-                                                    "val-every",    "val-count",
-                                                    "sample-every", "sample-count",
-                                                    "sample-steps", "print-summary"});
+  Metadata facts = training_facts(training.common, kApart);
   facts["training.data"] =
       training.data.dataset ? content_hash(*training.data.dataset) : hash_of_first(*training.data.replay);
   if (flags.learning_rate.cosine) facts["training.steps"] = std::to_string(training.steps);
@@ -110,6 +104,8 @@ std::string config_text(DiffusionTraining& training) {
   toml = with_value(toml, "head-dim", std::to_string(net.head_dim));
   toml = with_value(toml, "image-size", std::to_string(training.run.image_size));
   toml = with_value(toml, "schedule", toml_string(name_of(training.run.schedule)));
+  const double base = base_of_shift(training.run.log_snr_shift, training.run.image_size);
+  toml = with_value(toml, "schedule-shift", number_text(base));
   toml = with_value(toml, "predict", toml_string(name_of(training.run.prediction)));
   toml = with_value(toml, "timesteps", std::to_string(training.run.T));
   toml = with_value(toml, "fit", toml_string(name_of(training.run.fit)));
@@ -139,7 +135,7 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
   const std::vector<NamedTensor> parameters = network.parameters();
   Adam optimizer(parameters, flags.adam());
   Ema ema(network.state_dict(), averaged.state_dict(), flags.ema);
-  const Schedule schedule = make_schedule(run.schedule, run.T);
+  const Schedule schedule = schedule_of(run);
   DiffusionTraining training{flags,
                              common,
                              data,

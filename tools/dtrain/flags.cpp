@@ -34,6 +34,11 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
   DenoiserOptions& net = flags.model.options;
   options.add("--timesteps", flags.model.T, "T of the forward process", {1, 1'000'000}, "steps");
   options.add_choice("--schedule", flags.schedule, "noise schedule", {"linear", "cosine", "sigmoid"});
+  options.add(
+      "--schedule-shift", flags.schedule_shift,
+      "side of the pictures that the schedule was made for: 2 log(this / --image-size) is added to its log-SNR, so "
+      "that larger pictures see as much noise per structure; 0: nothing is added",
+      {0, 4096}, "pixels");
   options.add_choice("--predict", flags.predict, "what the network answers", {"eps", "v", "x0"});
   options.add_choice("--variance", flags.model.variance, "sigma_t^2 that ddpm samples with", {"posterior", "beta"});
   options.add("--min-snr-gamma", flags.min_snr_gamma, "loss weight min(snr, gamma)/snr", {0.01, 1000}, "snr", "off");

@@ -26,7 +26,7 @@ struct DiffusionFlags {
   std::string schedule = "linear", predict = "eps", mults = "1,2,4", attention_resolutions;
   std::string fit = "pad";
   std::optional<double> min_snr_gamma;
-  double mask_drop = 0;
+  double mask_drop = 0, schedule_shift = 0;
 
   std::string optimizer = "adam";
   LearningRateOptions learning_rate;

@@ -1,5 +1,6 @@
 #include "dtrain/init.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "nn/torch_import/import.h"
@@ -93,6 +94,18 @@ void adopt_run(const DenoiserRun& earlier, const DiffusionFlags& flags, const Co
   if (!common.given("--variance") && earlier.variance != "learned") run->variance = earlier.variance;
   if (flags.resume.on || !common.given("--fit"))
     adopt("--fit", run->fit, earlier.fit, name_of(run->fit), name_of(earlier.fit));
+}
+
+void shift_schedule(const std::optional<DenoiserRun>& earlier, const DiffusionFlags& flags, const Common& common,
+                    DenoiserRun* run) {
+  run->log_snr_shift = log_snr_shift(flags.schedule_shift, run->image_size);
+  if (!earlier) return;
+  const bool same = std::abs(run->log_snr_shift - earlier->log_snr_shift) < 1e-9;  // a base in config.toml is rounded
+  check_input(!common.given("--schedule-shift") || same, Fault::kUsage,
+              "--schedule-shift: ", flags.init.empty() ? flags.out : flags.init, " was trained with ",
+              earlier->log_snr_shift, " added to log-SNR, found ", run->log_snr_shift,
+              "; leave it out to take the run's");
+  run->log_snr_shift = earlier->log_snr_shift;
 }
 
 void adopt_saved_network(const DenoiserRun& saved, const Common& common, DenoiserRun* run) {

@@ -97,6 +97,7 @@ ValueModel make_model(const Settings& settings, const ValueData& data, const Com
                     .planes = data.planes,
                     .width = settings.width,
                     .schedule = data.schedule,
+                    .log_snr_shift = data.log_snr_shift,
                     .T = data.T},
                    common.seed);
   model.to(parse_device(common.device));
@@ -117,7 +118,7 @@ int train_value(const Settings& settings, const Common& common) {
   note(common, summary_of(settings, data, split));
   ValueModel model = make_model(settings, data, common);
   const Device device = parse_device(common.device);
-  const Schedule schedule = make_schedule(data.schedule, data.T);
+  const Schedule schedule = make_schedule(data.schedule, data.T, data.log_snr_shift);
   const Metadata facts = facts_of(common, data);
 
   const RunDirectory run(settings.out);

@@ -24,10 +24,15 @@ bool same_table(const std::vector<double>& ours, const std::vector<double>& thei
   return true;
 }
 
-// Our schedule of these betas.
-std::optional<ScheduleKind> schedule_of(const std::vector<double>& betas) {
-  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid})
-    if (same_table(make_schedule(kind, int64_t(betas.size())).betas, betas)) return kind;
+// Our schedule of these betas, with that shift. Throws Error(kUsage) where they are one of ours without it.
+std::optional<ScheduleKind> schedule_of(const std::vector<double>& betas, double shift, const std::string& path) {
+  const int64_t T = int64_t(betas.size());
+  for (const ScheduleKind kind : {ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::sigmoid}) {
+    if (same_table(make_schedule(kind, T, shift).betas, betas)) return kind;
+    check_input(shift == 0 || !same_table(make_schedule(kind, T).betas, betas), Fault::kUsage,
+                "--schedule-shift: the betas in ", path, " are those of schedule ", name_of(kind),
+                " without a shift; leave it out");
+  }
   return std::nullopt;
 }
 
@@ -39,15 +44,15 @@ struct Told {
 };
 
 // The buffers of GaussianDiffusion: T, the schedule by its betas, the prediction by the weight of its loss.
-Told read_buffers(const DenoiserImport& import) {
+Told read_buffers(const DenoiserImport& import, double shift, const std::string& path) {
   Told told;
   const Tensor* betas = buffer_of(import, "betas");
   if (betas == nullptr || betas->count() == 0) return told;
   told.timesteps = betas->count();
-  told.schedule = schedule_of(betas->to_vector());
+  told.schedule = schedule_of(betas->to_vector(), shift, path);
   const Tensor* weight = buffer_of(import, "loss_weight");
   if (!told.schedule || weight == nullptr) return told;
-  const Schedule schedule = make_schedule(*told.schedule, *told.timesteps);
+  const Schedule schedule = make_schedule(*told.schedule, *told.timesteps, shift);
   std::vector<double> eps, x0 = schedule.snr, v;
   for (const double snr : schedule.snr) {
     eps.push_back(1);
@@ -60,15 +65,26 @@ Told read_buffers(const DenoiserImport& import) {
 }
 
 // The scheduler that diffusers saved beside the network.
-Told read_scheduler(const DiffusersScheduler& scheduler, const ImportCommand& flags, const std::string& path) {
+Told read_scheduler(const DiffusersScheduler& scheduler, const ImportCommand& flags, double shift,
+                    const std::string& path) {
   Told told;
   told.timesteps = int64_t(scheduler.betas.size());
-  told.schedule = schedule_of(scheduler.betas);
+  told.schedule = schedule_of(scheduler.betas, shift, path);
   check_input(told.schedule || flags.schedule != "file", Fault::kBadInput, path, ": ", scheduler.betas_are,
               ": expected the betas of our schedule linear (0.0001 to 0.02 at 1000 steps, times 1000 / T), cosine or "
               "sigmoid, found others; choose the nearest by --schedule and train on");
   told.prediction = parse_prediction(scheduler.prediction);
   return told;
+}
+
+// As the flags say, or the file, made a multiple of what the network halves.
+int64_t image_size_of(const ImportCommand& flags, const DenoiserImport& import) {
+  const int64_t levels = int64_t(import.options.mults.size()), factor = import.options.patch << (levels - 1);
+  const int64_t said = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
+  const int64_t size = flags.image_size ? said : (said + factor - 1) / factor * factor;
+  check_input(size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor, " for a network of ",
+              levels, " levels, found ", size);
+  return size;
 }
 
 }  // namespace
@@ -77,7 +93,10 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
   DenoiserRun run;
   run.options = import.options;
   if (import.scheduler) run.variance = import.scheduler->variance;
-  Told told = import.scheduler ? read_scheduler(*import.scheduler, flags, import.scheduler_path) : read_buffers(import);
+  run.image_size = run.options.image_size = image_size_of(flags, import);
+  run.log_snr_shift = log_snr_shift(flags.schedule_shift, run.image_size);
+  Told told = import.scheduler ? read_scheduler(*import.scheduler, flags, run.log_snr_shift, import.scheduler_path)
+                               : read_buffers(import, run.log_snr_shift, flags.file);
   if (flags.timesteps) told.timesteps = flags.timesteps;
   if (flags.schedule != "file") told.schedule = parse_schedule(flags.schedule);
   if (flags.predict != "file") told.prediction = parse_prediction(flags.predict);
@@ -96,13 +115,6 @@ DenoiserRun describe_run(const ImportCommand& flags, const DenoiserImport& impor
     run.variance = "learned";
   else if (run.variance == "learned")
     run.variance = "posterior";  // what the network's outputs say goes before a scheduler for another
-
-  const int64_t factor = run.options.patch << (run.options.mults.size() - 1);
-  const int64_t size = flags.image_size.value_or(import.image_size > 0 ? import.image_size : 64);
-  run.image_size = flags.image_size ? size : (size + factor - 1) / factor * factor;
-  check_input(run.image_size % factor == 0, Fault::kUsage, "--image-size: expected a multiple of ", factor,
-              " for a network of ", run.options.mults.size(), " levels, found ", run.image_size);
-  run.options.image_size = run.image_size;
   if (flags.planes.empty()) {
     for (int64_t p = 1; p < run.options.planes; ++p) run.planes.push_back("plane_" + std::to_string(p));
     if (run.options.planes > 0) run.planes.push_back("sector");
@@ -123,8 +135,10 @@ std::string config_text(const DenoiserRun& run, const DenoiserImport& import) {
   if (net.patch_basis != "pixel") text += toml_text_line("patch-basis", net.patch_basis);
   if (!net.attention_resolutions.empty())
     text += toml_text_line("attention-resolutions", join(net.attention_resolutions));
-  text += whole("timesteps", run.T) + toml_text_line("schedule", name_of(run.schedule)) +
-          toml_text_line("predict", name_of(run.prediction)) + whole("image-size", run.image_size);
+  text += whole("timesteps", run.T) + toml_text_line("schedule", name_of(run.schedule));
+  if (run.log_snr_shift != 0)
+    text += toml_line("schedule-shift", number_text(base_of_shift(run.log_snr_shift, run.image_size)));
+  text += toml_text_line("predict", name_of(run.prediction)) + whole("image-size", run.image_size);
   const auto setting = [&](const char* name) -> const double* {
     const auto found = import.adam_settings.find(name);
     return found == import.adam_settings.end() || !std::isfinite(found->second) ? nullptr : &found->second;

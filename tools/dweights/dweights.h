@@ -20,6 +20,7 @@ struct ImportCommand {
   ImportOptions source;
   std::string file, out, attention_order = "legacy", planes, against, schedule = "file", predict = "file";
   std::optional<int64_t> image_size, timesteps;
+  double schedule_shift = 0;
   void declare(Options& root);
 };
 

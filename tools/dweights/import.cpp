@@ -184,6 +184,9 @@ void ImportCommand::declare(Options& root) {
   options.add("--timesteps", timesteps, "T of its training", {1, 1000000}, "steps", "as the file, else 1000");
   options.add_choice("--schedule", schedule, "its noise schedule; file: as the file, else linear",
                      {"file", "linear", "cosine", "sigmoid"});
+  options.add("--schedule-shift", schedule_shift,
+              "side of the pictures that the schedule was made for, where it was shifted for others; 0: it wasn't",
+              {0, 4096}, "pixels");
   options.add_choice("--predict", predict, "what it answers; file: as the file, else eps", {"file", "eps", "v", "x0"});
   options.rule([this] { check_flags(*this); });
   options.body([this](const Common& common) { return import_file(*this, common); });

@@ -22,6 +22,7 @@ struct ValueTrajectory {
 struct ValueData {
   int64_t image_size = 0, planes = 0, T = 0;  // pixels a side, planes of a mask, time steps of training
   ScheduleKind schedule = ScheduleKind::linear;
+  double log_snr_shift = 0;
   std::vector<std::string> plane_names;
   std::vector<Tensor> masks;  // (1, P, H, W) each, no two alike: one mask of several recordings is one mask here
   std::vector<ValueTrajectory> trajectories;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "tensor/io/text.h"
 #include "tensor/ops.h"
 #include "train/metadata.h"
 #include "train/run_checkpoint.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr const char* kKind = "value";
 constexpr const char* kCalibration = "calibration";  // (kTimeBins + 1, 2): slope and offset of each bin
+
+constexpr const char* kShift = "log_snr_shift";  // only where the schedule has one
 
 // The embedding takes whole numbers: log-SNR from -20 to 20 in 1000 steps. A finished picture is at the top.
 int64_t level_of(double snr) { return std::lround(1000 * (std::clamp(std::log(snr), -20.0, 20.0) + 20) / 40); }
@@ -35,7 +38,7 @@ ValueModel::ValueModel(const ValueOptions& options, uint64_t seed)
   check_choice<std::string>("architecture: expected film or resnet18", options.architecture, {"film", "resnet18"});
   check_choice<std::string>("on: expected x0hat, xt or x0", options.on, {"x0hat", "xt", "x0"});
   levels_.push_back(level_of(std::exp(20.0)));
-  const Schedule schedule = make_schedule(options.schedule, options.T);
+  const Schedule schedule = make_schedule(options.schedule, options.T, options.log_snr_shift);
   for (const double snr : schedule.snr) levels_.push_back(level_of(snr));
 }
 
@@ -95,6 +98,7 @@ std::string ValueModel::save(const std::string& run, int64_t step, const std::ve
   metadata["planes"] = std::to_string(options_.planes);
   metadata["width"] = std::to_string(options_.width);
   metadata["schedule"] = name_of(options_.schedule);
+  if (options_.log_snr_shift != 0) metadata[kShift] = number_text(options_.log_snr_shift);
   metadata["timesteps"] = std::to_string(options_.T);
   metadata["step"] = std::to_string(step);
   std::vector<double> numbers;
@@ -127,6 +131,7 @@ ValueOptions value_options(const Metadata& metadata, const std::string& path) {
             .planes = read.integer("planes", 0, 1024),
             .width = read.integer("width", 1, 1024),
             .schedule = parse_schedule(read.text("schedule")),
+            .log_snr_shift = read.has(kShift) ? read.real(kShift) : 0.0,
             .T = read.integer("timesteps", 1, 1000000)};
   } catch (const Error& error) {
     throw Error(Fault::kBadInput, error.what());

@@ -25,6 +25,7 @@ struct ValueOptions {
   int64_t image_size = 64;            // pixels a side
   int64_t planes = 3, width = 16;
   ScheduleKind schedule = ScheduleKind::linear;
+  double log_snr_shift = 0;
   int64_t T = 2000;
 
   bool operator==(const ValueOptions&) const = default;

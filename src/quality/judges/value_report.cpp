@@ -110,7 +110,7 @@ Json counts_of(const ValueData& data, const std::vector<int64_t>& trajectories) 
 std::vector<JudgedFrame> judge_frames(const ValueModel& model, const ValueData& data,
                                       const std::vector<int64_t>& trajectories, uint64_t seed) {
   const NoGrad no_grad;
-  const Schedule schedule = make_schedule(data.schedule, data.T);
+  const Schedule schedule = make_schedule(data.schedule, data.T, data.log_snr_shift);
   const std::vector<ValueFrame> frames = frames_of(data, trajectories, model.options().on);
   std::vector<JudgedFrame> judged;
   for (size_t begin = 0; begin < frames.size(); begin += kBatch) {

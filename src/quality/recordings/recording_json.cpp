@@ -32,6 +32,7 @@ Json to_json(const RecordingFacts& facts) {
   json["mean_start"] = facts.mean_start;
   json["clip"] = facts.clip;
   json["schedule"] = facts.schedule;
+  if (facts.log_snr_shift != 0) json["log_snr_shift"] = facts.log_snr_shift;
   json["predict"] = facts.prediction;
   json["T"] = facts.T;
   json["size"] = facts.size;
@@ -64,6 +65,7 @@ RecordingFacts from_json(const JsonNode& json) {
   facts.mean_start = json.count("mean_start", 0);  // and these
   facts.clip = json.flag("clip");
   facts.schedule = json.text("schedule");
+  if (json.find("log_snr_shift") != nullptr) facts.log_snr_shift = json.number("log_snr_shift");
   facts.prediction = json.text("predict");
   facts.T = json.integer("T");
   facts.size = json.integer("size");

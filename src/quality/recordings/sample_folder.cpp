@@ -166,6 +166,7 @@ void SampleFolder::write_summary(const SummaryFacts& facts, const SamplerTotals&
   json["guidance"] = facts.guidance;
   json["T"] = facts.T;
   json["schedule"] = facts.schedule;
+  if (facts.log_snr_shift != 0) json["log_snr_shift"] = facts.log_snr_shift;
   json["predict"] = facts.prediction;
   json["size"] = facts.size;
   json["batch"] = facts.batch;
@@ -187,6 +188,7 @@ SampleSummary read_sample_summary(const std::string& directory) {
   summary.replayed = json.flag("replayed", json.flag("simulated", false));  // its name before
   summary.sampler = json.text("sampler", "");
   summary.schedule = json.text("schedule", "");
+  if (json.find("log_snr_shift")) summary.log_snr_shift = json.number("log_snr_shift");
   summary.prediction = json.text("predict", "");
   summary.sample_steps = json.count("sample_steps", 0);
   summary.T = json.count("T", 0);

@@ -17,7 +17,8 @@ void require_alike(const RecordingFacts& facts, const RecordingFacts& first, con
               ": its trajectories have no labels; record again with a threshold file");
   same(facts.size == first.size, "size");
   same(facts.planes == first.planes, "planes");
-  same(facts.schedule == first.schedule && facts.T == first.T, "schedule");
+  same(facts.schedule == first.schedule && facts.log_snr_shift == first.log_snr_shift && facts.T == first.T,
+       "schedule");
   same(thresholds_json(*facts.thresholds) == thresholds_json(*first.thresholds), "thresholds");
 }
 
@@ -43,6 +44,7 @@ ValueData read_value_data(const std::vector<std::string>& recordings) {
   data.plane_names = first.planes;
   data.T = first.T;
   data.schedule = parse_schedule(first.schedule);
+  data.log_snr_shift = first.log_snr_shift;
   for (const std::string& path : recordings) {
     Recording recording = read_recording(path, true);
     require_alike(recording.facts, first, path);

@@ -44,6 +44,7 @@ class SampleFolderTest : public ::testing::Test {
     facts.sampler = "ddim";
     facts.sample_steps = 10;
     facts.adadiff_error = 0.02;
+    facts.log_snr_shift = 1.0 / 3;
     facts.eta = 1.0 / 3;
     facts.clip = false;
     facts.seed = ~uint64_t{0};
@@ -106,6 +107,7 @@ TEST_F(SampleFolderTest, TheSummaryComesBack) {
   EXPECT_EQ(summary.sampler, "ddim");
   EXPECT_EQ(summary.sample_steps, 10);
   EXPECT_EQ(summary.adadiff_error, 0.02);
+  EXPECT_EQ(summary.log_snr_shift, 1.0 / 3);
   EXPECT_EQ(summary.eta, 1.0 / 3);
   EXPECT_FALSE(summary.clip);
   EXPECT_EQ(summary.seed, ~uint64_t{0});
