@@ -49,7 +49,7 @@ one_line() { [ "$(wc -l <"$1")" = 1 ] && ! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1
 size="--image-size 16 --dim 8 --mults 1,2 --batch 2"
 sampling="--model m --masks d --sampler ddim --sample-steps 8 --batch 2 --seed 3"
 judged="--policy posthoc --scorer s --tau 0 --count 12"
-diffusion="dtrain diffusion --quiet --data d $size --timesteps 20 --val-every 0 --sample-every 0 --log-every 1 --seed 3 --save-every 4"
+diffusion="dtrain diffusion --quiet --data d $size --timesteps 20 --val-every 3 --val-count 1 --sample-every 0 --log-every 1 --seed 3 --save-every 4"
 declare -A command=(
   [diffusion]="$diffusion --steps 24"
   [scorer]="dtrain scorer --quiet --labels l.jsonl --fill d --width 4 --epochs 4 --batch 4 --per-class 8 --seed 3"
@@ -72,9 +72,9 @@ prepare() {
 }
 prepare >prepare.log 2>&1 || { echo "torture: preparing failed: $(tail -1 prepare.log)" >&2; exit 70; }
 
-# What a run left, without times; of its checkpoints the newest, since one that was interrupted has saved at other steps.
+# What a run left, without times; of its checkpoints the newest and the best, since one that was interrupted has saved at other steps.
 hash_of() {
-  (cd "$1" && { [ ! -e latest ] || sha256sum "checkpoints/$(cat latest)"; } && find . -type f ! -path './checkpoints/*' ! -name .lock ! -name config.toml ! -name seconds.jsonl ! -name '*.png' | sort | while read -r file; do
+  (cd "$1" && { [ ! -e latest ] || sha256sum "checkpoints/$(cat latest)" $(ls checkpoints/best-* 2>/dev/null | tail -1); } && find . -type f ! -path './checkpoints/*' ! -name .lock ! -name config.toml ! -name seconds.jsonl ! -name '*.png' | sort | while read -r file; do
     echo "$file $(sed -E 's/"([a-z]*_?seconds|images_per_second)": *[0-9.e+-]+//g' "$file" | sha256sum)"
   done && find . -name '*.png' | sort | xargs -r sha256sum) | sha256sum
 }
@@ -198,7 +198,7 @@ if begin F4; then
   end
 fi
 
-checkpoint() { ls m/checkpoints/*.safetensors | tail -1; }
+checkpoint() { ls m/checkpoints/step-*.safetensors | tail -1; }
 # flip FILE BIT
 flip() {
   local byte

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "tensor/io/file.h"
+#include "train/checkpoint_names.h"
 
 namespace echodiff {
 namespace {
@@ -71,40 +72,14 @@ void verify_seal(const std::string& bytes, SafetensorsFile* file) {
   }
 }
 
-std::string checkpoint_name(int64_t step) {
-  char name[64];
-  std::snprintf(name, sizeof name, "step-%08lld.safetensors", static_cast<long long>(step));
-  return name;
-}
-
-bool is_checkpoint_name(const std::string& name) {
-  constexpr std::string_view kHead = "step-", kTail = ".safetensors";
-  if (!name.starts_with(kHead) || !name.ends_with(kTail) || name.size() < kHead.size() + 8 + kTail.size()) return false;
-  const std::string digits = name.substr(kHead.size(), name.size() - kHead.size() - kTail.size());
-  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// The oldest first.
-std::vector<std::string> checkpoint_names(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (is_checkpoint_name(name)) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-    return a.size() != b.size() ? a.size() < b.size() : a < b;  // by number: names grow beyond eight digits
-  });
-  return names;
-}
-
 // Removes all but the newest `keep`. Failing to is no harm.
-void prune(const fs::path& folder, const std::string& newest, int64_t keep) {
+void prune(const fs::path& folder, int64_t newest, int64_t keep) {
   if (keep == 0) return;
-  std::vector<std::string> names = checkpoint_names(folder);
-  std::erase(names, newest);
+  std::vector<int64_t> steps = steps_in(kStepHead, folder.string());
+  std::erase(steps, newest);
   std::error_code ignored;
-  for (int64_t i = 0; i < int64_t(names.size()) - (keep - 1); ++i) fs::remove(folder / names[size_t(i)], ignored);
+  for (int64_t i = 0; i < int64_t(steps.size()) - (keep - 1); ++i)
+    fs::remove(folder / checkpoint_name(kStepHead, steps[size_t(i)]), ignored);
 }
 
 }  // namespace
@@ -170,7 +145,7 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   require_finite(tensors, Fault::kInternal, "step " + std::to_string(step) + ", not saved");
   const fs::path folder = fs::path(run) / "checkpoints";
   make_directories(folder.string());
-  const std::string name = checkpoint_name(step), path = (folder / name).string();
+  const std::string name = checkpoint_name(kStepHead, step), path = (folder / name).string();
   std::error_code ignored;
   if (!fs::exists(folder / "latest", ignored)) write_file_atomic((folder / kFirstSave).string(), "");
   write_file_atomic(path, encode_checkpoint(tensors, metadata));
@@ -178,7 +153,7 @@ std::string save_checkpoint(const std::string& run, int64_t step, std::vector<Na
   fs::create_symlink("checkpoints/latest", fs::path(run) / "latest", ignored);
   write_file_atomic((folder / "latest").string(), name + "\n");
   fs::remove(folder / kFirstSave, ignored);
-  prune(folder, name, keep);
+  prune(folder, step, keep);
   return path;
 }
 
@@ -190,7 +165,7 @@ std::string latest_checkpoint(const std::string& run) {
   if (!fs::exists(folder / "latest")) return "";
   std::string name = read_file((folder / "latest").string());
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
-  check_input(is_checkpoint_name(name), Fault::kBadInput, (folder / "latest").string(),
+  check_input(step_in(kStepHead, name).has_value(), Fault::kBadInput, (folder / "latest").string(),
               ": expected one name like step-00000100.safetensors; write the name of a checkpoint beside it into it");
   return (folder / name).string();
 }
@@ -199,8 +174,8 @@ std::string stray_checkpoint(const std::string& run) {
   const fs::path folder = fs::path(run) / "checkpoints";
   std::error_code ignored;
   if (fs::exists(folder / "latest", ignored) || fs::exists(folder / kFirstSave, ignored)) return "";
-  const std::vector<std::string> names = checkpoint_names(folder);
-  return names.empty() ? "" : (folder / names.back()).string();
+  const std::vector<int64_t> steps = steps_in(kStepHead, folder.string());
+  return steps.empty() ? "" : (folder / checkpoint_name(kStepHead, steps.back())).string();
 }
 
 std::vector<NamedTensor> with_prefix(const std::vector<NamedTensor>& tensors, const std::string& prefix) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "tensor/io/text.h"
+#include "train/best_checkpoint.h"
 #include "train/metadata.h"
 #include "train/run_checkpoint.h"
 
@@ -150,18 +151,26 @@ Denoiser described_network(const DenoiserRun& run, const std::string& path) {
 
 }  // namespace
 
-LoadedDenoiser load_denoiser_run(const std::string& run, bool ema) {
+std::string said_of_best(const std::string& run, const SafetensorsFile& checkpoint) {
+  if (!checkpoint.metadata.contains(kValidationLoss)) return "";
+  const MetadataReader read(checkpoint.metadata, checkpoint.path, "remove this file");
+  return concat_message(run, ": weights of step ", read.integer("step"), ", of the least validation loss (",
+                        read.real(kValidationLoss), ")", run == checkpoint.path ? "" : "; --best off takes the newest");
+}
+
+LoadedDenoiser load_denoiser_run(const std::string& run, const WeightChoice& choice) {
   check_input(std::filesystem::exists(run), Fault::kMissingInput, run,
               ": no such run directory; give the output of dtrain diffusion");
-  const std::string path = run_checkpoint(run);
+  const std::string path = averaged_checkpoint(run, choice.ema && choice.best);
   check_input(!path.empty(), Fault::kMissingInput, run,
               ": holds no checkpoint yet (no checkpoints/latest); train it first");
   const SafetensorsFile file = read_checkpoint(path);
   const DenoiserRun described = denoiser_run(file.metadata, path);
-  StateDict weights = ema ? with_prefix(file.tensors, "ema.") : StateDict();
+  StateDict weights = choice.ema ? with_prefix(file.tensors, "ema.") : StateDict();
   if (weights.empty()) weights = raw_weights(file.tensors);
   LoadedDenoiser loaded{described, described_network(described, path),
-                        MetadataReader(file.metadata, path, "train it again").integer("step")};
+                        MetadataReader(file.metadata, path, "train it again").integer("step"), path,
+                        said_of_best(run, file)};
   loaded.network.load_state_dict(weights);
   loaded.network.eval();
   return loaded;

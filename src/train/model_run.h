@@ -43,12 +43,22 @@ Fit fit_in(const Metadata& metadata, const std::string& path);
 Fit fit_of_run(const std::string& run);
 
 struct LoadedDenoiser : DenoiserRun {
-  Denoiser network;  // in evaluation mode
-  int64_t step = 0;  // training steps it has had
+  Denoiser network;        // in evaluation mode
+  int64_t step = 0;        // training steps it has had
+  std::string checkpoint;  // the file
+  std::string best;        // said_of_best
 };
 
-// The newest checkpoint of a run directory (or one checkpoint file): its EMA weights, or the raw ones when `ema` is
-// false or it has none. Throws Error: kMissingInput without a run or checkpoint, kBadInput when it is damaged.
-LoadedDenoiser load_denoiser_run(const std::string& run, bool ema);
+// Which weights of a run: averaged ones, of the least validation loss or the newest, or the newest raw ones.
+struct WeightChoice {
+  bool ema = true, best = true;
+};
+
+// Those of a run directory (or one checkpoint file); raw ones also where it has no others. Throws Error: kMissingInput
+// without a run or checkpoint, kBadInput when it is damaged.
+LoadedDenoiser load_denoiser_run(const std::string& run, const WeightChoice& choice = {});
+
+// A line for who gave the run, about a checkpoint of it that is the best; "" for every other one.
+std::string said_of_best(const std::string& run, const SafetensorsFile& checkpoint);
 
 }  // namespace echodiff

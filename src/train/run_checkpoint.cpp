@@ -7,6 +7,7 @@
 #include "nn/torch_import/diffusers_folder.h"
 #include "nn/torch_import/import.h"
 #include "tensor/io/file.h"
+#include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 
 namespace echodiff {
@@ -55,6 +56,11 @@ std::string run_checkpoint(const std::string& run) {
   const bool is_file = std::filesystem::exists(run, ignored) && !std::filesystem::is_directory(run, ignored);
   if (is_file ? !is_own_checkpoint(run) : is_foreign_folder(run)) refuse_foreign_weights(run);
   return is_file ? run : latest_checkpoint(run);
+}
+
+std::string averaged_checkpoint(const std::string& run, bool best) {
+  const std::string found = best ? best_checkpoint(run) : "";
+  return found.empty() ? run_checkpoint(run) : found;
 }
 
 }  // namespace echodiff

@@ -10,4 +10,8 @@ namespace echodiff {
 // and for files that are neither; else as latest_checkpoint.
 std::string run_checkpoint(const std::string& run);
 
+// What averaged weights are taken from: the best checkpoint (best_checkpoint.h) of a run directory that has one, where
+// `best`, and else run_checkpoint.
+std::string averaged_checkpoint(const std::string& run, bool best);
+
 }  // namespace echodiff

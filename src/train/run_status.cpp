@@ -14,6 +14,7 @@
 #include "tensor/io/json.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
+#include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 
 namespace echodiff {
@@ -113,6 +114,7 @@ RunStatus read_run_status(const std::string& run) {
       Fault::kMissingInput, run, ": holds no run (no config.toml, log.jsonl or checkpoints)");
   read_log(run + "/log.jsonl", &status);
   read_checkpoint_name(run, &status);
+  status.best = best_checkpoint(run);
   status.process = holder_of(run + "/.lock");
   const fs::space_info space = fs::space(run, error);
   status.free_bytes = error ? 0 : int64_t(space.available);

@@ -15,6 +15,7 @@ struct RunStatus {
   std::string checkpoint;                // the newest one's path; "" without
   int64_t saved_step = 0;                // its step
   double saved_seconds_ago = 0;          //
+  std::string best;                      // the best checkpoint's path; "" without
   int64_t losses = 0, bad_losses = 0;    // of the last lines, and those that are not finite
   std::optional<double> loss;            // the last finite one
   std::optional<int64_t> process;        // that holds the run's lock; 0: one without a number here

@@ -9,6 +9,7 @@
 #include "tensor/io/file.h"
 #include "tests/scratch_folder.h"
 #include "tests/tools/run_program.h"
+#include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 #include "train/run_dir.h"
 
@@ -69,7 +70,7 @@ class TrainersResume : public ::testing::Test {
       const std::string name = entry.path().lexically_relative(at(out)).string();
       if (!entry.is_regular_file() || name == "seconds.jsonl") continue;
       if (name.starts_with("checkpoints/") && name != "checkpoints/latest" &&
-          entry.path() != fs::path(latest_checkpoint(at(out))))
+          entry.path() != fs::path(latest_checkpoint(at(out))) && entry.path() != fs::path(best_checkpoint(at(out))))
         continue;  // which older ones are left depends on where a signal came
       found[name] =
           std::regex_replace(read_file(entry.path().string()), std::regex("\"seconds\": [^,}]*|out = .*"), "");

@@ -215,7 +215,7 @@ TEST(ImportedRun, GuidedLayoutComesBackBitIdentical) {
                        again + " --attention-order " + order),
           0)
           << programs.said;
-      const LoadedDenoiser loaded = load_denoiser_run(programs.at(again), true);
+      const LoadedDenoiser loaded = load_denoiser_run(programs.at(again));
       const NoGrad no_grad;
       const Tensor x = affine(reshape(arange(256).to(DType::f32), {1, 1, 16, 16}), 0.007, -1);
       const Tensor masks = full({1, 2, 16, 16}, 1), t = from_indices({20});
@@ -253,7 +253,7 @@ TEST(ImportedRun, PatchesComeBackBitIdentical) {
     const std::string import = "dweights import " + out + " --image-size 16 --as " + as + " --patch-basis " + basis;
     ASSERT_EQ(programs.run(import + " --patch 2 --out " + again), 0) << programs.said;
     EXPECT_EQ(programs.run(import + " --out " + again + "_single"), basis == std::string("haar") ? 2 : 0);
-    const LoadedDenoiser loaded = load_denoiser_run(programs.at(again), true);
+    const LoadedDenoiser loaded = load_denoiser_run(programs.at(again));
     EXPECT_EQ(loaded.options.patch, 2);
     EXPECT_EQ(loaded.options.patch_basis, basis);
     const NoGrad no_grad;

@@ -154,6 +154,9 @@ class Options {
   bool runs_on_cuda_ = false;
 };
 
+// --best, of the programs that read a run of dtrain diffusion: which of its averaged weights they take.
+void declare_best(Options& options, std::string& best);
+
 // Reads the flags, calls the body of what was asked for, and turns every error into a line on stderr and an exit code.
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare);
 

@@ -171,4 +171,9 @@ Options& Options::subcommand(const std::string& name, const std::string& summary
   return *subcommands_.back();
 }
 
+void declare_best(Options& options, std::string& best) {
+  options.add_choice("--best", best, "of averaged weights those of the least validation loss, where the run has them",
+                     {"on", "off"});
+}
+
 }  // namespace echodiff

@@ -27,7 +27,7 @@ namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string images, out, scorer, diffusion, masks, thresholds, fit = "pad";
+  std::string images, out, scorer, diffusion, masks, thresholds, fit = "pad", best = "on";
   std::vector<std::string> samples, guard_samples;
   int64_t image_size = 64, count = 50;
   double tau = 0.95, quantile = 0.9;
@@ -78,15 +78,16 @@ Pictures attacked(const std::string& name, const Settings& settings, const std::
 // Of the last attack, which needs a network (predicted_attack).
 constexpr const char* kPredicted = "x0hat_half";
 
-Pictures predicted(const Settings& settings, const std::vector<const Example*>& held_out, uint64_t seed) {
-  const LoadedDenoiser run = load_denoiser_run(settings.diffusion, true);
+Pictures predicted(const Settings& settings, const std::vector<const Example*>& held_out, const Common& common) {
+  const LoadedDenoiser run = load_denoiser_run(settings.diffusion, {.best = settings.best == "on"});
+  if (!run.best.empty()) note(common, run.best);
   check_input(run.options.image_channels == 1 && run.image_size == settings.image_size, Fault::kBadInput,
               settings.diffusion, ": expected a network of grey pictures of ", settings.image_size, " pixels, found ",
               run.options.image_channels, " channels of ", run.image_size, "; change --image-size");
   std::vector<const Example*> sources;
   for (int64_t i = 0; i < settings.count; ++i) sources.push_back(held_out[size_t(i) % held_out.size()]);
   Pictures pictures = pictures_of(sources);
-  pictures.images = predicted_attack(network_of(run), schedule_of(run), run.prediction, sources, seed);
+  pictures.images = predicted_attack(network_of(run), schedule_of(run), run.prediction, sources, common.seed);
   return pictures;
 }
 
@@ -163,7 +164,7 @@ Dataset read_real(const Settings& settings, const Common& common) {
   const Fit fit = run.empty() ? parse_fit(settings.fit) : fit_of_run(run);
   Dataset data = load_dataset({.directory = settings.images, .image_size = settings.image_size, .fit = fit});
   if (!run.empty()) {
-    const std::vector<std::string> planes = load_denoiser_run(run, true).planes;
+    const std::vector<std::string> planes = load_denoiser_run(run).planes;
     if (!planes.empty()) order_planes(data, planes, run, settings.images);
     follow_split(run, data, settings.images);
   }
@@ -189,7 +190,7 @@ int run_attack(const Settings& settings, const Common& common) {
   std::vector<Pictures> sets;
   for (const std::string& name : names) {
     if (interrupted()) return interrupt_exit_code();
-    sets.push_back(name == kPredicted ? predicted(settings, held_out, common.seed)
+    sets.push_back(name == kPredicted ? predicted(settings, held_out, common)
                                       : attacked(name, settings, held_out, training, common.seed));
     write_pictures(settings.out, name, sets.back(), index);
   }
@@ -233,6 +234,7 @@ void add_attack(Options& root) {
       "one attack more: what this network takes for the finished picture at T/2 (x0hat_half); pictures are held "
       "out and made square as it has them",
       "RUN", "left out");
+  declare_best(options, settings.best);
   options.add_choice("--fit", settings.fit, "how pictures that aren't square become so, without --diffusion",
                      {"squash", "pad", "crop"});
   options.add_list("--samples", settings.samples,

@@ -45,7 +45,7 @@ JudgeFlag parse_judge(const std::string& text) {
 RecordingFacts facts_of(const Settings& settings, const SampledModel& model, const SamplerJob& job,
                         const Conditions& conditions, uint64_t seed) {
   RecordingFacts facts;
-  facts.model_hash = file_hash(run_checkpoint(settings.model.model));
+  facts.model_hash = file_hash(model.run.checkpoint);
   static_cast<SamplerFacts&>(facts) = sampler_facts(model, settings.model, job, seed);
   facts.per_shard = settings.per_shard;
   facts.score_every = settings.score_every;

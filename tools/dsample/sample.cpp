@@ -196,8 +196,8 @@ SamplerTotals run_into(SampleFolder& folder, std::optional<Trace>& trace, std::o
 }
 
 // What the flags name, by content: the same names may mean other files by the time the run goes on.
-std::string resolved_toml(const Settings& settings, const SamplerJob& job, Fit fit) {
-  std::map<std::string, std::string> hashes{{"model", file_hash(run_checkpoint(settings.model.model))}};
+std::string resolved_toml(const Settings& settings, const SamplerJob& job, const LoadedDenoiser& run) {
+  std::map<std::string, std::string> hashes{{"model", file_hash(run.checkpoint)}};
   const auto add = [&](const char* key, const std::string& path) {
     if (!path.empty()) hashes[key] = file_hash(path);
   };
@@ -221,7 +221,7 @@ std::string resolved_toml(const Settings& settings, const SamplerJob& job, Fit f
   }
   hashes["masks"] = bytes_hash(masks);
   hashes["starts"] = job.mean_start > 0 ? concat_message("means of ", job.mean_start) : bytes_hash(starts);
-  std::string toml = "\n[resolved]\n" + toml_text_line("fit", name_of(fit));
+  std::string toml = "\n[resolved]\n" + toml_text_line("fit", name_of(run.fit));
   for (const auto& [key, hash] : hashes) toml += toml_text_line(key, hash);
   return toml;
 }
@@ -252,7 +252,7 @@ int sample(const Settings& settings, const Common& common) {
   if (policy.begin) policy.begin(settings.policy, model, conditions, settings.masks.masks, job);
   const Judge judge = load_judges(settings, model.device, conditions.planes, job);
 
-  SampleFolder folder(settings.out, common.resolved_toml + resolved_toml(settings, job, model.run.fit),
+  SampleFolder folder(settings.out, common.resolved_toml + resolved_toml(settings, job, model.run),
                       settings.policy.keep_discarded, job);
   if (folder.finished()) {
     note(common, settings.out + ": is finished already");

@@ -120,6 +120,7 @@ void declare_network(Options& options, ModelSettings& settings) {
   options.add("--model", settings.model, "run directory of dtrain diffusion or dweights import", "RUN").required();
   options.add("--image-size", settings.image_size, "width and height", {8, 1024}, "pixels", "as the model says");
   options.add_choice("--ema", settings.ema, "averaged weights, where the run has them", {"on", "off"});
+  declare_best(options, settings.best);
   declare_sampler(options, settings);
   options.add_choice("--variance", settings.variance, "ddpm: variance of a step; run: as the model says",
                      {"run", "posterior", "beta", "learned"});
@@ -177,7 +178,8 @@ SampledModel load_model(const ModelSettings& settings, const MaskSettings& masks
   check_present(settings.model, "a diffusion run");
   check_present(masks.masks, "a data-set folder");
   const Device device = parse_device(common.device);
-  LoadedDenoiser run = load_denoiser_run(settings.model, settings.ema == "on");
+  LoadedDenoiser run = load_denoiser_run(settings.model, {.ema = settings.ema == "on", .best = settings.best == "on"});
+  if (!run.best.empty()) note(common, run.best);
   check_input(given_conditions || !masks.masks.empty() || run.options.planes == 0, Fault::kUsage,
               "--masks: expected a data-set folder, as ", settings.model, " takes masks (", join(run.planes),
               "), give --masks DIR");

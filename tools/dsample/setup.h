@@ -15,7 +15,7 @@ namespace echodiff {
 
 // Which network, and the sampler that calls it.
 struct ModelSettings {
-  std::string model, ema = "on", sampler = "ddpm", clip = "auto";
+  std::string model, ema = "on", best = "on", sampler = "ddpm", clip = "auto";
   std::string schedule = "run", predict = "run", variance = "run";
   std::optional<int64_t> sample_steps, timesteps, image_size;
   std::string grid = "even";

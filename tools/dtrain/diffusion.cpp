@@ -12,6 +12,7 @@
 
 #include "diffusion/condition.h"
 #include "dtrain/diffusion_training.h"
+#include "dtrain/diffusion_validation.h"
 #include "dtrain/dtrain.h"
 #include "dtrain/init.h"
 #include "dtrain/stoppable.h"
@@ -20,7 +21,6 @@
 #include "train/data/prefetch.h"
 #include "train/draws.h"
 #include "train/folder/split.h"
-#include "train/validation.h"
 
 namespace echodiff {
 namespace {
@@ -132,20 +132,12 @@ double mean_of(const std::vector<Tensor>& losses) {
                              "; nothing of it is saved; lower --lr or --clip and go on with --resume"));
 }
 
-void log_held_out_loss(DiffusionTraining& training, int64_t done, PatientLog& log) {
-  const std::optional<Loader>& held_out = training.data.held_out;
-  if (!held_out || held_out->size() == 0) return;
-  const Validation validation = validate(training.network, training.schedule, training.run.prediction, *held_out,
-                                         training.common.seed, training.flags.val_count);
-  log.write(done, {{"val_loss", validation.loss}, {"val_bins", validation.bins}});
-}
-
 // What is due after `done` steps: the held-out loss and the sample picture. `missing`: what a run that was broken off
 // before it came to them has not left.
 void look(DiffusionTraining& training, const RunDirectory& directory, int64_t done, PatientLog& log, bool missing) {
   const DiffusionFlags& flags = training.flags;
-  const bool logged = missing && last_logged(directory.file("log.jsonl"), "val_loss") == done;
-  if (flags.val_every > 0 && done % flags.val_every == 0 && !logged) log_held_out_loss(training, done, log);
+  if (flags.val_every > 0 && done % flags.val_every == 0 && !(missing && training.watch.step == done))
+    validate_now(training, log, done, missing && last_logged(directory.file("log.jsonl"), "val_loss") == done);
   const bool last = done == training.steps, drawn = missing && std::filesystem::exists(directory.file(grid_name(done)));
   if (flags.sample_every > 0 && (done % flags.sample_every == 0 || last) && !drawn)
     draw_grid(training, directory, done);

@@ -1,9 +1,11 @@
 #include "dtrain/diffusion_training.h"
 
+#include "dtrain/diffusion_validation.h"
 #include "dtrain/init.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
 #include "tensor/ops.h"
+#include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 #include "train/content_hash.h"
 
@@ -149,11 +151,21 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              parameters,
                              std::move(optimizer),
                              std::move(ema),
+                             {},
                              {}};
   training.facts = facts_of(training);
   if (saved) training.first_step = go_on(*saved, training);
+  begin_validations(training, saved);
   describe(training);
   return training;
+}
+
+Metadata metadata_of(const DiffusionTraining& training, const ValidationWatch& watch, int64_t steps_done) {
+  Metadata metadata = to_metadata(training.run);
+  metadata.insert(training.facts.begin(), training.facts.end());
+  metadata.merge(to_metadata(watch));
+  metadata["step"] = std::to_string(steps_done);
+  return metadata;
 }
 
 void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
@@ -163,20 +175,25 @@ void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
   for (const NamedTensor& tensor : add_prefix("train.", training.optimizer.state())) tensors.push_back(tensor);
   tensors.push_back({"train.ema_step", full({}, double(training.ema.step()), DType::i64)});
   tensors.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
-  Metadata metadata = to_metadata(training.run);
-  metadata.insert(training.facts.begin(), training.facts.end());
-  metadata["step"] = std::to_string(steps_done);
-  save_checkpoint(training.flags.out, steps_done, tensors, metadata, training.flags.keep);
+  save_checkpoint(training.flags.out, steps_done, tensors, metadata_of(training, training.watch, steps_done),
+                  training.flags.keep);
+  prune_best(training.flags.out);
+}
+
+bool done_or_warned(const Common& common, const std::string& what, const std::function<void()>& write) {
+  try {
+    write();
+    return true;
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kIo && error.fault() != Fault::kCannotCreate) throw;
+    note(common, concat_message("warning: ", what, ": ", error.what(), "; training goes on"));
+    return false;
+  }
 }
 
 void save_or_warn(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
-  try {
-    save(training, log, steps_done);
-  } catch (const Error& error) {
-    if (error.fault() != Fault::kIo && error.fault() != Fault::kCannotCreate) throw;
-    note(training.common,
-         concat_message("warning: step ", steps_done, " is not saved: ", error.what(), "; training goes on"));
-  }
+  done_or_warned(training.common, concat_message("step ", steps_done, " is not saved"),
+                 [&] { save(training, log, steps_done); });
 }
 
 }  // namespace echodiff

@@ -1,12 +1,15 @@
 // dtrain diffusion before, between and after its steps: what it goes by, how it begins or goes on, what it saves.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "dtrain/diffusion_data.h"
 #include "dtrain/flags.h"
 #include "dtrain/resume.h"
+#include "dtrain/validation_watch.h"
 #include "train/data/loader.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
@@ -27,6 +30,7 @@ struct DiffusionTraining {
   Adam optimizer;
   Ema ema;
   Metadata facts;  // that decide the bits, beside the network and its schedule
+  ValidationWatch watch;
 };
 
 int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);
@@ -35,6 +39,11 @@ int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);
 DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& common, const DiffusionData& data,
                                  DenoiserRun run, const StateDict& initial, int64_t steps);
 std::string config_text(DiffusionTraining& training);
+
+// Of a checkpoint after `steps_done` steps.
+Metadata metadata_of(const DiffusionTraining& training, const ValidationWatch& watch, int64_t steps_done);
+// Where the disk does not take what it writes, that is said after `what`, training goes on, and the answer is false.
+bool done_or_warned(const Common& common, const std::string& what, const std::function<void()>& write);
 
 // The log is on disk first, as far as the disk takes it.
 void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done);

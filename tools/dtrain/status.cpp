@@ -50,6 +50,7 @@ int show_status(const std::string& run) {
   print_row("step", step_text(status));
   print_row("rate", rate_text(status));
   print_row("last save", saved_text(status));
+  if (!status.best.empty()) print_row("best", status.best + ", of the least validation loss");
   print_row("health", health_text(status));
   print_row("process", process_text(status));
   print_row("disk left", concat_message(status.free_bytes >> 20, " MiB"));

@@ -26,13 +26,13 @@ struct ImportCommand {
 
 // export: a run's weights under PyTorch's names (export.cpp).
 struct ExportCommand {
-  std::string run, out, as, part, dtype = "f32";
+  std::string run, out, as, part, dtype = "f32", best = "on";
   void declare(Options& root);
 };
 
 // verify: a run against inputs and outputs that PyTorch made (verify.cpp).
 struct VerifyCommand {
-  std::string run, against, part;
+  std::string run, against, part, best = "on";
   double tolerance = 1e-4;
   void declare(Options& root);
 };

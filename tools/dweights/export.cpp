@@ -5,6 +5,7 @@
 #include "nn/torch_import/maps.h"
 #include "quality/judges/scorer.h"
 #include "tensor/io/file.h"
+#include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 #include "train/model_run.h"
 #include "train/run_checkpoint.h"
@@ -27,14 +28,15 @@ void require_as(const ExportCommand& flags, const std::string& own) {
 }
 
 int export_run(const ExportCommand& flags, const Common& common) {
-  const std::string path = run_checkpoint(flags.run);
+  const std::string path = averaged_checkpoint(flags.run, flags.part != "model" && flags.best == "on");
   check_input(!path.empty(), Fault::kMissingInput, flags.run,
               ": holds no checkpoint; give a run directory or a checkpoint");
   const SafetensorsFile file = read_checkpoint(path);
   const auto kind = file.metadata.find("kind");
+  if (const std::string best = said_of_best(flags.run, file); !best.empty()) note(common, best);
   StateDict weights = with_prefix(file.tensors, "ema.");
-  check_input(flags.part != "ema" || !weights.empty(), Fault::kBadInput, path,
-              ": expected a moving average, found none");
+  const bool averaged = !weights.empty() || file.metadata.contains(kValidationLoss);
+  check_input(flags.part != "ema" || averaged, Fault::kBadInput, path, ": expected a moving average, found none");
   if (flags.part == "model" || weights.empty()) weights = raw_weights(file.tensors);
   std::string target = flags.out;
   if (kind != file.metadata.end() && kind->second == "scorer") {
@@ -76,6 +78,7 @@ void ExportCommand::declare(Options& root) {
   options.add_choice("--dtype", dtype, "type of the elements; f16, bf16: rounded to the nearest",
                      {"f32", "f16", "bf16"});
   options.add_choice("--part", part, "weights to write", {"model", "ema"}, "ema where the run has it");
+  declare_best(options, best);
   options.body([this](const Common& common) { return export_run(*this, common); });
 }
 

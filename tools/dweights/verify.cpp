@@ -14,7 +14,8 @@
 namespace echodiff {
 namespace {
 
-ParityReport report_of(const std::string& run, const std::string& part, const SafetensorsFile& io) {
+ParityReport report_of(const VerifyCommand& flags, const SafetensorsFile& io, const Common& common) {
+  const std::string& run = flags.run;
   const std::string path = run_checkpoint(run);
   check_input(!path.empty(), Fault::kMissingInput, run, ": holds no checkpoint; give a run directory or a checkpoint");
   const SafetensorsFile file = read_checkpoint(path);
@@ -27,14 +28,16 @@ ParityReport report_of(const std::string& run, const std::string& part, const Sa
       loaded.network.train(training);
       return loaded.network(x);
     });
-  const LoadedDenoiser loaded = load_denoiser_run(run, part != "model");
+  const LoadedDenoiser loaded =
+      load_denoiser_run(flags.run, {.ema = flags.part != "model", .best = flags.best == "on"});
+  if (!loaded.best.empty()) note(common, loaded.best);
   return compare_with(io, parity_of(loaded.network, io.path));
 }
 
 int verify(const VerifyCommand& flags, const Common& common) {
   set_thread_count(int(common.threads));
   const SafetensorsFile io = read_safetensors(flags.against);
-  const ParityReport report = report_of(flags.run, flags.part, io);
+  const ParityReport report = report_of(flags, io, common);
   size_t width = 4;
   for (const ParityRow& row : report.rows) width = std::max(width, printable(row.name).size());
   std::printf("%-*s  %-20s  %-10s  relative\n", int(width), "name", "shape", "difference");
@@ -71,6 +74,7 @@ void VerifyCommand::declare(Options& root) {
       .required();
   options.add("--tolerance", tolerance, "largest difference over the largest |reference|", {0, 1}, "fraction");
   options.add_choice("--part", part, "weights to run", {"model", "ema"}, "ema where the run has it");
+  declare_best(options, best);
   options.body([this](const Common& common) { return verify(*this, common); });
 }
 

@@ -1,0 +1,18 @@
+// What dtrain diffusion does at a validation: the loss of the averaged network, and the best weights kept.
+#pragma once
+
+#include <string>
+
+#include "dtrain/diffusion_training.h"
+
+namespace echodiff {
+
+// After begin_training: what the run's validations and its best checkpoint have said. `saved`: what it goes on from, if
+// anything.
+void begin_validations(DiffusionTraining& training, const std::optional<SafetensorsFile>& saved);
+
+// Validates after `done` steps, and keeps the averaged weights where their loss is the least so far. `logged`: the log
+// has the line already.
+void validate_now(DiffusionTraining& training, PatientLog& log, int64_t done, bool logged);
+
+}  // namespace echodiff
