@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kTail = 64 * 1024;  // bytes of the log that are looked at
 constexpr size_t kMostLines = 20;     // that the rate and the losses are taken from
 
-// The last lines that hold a training loss, oldest first.
+// The last lines that hold a training loss, or that training stopped, oldest first.
 std::vector<JsonNode> last_lines(const std::string& path) {
   std::vector<JsonNode> lines;
   if (!fs::exists(path)) return lines;
@@ -33,7 +33,7 @@ std::vector<JsonNode> last_lines(const std::string& path) {
   const int64_t start = std::max<int64_t>(0, log.size() - kTail);
   for (const std::string& text : split(log.read(start, log.size() - start), '\n')) {
     std::optional<JsonNode> line = try_parse_json(text, path);
-    if (line && line->has("step") && line->has("loss")) lines.push_back(std::move(*line));
+    if (line && line->has("step") && (line->has("loss") || line->has("stopped"))) lines.push_back(std::move(*line));
   }
   if (lines.size() > kMostLines) lines.erase(lines.begin(), lines.end() - int64_t(kMostLines));
   return lines;
@@ -44,10 +44,15 @@ double number_of(const JsonNode& line, const char* key) {
   return node != nullptr && node->kind == JsonNode::Kind::kNumber ? node->value : NAN;
 }
 
+// After read_checkpoint_name: a run that was killed before it could save goes on.
 void read_log(const std::string& path, RunStatus* status) {
   double first_step = NAN, first_seconds = NAN;  // of the last session: its seconds begin anew
   double step = NAN, seconds = NAN;
   for (const JsonNode& line : last_lines(path)) {
+    const JsonNode* reason = line.find("stopped");
+    const bool ends = reason != nullptr && number_of(line, "step") == double(status->saved_step);
+    status->stopped = ends && reason->kind == JsonNode::Kind::kText ? reason->string : "";
+    if (reason != nullptr) continue;
     ++status->losses;
     const double loss = number_of(line, "loss");
     if (std::isfinite(loss))
@@ -59,7 +64,7 @@ void read_log(const std::string& path, RunStatus* status) {
     seconds = number_of(line, "seconds");
     if (!(seconds >= last)) first_step = step, first_seconds = seconds;
   }
-  if (step >= 0 && step < 1e18) status->step = int64_t(step);
+  if (step >= 0 && step < 1e18) status->step = std::max(status->step, int64_t(step));
   if (seconds > first_seconds && step > first_step)
     status->steps_a_second = (step - first_step) / (seconds - first_seconds);
 }
@@ -87,7 +92,7 @@ void read_checkpoint_name(const std::string& run, RunStatus* status) {
   const fs::file_time_type saved = fs::last_write_time(status->checkpoint, error);
   if (!error)
     status->saved_seconds_ago = std::chrono::duration<double>(fs::file_time_type::clock::now() - saved).count();
-  status->step = std::max(status->step, status->saved_step);
+  status->step = status->saved_step;
 }
 
 }  // namespace
@@ -112,8 +117,8 @@ RunStatus read_run_status(const std::string& run) {
   check_input(
       !status.program.empty() || fs::exists(run + "/log.jsonl", error) || fs::exists(run + "/checkpoints", error),
       Fault::kMissingInput, run, ": holds no run (no config.toml, log.jsonl or checkpoints)");
-  read_log(run + "/log.jsonl", &status);
   read_checkpoint_name(run, &status);
+  read_log(run + "/log.jsonl", &status);
   status.best = best_checkpoint(run);
   status.process = holder_of(run + "/.lock");
   const fs::space_info space = fs::space(run, error);

@@ -20,7 +20,8 @@ struct RunStatus {
   std::optional<double> loss;            // the last finite one
   std::optional<int64_t> process;        // that holds the run's lock; 0: one without a number here
   int64_t free_bytes = 0;                // on the disk of the run
-  bool finished() const { return steps && saved_step >= *steps; }
+  std::string stopped;                   // why it ended before its last step; "" where it did not
+  bool finished() const { return !stopped.empty() || (steps && saved_step >= *steps); }
 };
 
 // Throws Error: kMissingInput where there is no run directory, kBadInput where config.toml or checkpoints/latest is

@@ -58,6 +58,7 @@ mistake "a size that the network can't halve" 2 dtrain diffusion --data data --i
 mistake "levels with a hole" 2 dtrain diffusion ${size/--mults 1,2/--mults 1,,2} --steps 2 --out new --data data
 mistake "a word that is no choice" 2 $train --data data --schedule cosin
 mistake "Haar's transform of single pixels" 2 $train --data data --patch-basis haar
+mistake "to stop on validations, and none are made" 2 $train --data data --stop-on val
 mistake "a plane without its value" 2 $train --data data --planes liver
 mistake "no GPU here" 69 $train --data data --device cuda
 mistake "the run is there already" 73 dtrain diffusion $size --steps 2 --data data --out run

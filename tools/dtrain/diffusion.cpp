@@ -143,6 +143,19 @@ void look(DiffusionTraining& training, const RunDirectory& directory, int64_t do
     draw_grid(training, directory, done);
 }
 
+// To the millisecond.
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return std::round(elapsed.count() * 1000) / 1000;
+}
+
+void save_where_due(DiffusionTraining& training, PatientLog& log, int64_t done) {
+  if (done == training.steps)
+    save(training, log, done);
+  else if (done % training.flags.save_every == 0)
+    save_or_warn(training, log, done);
+}
+
 // Saves the state after `done` steps; returns the exit code.
 int stop_after(DiffusionTraining& training, PatientLog& log, int64_t done) {
   save(training, log, done);
@@ -150,6 +163,17 @@ int stop_after(DiffusionTraining& training, PatientLog& log, int64_t done) {
   note(training.common,
        concat_message("interrupted: step ", done, " of ", training.steps, " is saved; go on with --resume"));
   return interrupt_exit_code();
+}
+
+// Ends training before its last step: says why, in the log too, and saves. Returns the exit code.
+int finish_early(DiffusionTraining& training, PatientLog& log, int64_t done, const std::string& reason) {
+  if (last_logged(training.flags.out + "/log.jsonl", "stopped") != done) log.write(done, {{"stopped", reason}});
+  save(training, log, done);
+  log.finish();
+  note(training.common,
+       concat_message(training.flags.out, ": finished after step ", done, " of ", training.steps, ", by --stop-on ",
+                      training.flags.stop_on, ": ", reason, "; --resume --stop-on never goes on"));
+  return 0;
 }
 
 // What is held out stays held out: the run has the lists, and one that goes on must find the same.
@@ -188,6 +212,8 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     return unless_stopped(training.device, [&] { look(training, directory, done, log, missing); });
   };
   if (first_step > 0 && !looked(first_step, true)) return stop_after(training, log, first_step);
+  if (const std::string enough = reason_to_stop(training); first_step < steps && !enough.empty())
+    return finish_early(training, log, first_step, enough);
   for (int64_t step = first_step; step < steps; ++step) {
     const double rate = learning_rate(rates, step);
     const int64_t done = step + 1;
@@ -205,17 +231,12 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
       stop_at_bad_number(training, pictures, step, loss, norm, rate);
     training.ema.update();
 
-    if (logged) {
-      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      const double seconds = std::round(elapsed.count() * 1000) / 1000;
-      log.write(done, {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", seconds}});
-    }
+    if (logged) log.write(done, {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", seconds_since(start)}});
     progress.update(done, concat_message("loss ", loss));
     if (interrupted() || !looked(done, false)) return stop_after(training, log, done);
-    if (last)
-      save(training, log, done);
-    else if (done % flags.save_every == 0)
-      save_or_warn(training, log, done);
+    if (const std::string enough = reason_to_stop(training); !last && !enough.empty())
+      return finish_early(training, log, done, enough);
+    save_where_due(training, log, done);
   }
   log.finish();
   return 0;

@@ -45,11 +45,11 @@ std::string hash_of_first(const Replay& replay) {
 // What is said of the data, of the network and of what is looked at on the way decides no bits, or the checkpoint knows
 // better: what it says of its network and schedule holds where no flag says otherwise.
 const std::set<std::string> kApart{
-    "data",      "init",      "replay",       "planes",    "image-size",   "steps",          "epochs",
-    "seed",      "fit",       "timesteps",    "schedule",  "predict",      "schedule-shift", "variance",
-    "arch",      "dim",       "mults",        "condition", "heads",        "head-dim",       "attention-resolutions",
-    "patch",     "blocks",    "patch-basis",  "dropout",   "sample-every", "sample-count",   "sample-steps",
-    "val-every", "val-count", "print-summary"};
+    "data",      "init",      "replay",      "planes",    "image-size",   "steps",          "epochs",
+    "seed",      "fit",       "timesteps",   "schedule",  "predict",      "schedule-shift", "variance",
+    "arch",      "dim",       "mults",       "condition", "heads",        "head-dim",       "attention-resolutions",
+    "patch",     "blocks",    "patch-basis", "dropout",   "sample-every", "sample-count",   "sample-steps",
+    "val-every", "val-count", "stop-on",     "patience",  "copy-limit",   "copy-count",     "print-summary"};
 
 // The flags and data that decide the bits, beside the network and its schedule.
 Metadata facts_of(const DiffusionTraining& training) {
@@ -72,9 +72,7 @@ int64_t go_on(const SafetensorsFile& saved, DiffusionTraining& training) {
   training.network.load_state_dict(raw_weights(saved.tensors));
   training.optimizer.load_state(saved, "train.");
   training.ema.load(saved, "ema.", int64_t(saved.at("train.ema_step").item()));
-  const int64_t steps_done = int64_t(saved.at("train.steps_done").item());
-  note(training.common, concat_message("going on after step ", steps_done, " of ", training.steps));
-  return steps_done;
+  return int64_t(saved.at("train.steps_done").item());
 }
 
 }  // namespace
@@ -152,10 +150,13 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              std::move(optimizer),
                              std::move(ema),
                              {},
+                             {},
                              {}};
   training.facts = facts_of(training);
   if (saved) training.first_step = go_on(*saved, training);
   begin_validations(training, saved);
+  if (saved && reason_to_stop(training).empty())
+    note(common, concat_message("going on after step ", training.first_step, " of ", steps));
   describe(training);
   return training;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dtrain/copy_meter.h"
 #include "dtrain/diffusion_data.h"
 #include "dtrain/flags.h"
 #include "dtrain/resume.h"
@@ -31,6 +32,7 @@ struct DiffusionTraining {
   Ema ema;
   Metadata facts;  // that decide the bits, beside the network and its schedule
   ValidationWatch watch;
+  std::optional<CopyMeter> copies;  // where copies end it
 };
 
 int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);

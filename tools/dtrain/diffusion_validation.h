@@ -15,4 +15,7 @@ void begin_validations(DiffusionTraining& training, const std::optional<Safetens
 // has the line already.
 void validate_now(DiffusionTraining& training, PatientLog& log, int64_t done, bool logged);
 
+// Why training ends before its last step, by --stop-on and what the validations so far have said; "" where it goes on.
+std::string reason_to_stop(const DiffusionTraining& training);
+
 }  // namespace echodiff

@@ -97,6 +97,17 @@ void add_report_flags(Options& options, DiffusionFlags& flags) {
               "steps");
   options.add("--val-count", flags.val_count, "held-out pictures to use, each at ten noise levels", {1, kMany},
               "pictures");
+  options.add_choice("--stop-on", flags.stop_on,
+                     "ends training early, at a validation: val: its loss has not improved for long | copies: samples "
+                     "drawn then are copies of training pictures",
+                     {"never", "val", "copies"});
+  options.add("--patience", flags.patience, "--stop-on val: validations in a row without a new least loss", {1, kMany},
+              "validations");
+  options.add("--copy-limit", flags.copy_limit,
+              "--stop-on copies: largest share of samples nearer to a training picture than held-out ones ever are",
+              {0, 1}, "share");
+  options.add("--copy-count", flags.copy_count, "samples drawn for it, of held-out masks in --sample-steps steps",
+              {1, 4096}, "samples");
   options.add("--sample-every", flags.sample_every, "steps between sample pictures; 0: never", {0, kMany}, "steps");
   options.add("--sample-count", flags.sample_count, "masks in a sample picture", {1, 64}, "masks");
   options.add("--sample-steps", flags.sample_steps, "DDIM steps for it", {1, 1000}, "steps");
@@ -110,6 +121,8 @@ void check_flags(const DiffusionFlags& flags) {
   check_input(!(flags.steps && flags.epochs), Fault::kUsage, "--epochs: --steps is given too; choose one");
   check_input(!(replayed && flags.epochs), Fault::kUsage, "--epochs: a replay has no epochs; give --steps");
   check_input(!(replayed && flags.accumulate > 1), Fault::kUsage, "--accumulate: a replay has its own batches");
+  check_input(flags.stop_on == "never" || (!replayed && flags.val_every > 0), Fault::kUsage,
+              "--stop-on: looks at held-out pictures, expected --data and --val-every above 0");
   check_input(flags.keep != 1, Fault::kUsage, "--keep: expected 0 (all) or at least 2, found 1");
   check_input(net.patch != 3, Fault::kUsage, "--patch: expected 1, 2 or 4, found 3");
   const bool begins = flags.init.empty() && !flags.resume.on;  // else an earlier run may say what its patches are

@@ -38,6 +38,9 @@ struct DiffusionFlags {
   int64_t save_every = 1000, keep = 3, log_every = 1;
   int64_t val_every = 500, val_count = 8;
   int64_t sample_every = 1000, sample_count = 4, sample_steps = 20;
+  std::string stop_on = "never";
+  int64_t patience = 10, copy_count = 16;
+  double copy_limit = 0.25;
   bool print_summary = false;
 
   AdamOptions adam() const;

@@ -13,7 +13,8 @@ void print_row(const char* name, const std::string& text) { std::printf("%-10s %
 std::string step_text(const RunStatus& status) {
   if (!status.steps) return std::to_string(status.step);
   return concat_message(status.step, " of ", *status.steps, " (", status.step * 100 / *status.steps, " %)",
-                        status.finished() ? ", finished" : "");
+                        status.finished() ? ", finished" : "",
+                        status.stopped.empty() ? "" : " early: " + status.stopped);
 }
 
 std::string rate_text(const RunStatus& status) {
