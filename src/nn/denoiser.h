@@ -23,7 +23,7 @@ struct DenoiserOptions {
   // 1, 2 or 4: squares of so many pixels a side are the channels of one place (patches.h): a call costs as on a picture
   // of image_size / patch
   int64_t patch = 1;
-  std::string patch_basis = "pixel";    // pixel | haar, of a patch above 1
+  std::string patch_basis = "shuffle";  // shuffle | haar, of a patch above 1
   int64_t dim = 64;                     // channels at full resolution; lucidrains1: multiple of 8, guided: of 32,
                                         // diffusers: of norm_num_groups
   std::vector<int64_t> mults{1, 2, 4};  // channels of each level over dim

@@ -36,8 +36,9 @@ std::vector<double> haar_matrix(int64_t side) {
 
 Patches::Patches(int64_t side, const std::string& basis) : side_(side) {
   check_input(side == 1 || side == 2 || side == 4, Fault::kUsage, "patch: expected 1, 2 or 4, got ", side);
-  check_input(basis == "pixel" || basis == "haar", Fault::kUsage, "patch basis: expected pixel or haar, got ", basis);
-  if (basis == "pixel") return;
+  check_input(basis == "shuffle" || basis == "haar", Fault::kUsage, "patch basis: expected shuffle or haar, got ",
+              basis);
+  if (basis == "shuffle") return;
   check_input(side > 1, Fault::kUsage, "patch basis: haar needs patches of 2 or 4 pixels a side, got ", side);
   const NoGrad no_grad;
   to_haar_ = from_vector({side * side, side * side}, haar_matrix(side));

@@ -80,7 +80,7 @@ Metadata to_metadata(const DenoiserRun& run) {
   visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
   if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
   if (net.patch > 1) metadata[kPatch] = text_of(net.patch);
-  if (net.patch_basis != "pixel") metadata[kPatchBasis] = net.patch_basis;
+  if (net.patch_basis != "shuffle") metadata[kPatchBasis] = net.patch_basis;
   if (net.architecture == "diffusers" && net.up_attention_resolutions)
     metadata[kUpAttention] = text_of(*net.up_attention_resolutions);
   return metadata;

@@ -29,7 +29,7 @@ LoadedDenoiser tiny_run(Device device) {
   options.image_size = kSize;
   options.patch = 2;
   options.patch_basis = "haar";  // whose matrices a captured graph reads too
-  LoadedDenoiser run{DenoiserRun(), Denoiser(options, 3)};
+  LoadedDenoiser run{DenoiserRun(), Denoiser(options, 3), 0, "", ""};
   run.options = options;
   run.network.eval();
   run.network.to(device);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kNetworks[] = {"lucidrains", "lucidrains1", "guided", "spade", "diffusers"};
 
-DenoiserOptions options_of(const std::string& network, int64_t patch, const std::string& basis = "pixel") {
+DenoiserOptions options_of(const std::string& network, int64_t patch, const std::string& basis = "shuffle") {
   const bool spade = network == "spade";
   return {.architecture = spade ? "guided" : network,
           .planes = 2,
@@ -68,7 +68,7 @@ TEST(Patches, GoWithDeepCache) {
   const NoGrad no_grad;
   const Tensor x = random_rows(1, 5), t = from_indices({40, 900}), c = random_rows(2, 9);
   for (const std::string name : {"lucidrains", "guided", "spade"})
-    for (const char* basis : {"pixel", "haar"}) {
+    for (const char* basis : {"shuffle", "haar"}) {
       const Denoiser network = denoiser(options_of(name, 2, basis));
       Tensor deep;
       const std::vector<double> whole = network(x, t, c, &deep).to_vector();
@@ -174,7 +174,7 @@ TEST(HaarPatches, EqualANetworkOfPixelsWithTurnedEnds) {
       DenoiserOptions options = options_of(name, patch, "haar");
       options.learned_variance = patch == 2;
       Denoiser haar = denoiser(options);
-      options.patch_basis = "pixel";
+      options.patch_basis = "shuffle";
       Denoiser pixel = denoiser(options);
       haar.to(DType::f64), pixel.to(DType::f64);
       const int64_t n = patch * patch;

@@ -81,18 +81,18 @@ TEST_F(DtrainDiffusion, TheBasisOfPatchesIsKeptByTheRun) {
   EXPECT_EQ(file("resumed" + last), file("whole" + last));
   EXPECT_NE(file("whole" + last).find("\"network.patch_basis\":\"haar\""), std::string::npos);
   EXPECT_NE(file("whole/config.toml").find("patch-basis = \"haar\""), std::string::npos);
-  EXPECT_EQ(train("resumed", "--steps 6 --resume --patch-basis pixel"), 2);
+  EXPECT_EQ(train("resumed", "--steps 6 --resume --patch-basis shuffle"), 2);
   EXPECT_EQ(train("resumed", "--steps 6 --resume --patch-basis haar --config " + (dir_ / "whole/config.toml").string()),
             0);
   const std::string init = "--steps 1 --init " + (dir_ / "whole").string();
   EXPECT_EQ(train("begun", init), 0);
   EXPECT_NE(file("begun/config.toml").find("patch-basis = \"haar\""), std::string::npos);
-  EXPECT_EQ(train("other", init + " --patch-basis pixel"), 2);
+  EXPECT_EQ(train("other", init + " --patch-basis shuffle"), 2);
   EXPECT_EQ(train("single", "--steps 1 --patch-basis haar"), 2);
-  ASSERT_EQ(train("pixel", "--steps 2 --patch 2"), 0);
-  EXPECT_EQ(file("pixel/checkpoints/step-00000002.safetensors").find("patch-basis"), std::string::npos);
-  EXPECT_EQ(file("pixel/checkpoints/step-00000002.safetensors").find("patch_basis"), std::string::npos);
-  EXPECT_EQ(train("pixel", "--steps 4 --resume --patch-basis haar"), 2);
+  ASSERT_EQ(train("pixels", "--steps 2 --patch 2"), 0);
+  EXPECT_EQ(file("pixels/checkpoints/step-00000002.safetensors").find("patch-basis"), std::string::npos);
+  EXPECT_EQ(file("pixels/checkpoints/step-00000002.safetensors").find("patch_basis"), std::string::npos);
+  EXPECT_EQ(train("pixels", "--steps 4 --resume --patch-basis haar"), 2);
 }
 
 TEST_F(DtrainDiffusion, TheShiftOfItsScheduleIsKeptByTheRun) {

@@ -24,7 +24,7 @@ namespace echodiff {
 namespace {
 
 struct Settings {
-  std::string net = "unet", arch = "lucidrains", mults = "1,2,4", patch_basis = "pixel";
+  std::string net = "unet", arch = "lucidrains", mults = "1,2,4", patch_basis = "shuffle";
   int64_t size = 64, patch = 1, dim = 64, forward_batch = 4, train_batch = 8, repeats = 7, blocks = 2, peak_size = 4096;
   bool profile = false, forward_only = false, train_only = false, json = false, graph = true;
   Device device = Device::kCpu;
@@ -233,7 +233,7 @@ int main(int argc, char** argv) {
         options.add("--patch", settings.patch, "squares of so many pixels a side are channels: 1, 2 or 4", {1, 4},
                     "pixels");
         options.add_choice("--patch-basis", settings.patch_basis, "their channels: pixels, or Haar's transform",
-                           {"pixel", "haar"});
+                           {"shuffle", "haar"});
         options.add("--dim", settings.dim, "width of the first level", {1, 1024}, "channels");
         options.add("--mults", settings.mults, "width of each level, as multiples of --dim", "N,N,..");
         options.add("--forward-batch", settings.forward_batch, "pictures of the larger forward pass", {1, 256},

@@ -56,7 +56,7 @@ void add_model_flags(Options& options, DiffusionFlags& flags) {
               {1, 4}, "pixels");
   options.add_choice("--patch-basis", net.patch_basis,
                      "with --patch: the channels are its pixels, or their orthonormal Haar transform",
-                     {"pixel", "haar"});
+                     {"shuffle", "haar"});
   options.add("--blocks", net.blocks, "residual blocks a level; lucidrains has 2", {1, 16}, "blocks");
   options.add("--heads", net.heads, "attention heads; guided: where --head-dim is 0", {1, 256}, "heads");
   options.add("--head-dim", net.head_dim,
@@ -126,7 +126,7 @@ void check_flags(const DiffusionFlags& flags) {
   check_input(flags.keep != 1, Fault::kUsage, "--keep: expected 0 (all) or at least 2, found 1");
   check_input(net.patch != 3, Fault::kUsage, "--patch: expected 1, 2 or 4, found 3");
   const bool begins = flags.init.empty() && !flags.resume.on;  // else an earlier run may say what its patches are
-  check_input(net.patch > 1 || net.patch_basis == "pixel" || !begins, Fault::kUsage,
+  check_input(net.patch > 1 || net.patch_basis == "shuffle" || !begins, Fault::kUsage,
               "--patch-basis: haar needs --patch 2 or 4, found --patch 1");
   check_input(net.condition == "concat" || net.architecture == "guided", Fault::kUsage,
               "--condition: spade needs --arch guided, found --arch ", net.architecture);

@@ -132,7 +132,7 @@ std::string config_text(const DenoiserRun& run, const DenoiserImport& import) {
   std::string text = toml_text_line("arch", net.architecture) + toml_text_line("condition", net.condition) +
                      whole("dim", net.dim) + whole("patch", net.patch) + toml_text_line("mults", join(net.mults)) +
                      whole("blocks", net.blocks) + whole("heads", net.heads) + whole("head-dim", net.head_dim);
-  if (net.patch_basis != "pixel") text += toml_text_line("patch-basis", net.patch_basis);
+  if (net.patch_basis != "shuffle") text += toml_text_line("patch-basis", net.patch_basis);
   if (!net.attention_resolutions.empty())
     text += toml_text_line("attention-resolutions", join(net.attention_resolutions));
   text += whole("timesteps", run.T) + toml_text_line("schedule", name_of(run.schedule));

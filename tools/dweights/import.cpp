@@ -136,7 +136,7 @@ void check_flags(const ImportCommand& flags) {
               "--num-heads: only guided-diffusion and sdm need it, found --as ", flags.source.as);
   check_input(guided || flags.against.empty(), Fault::kUsage,
               "--against: only guided-diffusion and sdm need it, found --as ", flags.source.as);
-  check_input(hints.patch > 1 || hints.patch_basis == "pixel", Fault::kUsage,
+  check_input(hints.patch > 1 || hints.patch_basis == "shuffle", Fault::kUsage,
               "--patch-basis: haar needs --patch 2 or 4, found --patch 1");
   for (const std::string& plane : split(flags.planes)) check_name(plane, Fault::kUsage, "--planes", "plane");
   check_input(!flags.source.classes || flags.source.as == "resnet18", Fault::kUsage,
@@ -173,7 +173,7 @@ void ImportCommand::declare(Options& root) {
               "of a network of ours: pixels a side that are its first convolution's channels; 1, 2 or 4", {1, 4},
               "pixels");
   options.add_choice("--patch-basis", source.hints.patch_basis,
-                     "what they are of such a patch: pixels, or Haar's transform", {"pixel", "haar"});
+                     "what they are of such a patch: pixels, or Haar's transform", {"shuffle", "haar"});
   options.add("--classes", source.classes, "resnet18: 1 replaces the last layer by a fresh logit", {1, 100000},
               "classes", "as the file");
   options.add("--class-label", source.class_label, "of a class-conditional network: the class to keep for good",

@@ -39,7 +39,7 @@ live_policies="posthoc screen probe halving restart"  # posthoc first; none, smc
 tune_quota=5 tune_groups="8 16" tune_shares="0.125 0.25 0.5"
 live_seeds="101 102 103" live_count=100000 quota=5
 smc="--group 8 --warm-up 0.2" smc_sampler="--sampler ddim --eta 1 --grid logsnr --sample-steps 5"  # copies need fresh noise to part
-es_ddpm="--start 0.5"
+es_ddpm="--start 0.5" es_ddpm_count=400  # trajectories: a mask whose picture fails the rule would never fill its quota
 segmenter_steps=1500 attack_count=50
 use_count=0 use_seeds="1 2 3"     # samples that join a segmenter's training pictures; 0: not tried; its pictures' size and steps,
 use_size='' use_steps=''          # where other than size and segmenter_steps
@@ -217,21 +217,22 @@ fit_exits() {
     --out "$out/exits.json"
 }
 live() {  # an equal quota of every mask
-  local policy plain settings live_seed drawn_by
+  local policy plain settings live_seed drawn_by count
   touch "$out/settings/none"
   echo "$smc" > "$out/settings/smc"
   echo "$es_ddpm" > "$out/settings/es-ddpm"
   for live_seed in $live_seeds; do for policy in $live_policies; do
-    drawn_by=("${few[@]}") settings=$policy plain=${policy%-cheapest}
+    drawn_by=("${few[@]}") settings=$policy plain=${policy%-cheapest} count=$live_count
     case $policy in
       posthoc-cheapest) drawn_by=("${honest[@]}") settings=posthoc ;;
+      es-ddpm) count=$es_ddpm_count ;;
       smc) read -r -a drawn_by <<< "$smc_sampler" ;;
       *-deepcache) drawn_by+=(--deepcache "$deepcache") ;;
       posthoc-adadiff) drawn_by+=(--adadiff "$out/exits.json" --adadiff-error "$adadiff_error") settings=posthoc plain=posthoc ;;
     esac
     # shellcheck disable=SC2046
     sampled "$out/live/$policy-$live_seed" --model "$out/diffusion" --masks "$out/masks" "${drawn_by[@]}" \
-      --batch "$batch" --seed "$live_seed" --count "$live_count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
+      --batch "$batch" --seed "$live_seed" --count "$count" --accept-per-mask "$quota" --value "${judges[$judge]}" \
       --thresholds "$out/thresholds.json" --tau 0.95 --policy "${plain%-deepcache}" $(cat "$out/settings/$settings")
   done; done
 }

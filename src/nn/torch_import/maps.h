@@ -25,7 +25,7 @@ struct NetworkHints {
   bool new_attention_order = false;                     // guided-diffusion, SDM
   std::optional<int64_t> image_channels;                // else from the output: 2 and 6 are 1 and 3 with a variance
   int64_t patch = 1;                                    // DenoiserOptions::patch and patch_basis
-  std::string patch_basis = "pixel";
+  std::string patch_basis = "shuffle";
   bool mask_planes = false;  // lucidrains: input channels beyond the picture's are masks, even when as many as its own
 };
 
