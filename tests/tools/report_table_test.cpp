@@ -178,13 +178,14 @@ TEST_F(ReportTest, AnEvaluationOfSomeSeedsSaysSo) {
 TEST_F(ReportTest, RunsThatDifferInMoreThanTheSeedAreApart) {
   make_everything();
   make_guided("second");
-  write("guided/config.toml", "seed = 1\nmodel = \"models/a\"\naccept-per-mask = 5\n");
+  write("guided/config.toml", "seed = 1\nmodel = \"models/a\"\naccept-per-mask = 5\n[resolved]\nstarts = \"a\"\n");
   write("second/config.toml", "seed = 2\nmodel = \"models/a\"\n");
   ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
   nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
   ASSERT_EQ(report["comparison"].size(), 2u);
   EXPECT_EQ(report["comparison"][0]["policy"], "paper, ddim, 10 steps, accept-per-mask 5");
-  write("second/config.toml", "seed = 2\nmodel = \"models/a\"\naccept-per-mask = 5\ncount = 7\n");
+  write("second/config.toml",
+        "seed = 2\nmodel = \"models/a\"\naccept-per-mask = 5\ncount = 7\n[resolved]\nstarts = \"b\"\n");
   ASSERT_EQ(dreport("--runs guided second --out report.html").code, 0);
   report = nlohmann::json::parse(read_file(at("report.json")));
   ASSERT_EQ(report["comparison"].size(), 1u);

@@ -15,8 +15,9 @@ namespace {
 // Settings that change which trajectories are begun and how they are worked off, not what becomes of one; and those
 // that the summary states too, as they were resolved. The table made_by is left out too.
 const std::set<std::string> kNotThePolicy = {
-    "seed",  "threads",        "device", "quiet", "config",   "out", "count",   "batch",        "shard",   "accept",
-    "trace", "keep-discarded", "policy", "eta",   "guidance", "tau", "sampler", "sample-steps", "score-on"};
+    "seed",    "threads",      "device",   "quiet",          "config", "out", "count",    "batch",
+    "shard",   "accept",       "trace",    "keep-discarded", "policy", "eta", "guidance", "tau",
+    "sampler", "sample-steps", "score-on", "resolved.starts"};  // x_T and all noise, so another hash with each seed
 
 // The setting that names the replayed recording ("simulate" in the version before); nothing for a live run.
 std::string recording_key(const SamplingRun& run) {
