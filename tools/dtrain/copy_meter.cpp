@@ -1,7 +1,5 @@
 #include "dtrain/copy_meter.h"
 
-#include <algorithm>
-
 namespace echodiff {
 namespace {
 
@@ -15,13 +13,10 @@ std::vector<GrayImage> images_of(const Dataset& data, const std::string& split) 
 }  // namespace
 
 CopyMeter::CopyMeter(const Dataset& data)
-    : training_(images_of(data, "train")), distance_(copy_distance(training_.nearest_to(images_of(data, "val")))) {}
+    : training_(images_of(data, "train")), held_out_(training_.nearest_to(images_of(data, "val"))) {}
 
 double CopyMeter::share(const std::vector<GrayImage>& samples) const {
-  const std::vector<Nearest> pairs = training_.nearest_to(samples);
-  const int64_t copies =
-      std::count_if(pairs.begin(), pairs.end(), [this](const Nearest& pair) { return pair.distance < distance_; });
-  return double(copies) / double(pairs.size());
+  return double(memorisation(training_.nearest_to(samples), held_out_).copies) / double(samples.size());
 }
 
 }  // namespace echodiff

@@ -17,7 +17,7 @@ class CopyMeter {
 
  private:
   TrainingSet training_;
-  double distance_;  // what is nearer to a training picture is a copy of it
+  std::vector<Nearest> held_out_;  // to them
 };
 
 }  // namespace echodiff
