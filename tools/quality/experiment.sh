@@ -7,6 +7,8 @@
 # stage again. What the live runs are made with is OUT/thresholds.json, OUT/sweep/*.txt, OUT/rule*.json, OUT/settings.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tools/quality/pictures.sh
+. "$here/tools/quality/pictures.sh"
 
 usage() { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
 case ${1:--} in -*) usage ;; esac
@@ -71,24 +73,6 @@ sampled() {
 field() { sed -n 's/^ *"'"$2"'": \([^,]*\),*$/\1/p' "$1"; }  # of a summary.json
 
 make_data() { "$bin/dphantom" --out "$out/data" --count "$pictures" --size "$size" --seed "$seed"; }
-copy_pictures() {  # FOLDER, with all that belongs to the files named on the standard input
-  local part file
-  while read -r file; do
-    for part in images masks sector; do
-      [ -e "$data/$part/$file" ] || continue
-      mkdir -p "$1/$part"
-      cp "$data/$part/$file" "$1/$part/"
-    done
-  done
-}
-# The first masks of one split (of all, where the data have no index.csv), as a folder: sampling takes its masks in turn.
-pick_masks() {  # FOLDER SPLIT COUNT
-  rm -rf "$1" && mkdir -p "$1"
-  cp "$data/dataset.json" "$1/" 2>/dev/null || true
-  { awk -F, -v split_name="$2" 'NR == 1 {for (i = 1; i <= NF; ++i) at[$i] = i; next}
-      at["split"] && $at["split"] == split_name {print $at["file"]}' "$data/index.csv" 2>/dev/null
-    [ -e "$data/index.csv" ] || (cd "$data/images" && printf '%s\n' *.png); } | sort | head -n "$3" | copy_pictures "$1"
-}
 limit_data() {  # DATA/index.csv must name the splits
   local kept=$out/data-limited
   rm -rf "$kept" && mkdir -p "$kept"
@@ -96,11 +80,11 @@ limit_data() {  # DATA/index.csv must name the splits
   awk -F, -v share="$train_share" 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "split") at = i; print; next}
     {line[NR] = $0; split_of[NR] = $at; trained += $at == "train"}
     END {for (i = 2; i <= NR; ++i) if (split_of[i] != "train" || seen++ < share * trained) print line[i]}' "$data/index.csv" > "$kept/index.csv"
-  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "file") at = i; next} {print $at}' "$kept/index.csv" | copy_pictures "$kept"
+  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "file") at = i; next} {print $at}' "$kept/index.csv" | copy_pictures "$data" "$kept"
 }
 make_masks() {  # masks not trained on, where the data say which; and some of those trained on, to train judges with
-  pick_masks "$out/masks-train" train "$value_masks"
-  if [ -n "$given" ]; then pick_masks "$out/masks" test "$masks"
+  pick_masks "$data" "$out/masks-train" train "$value_masks"
+  if [ -n "$given" ]; then pick_masks "$data" "$out/masks" test "$masks"
   else "$bin/dphantom" --out "$out/masks" --count "$masks" --size "$size" --seed $((seed + 1)); fi
 }
 make_held_out() {  # the data's pictures, their test pictures replaced; of another seed than data and masks
@@ -109,7 +93,7 @@ make_held_out() {  # the data's pictures, their test pictures replaced; of anoth
   mkdir -p "$out/held-out"
   cp "$data/dataset.json" "$out/held-out/"
   awk -F, 'NR == 1 || $2 != "test"' "$data/index.csv" > "$out/held-out/index.csv"
-  awk -F, 'NR > 1 {print $1}' "$out/held-out/index.csv" | copy_pictures "$out/held-out"
+  awk -F, 'NR > 1 {print $1}' "$out/held-out/index.csv" | copy_pictures "$data" "$out/held-out"
   for part in images masks sector; do for file in "$fresh/$part"/*; do mv "$file" "$out/held-out/$part/t${file##*/}"; done; done
   awk -F, -v OFS=, 'NR > 1 {$1 = "t" $1; $2 = "test"; $3 = "t" $3; print}' "$fresh/index.csv" >> "$out/held-out/index.csv"
 }

@@ -7,6 +7,8 @@
 # what is held equal. PyTorch and the peers come from PyPI into build/peers, unless ECHODIFF_PEERS_PYTHON has them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tools/quality/pictures.sh
+. "$here/tools/quality/pictures.sh"
 
 usage() { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 case ${1:--} in -*) usage ;; esac
@@ -46,16 +48,7 @@ if [ -z "$data" ]; then
   mv "$out/index.csv" "$data/index.csv"
   "$bin/dphantom" --out "$out/masks" --count "$masks" --size "$size" --seed 2
 else
-  mkdir -p "$out/masks"
-  cp "$data/dataset.json" "$out/masks/"
-  awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) at[$i] = i; next} $at["split"] == "test" {print $at["file"]}' "$data/index.csv" | head -n "$masks" |
-    while read -r file; do
-      for part in images masks sector; do
-        [ -e "$data/$part/$file" ] || continue
-        mkdir -p "$out/masks/$part"
-        cp "$data/$part/$file" "$out/masks/$part/"
-      done
-    done
+  pick_masks "$data" "$out/masks" test "$masks"
 fi
 
 say "what measures"
