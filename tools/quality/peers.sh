@@ -51,15 +51,15 @@ else
   pick_masks "$data" "$out/masks" test "$masks"
 fi
 
-say "what measures"
-"$bin/dlabel" calibrate --images "$data" --size "$size" --quantile 0.5 --out "$out/thresholds.json"
-"$bin/dlabel" score --images "$data" --thresholds "$out/thresholds.json" --size "$size" --out "$out/labels.jsonl"
-"$bin/dtrain" scorer "${common[@]}" --labels "$out/labels.jsonl" --allow-outside --fill "$data" --image-size "$size" --width 32 --epochs "$scorer_epochs" \
+say "what measures"  # pictures that are not square are squashed throughout, as peers.py does
+"$bin/dlabel" calibrate --images "$data" --size "$size" --fit squash --quantile 0.5 --out "$out/thresholds.json"
+"$bin/dlabel" score --images "$data" --thresholds "$out/thresholds.json" --size "$size" --fit squash --out "$out/labels.jsonl"
+"$bin/dtrain" scorer "${common[@]}" --labels "$out/labels.jsonl" --allow-outside --fill "$data" --image-size "$size" --fit squash --width 32 --epochs "$scorer_epochs" \
   --lr 1e-3 --out "$out/scorer"
-"$bin/dtrain" segmenter "${common[@]}" --data "$data" --image-size "$size" --steps "$segmenter_steps" --flip --out "$out/segmenter"
+"$bin/dtrain" segmenter "${common[@]}" --data "$data" --image-size "$size" --fit squash --steps "$segmenter_steps" --flip --out "$out/segmenter"
 
 train() {  # FOLDER STEPS
-  "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$1" --image-size "$size" --steps "$2" --batch 4 --timesteps 2000 --schedule cosine \
+  "$bin/dtrain" diffusion "${common[@]}" --data "$data" --out "$1" --image-size "$size" --fit squash --steps "$2" --batch 4 --timesteps 2000 --schedule cosine \
     --predict x0 --min-snr-gamma 5 --arch guided --blocks 1 --dim 32 --mults 1,2,4 --patch "$patch" --lr 1e-3 --warmup 100 --cosine --ema 0.999 \
     --flip --sample-every 0
 }
