@@ -1,4 +1,4 @@
-// What the files of RUN/checkpoints are called: HEAD-NNNNNNNN.safetensors, by the steps that they have had.
+// What the files of RUN/checkpoints and RUN/ema are called: HEAD-NNNNNNNN.safetensors, by the steps that they have had.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,9 @@
 
 namespace echodiff {
 
-constexpr const char* kStepHead = "step";  // what training goes on from
-constexpr const char* kBestHead = "best";  // the weights of the least validation loss (best_checkpoint.h)
+constexpr const char* kStepHead = "step";          // what training goes on from
+constexpr const char* kBestHead = "best";          // the weights of the least validation loss (best_checkpoint.h)
+constexpr const char* kSnapshotHead = "snapshot";  // averages, in RUN/ema (power_ema.h)
 
 std::string checkpoint_name(const std::string& head, int64_t step);
 // Of such a name; nothing for every other one.

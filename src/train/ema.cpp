@@ -29,6 +29,7 @@ void Ema::copy() {
 }
 
 double Ema::decay() const {
+  if (options_.power_gamma) return step_ == 0 ? 0 : std::pow(1 - 1 / double(step_), *options_.power_gamma + 1);
   const int64_t counted = std::max<int64_t>(0, step_ - options_.update_after_step - 1);
   if (counted == 0) return 0;
   const double value = 1 - std::pow(1 + double(counted) / options_.inv_gamma, -options_.power);

@@ -1,7 +1,8 @@
-// An exponential moving average of a network's weights, with the rule of lucidrains' ema-pytorch.
+// A moving average of a network's weights: with the rule of lucidrains' ema-pytorch, or a power-function profile's.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct EmaOptions {
   double beta = 0.999;
   int64_t update_after_step = 0, update_every = 1;
   double inv_gamma = 1, power = 2.0 / 3, min_value = 0;
+  // In place of all that: step s has a weight ~ s^gamma (power_ema.h), so the decay after s steps is
+  // (1 - 1 / s)^(gamma + 1).
+  std::optional<double> power_gamma{};
 };
 
 class Ema {

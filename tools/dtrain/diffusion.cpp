@@ -168,6 +168,7 @@ int stop_after(DiffusionTraining& training, PatientLog& log, int64_t done) {
 // Ends training before its last step: says why, in the log too, and saves. Returns the exit code.
 int finish_early(DiffusionTraining& training, PatientLog& log, int64_t done, const std::string& reason) {
   if (last_logged(training.flags.out + "/log.jsonl", "stopped") != done) log.write(done, {{"stopped", reason}});
+  snapshot_or_warn(training, done);
   save(training, log, done);
   log.finish();
   note(training.common,
@@ -230,6 +231,8 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
     if (watched && !(usable && training.optimizer.finite()))
       stop_at_bad_number(training, pictures, step, loss, norm, rate);
     training.ema.update();
+    for (Ema& average : training.power_emas) average.update();
+    if (last || (flags.ema_snapshots > 0 && done % flags.ema_snapshots == 0)) snapshot_or_warn(training, done);
 
     if (logged) log.write(done, {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", seconds_since(start)}});
     progress.update(done, concat_message("loss ", loss));

@@ -8,9 +8,12 @@
 #include "train/best_checkpoint.h"
 #include "train/checkpoint.h"
 #include "train/content_hash.h"
+#include "train/power_ema.h"
 
 namespace echodiff {
 namespace {
+
+constexpr const char* kPowerPrefix = "train.power.";  // of the averages in a checkpoint
 
 // The flags with one value replaced by what the data or --init said, so that --config gives the same run again.
 std::string with_value(std::string toml, const std::string& key, const std::string& value) {
@@ -72,7 +75,13 @@ int64_t go_on(const SafetensorsFile& saved, DiffusionTraining& training) {
   training.network.load_state_dict(raw_weights(saved.tensors));
   training.optimizer.load_state(saved, "train.");
   training.ema.load(saved, "ema.", int64_t(saved.at("train.ema_step").item()));
-  return int64_t(saved.at("train.steps_done").item());
+  const int64_t steps_done = int64_t(saved.at("train.steps_done").item());
+  for (const NamedTensor& kept : add_prefix(kPowerPrefix, power_ema_state(training.power_emas)))
+    check_input(saved.contains(kept.name), Fault::kUsage, "--ema-snapshots: ", saved.path,
+                " has no averages to go on with; a run has them from its first step");
+  load_power_emas(saved, kPowerPrefix, steps_done, training.power_emas);
+  forget_snapshots_after(training.flags.out, steps_done);
+  return steps_done;
 }
 
 }  // namespace
@@ -151,8 +160,10 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              std::move(ema),
                              {},
                              {},
+                             {},
                              {}};
   training.facts = facts_of(training);
+  if (flags.ema_snapshots > 0) training.power_emas = begin_power_emas(training.network.state_dict());
   if (saved) training.first_step = go_on(*saved, training);
   begin_validations(training, saved);
   if (saved && reason_to_stop(training).empty())
@@ -174,6 +185,8 @@ void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
   std::vector<NamedTensor> tensors = training.network.state_dict();
   for (const NamedTensor& tensor : add_prefix("ema.", training.ema.averaged())) tensors.push_back(tensor);
   for (const NamedTensor& tensor : add_prefix("train.", training.optimizer.state())) tensors.push_back(tensor);
+  for (const NamedTensor& tensor : add_prefix(kPowerPrefix, power_ema_state(training.power_emas)))
+    tensors.push_back(tensor);
   tensors.push_back({"train.ema_step", full({}, double(training.ema.step()), DType::i64)});
   tensors.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
   save_checkpoint(training.flags.out, steps_done, tensors, metadata_of(training, training.watch, steps_done),
@@ -190,6 +203,14 @@ bool done_or_warned(const Common& common, const std::string& what, const std::fu
     note(common, concat_message("warning: ", what, ": ", error.what(), "; training goes on"));
     return false;
   }
+}
+
+void snapshot_or_warn(const DiffusionTraining& training, int64_t steps_done) {
+  if (training.power_emas.empty()) return;
+  done_or_warned(training.common, concat_message("no snapshot of the averages at step ", steps_done), [&] {
+    save_snapshot(training.flags.out, steps_done, training.power_emas,
+                  metadata_of(training, training.watch, steps_done));
+  });
 }
 
 void save_or_warn(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {

@@ -30,7 +30,8 @@ struct DiffusionTraining {
   std::vector<NamedTensor> parameters;  // of the network
   Adam optimizer;
   Ema ema;
-  Metadata facts;  // that decide the bits, beside the network and its schedule
+  std::vector<Ema> power_emas;  // with --ema-snapshots
+  Metadata facts;               // that decide the bits, beside the network and its schedule
   ValidationWatch watch;
   std::optional<CopyMeter> copies;  // where copies end it
 };
@@ -49,6 +50,8 @@ bool done_or_warned(const Common& common, const std::string& what, const std::fu
 
 // The log is on disk first, as far as the disk takes it.
 void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done);
+// The power-function averages as they are, for dtrain ema; the same.
+void snapshot_or_warn(const DiffusionTraining& training, int64_t steps_done);
 // Where the disk does not take it, training goes on.
 void save_or_warn(DiffusionTraining& training, PatientLog& log, int64_t steps_done);
 

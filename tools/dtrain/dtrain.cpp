@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
                        add_scorer(program);
                        add_value(program);
                        add_segmenter(program);
+                       add_ema(program);
                        add_status(program);
                        add_doctor(program);
                      });

@@ -86,6 +86,10 @@ void add_optimizer_flags(Options& options, DiffusionFlags& flags) {
   options.add("--ema-power", flags.ema.power, "decay after s updates: 1 - (1 + s / inv-gamma)^-power", {0, 100},
               "exponent");
   options.add("--ema-inv-gamma", flags.ema.inv_gamma, "see --ema-power", {1e-6, 1e9}, "steps");
+  options.add("--ema-snapshots", flags.ema_snapshots,
+              "steps between snapshots of two more averages, from which dtrain ema makes one of any length after the "
+              "run; 0: none",
+              {0, kMany}, "steps");
 }
 
 void add_report_flags(Options& options, DiffusionFlags& flags) {

@@ -33,6 +33,7 @@ struct DiffusionFlags {
   std::vector<double> betas{0.9, 0.99};
   double eps = 1e-8, weight_decay = 0, clip = 1.0;
   EmaOptions ema;
+  int64_t ema_snapshots = 0;
   AugmentOptions augment;
 
   int64_t save_every = 1000, keep = 3, log_every = 1;
