@@ -35,6 +35,17 @@ Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, u
   return out;
 }
 
+Tensor with_labels(const Tensor& condition, const Tensor& labels) {
+  check(condition.rank() == 4 && labels.rank() == 2 && labels.dim(0) == condition.dim(0),
+        "with_labels: expected (N, P, H, W) and (N, L), got ", condition.shape(), " and ", labels.shape());
+  const int64_t N = labels.dim(0), L = labels.dim(1), pixels = condition.dim(2) * condition.dim(3);
+  Tensor planes = empty({N, L, condition.dim(2), condition.dim(3)});
+  for (int64_t n = 0; n < N; ++n)  // channels last
+    for (int64_t i = 0; i < pixels; ++i)
+      std::copy_n(labels.data<float>() + n * L, L, planes.mutable_data<float>() + (n * pixels + i) * L);
+  return concat({condition, planes}, 1);
+}
+
 Tensor guide(const Tensor& conditional, const Tensor& unconditional, double scale) {
   check(conditional.shape() == unconditional.shape(), "guide: shapes differ: ", conditional.shape(), " and ",
         unconditional.shape());

@@ -22,6 +22,10 @@ Tensor stack_conditions(const std::vector<Tensor>& conditions, const std::vector
 // `condition` itself.
 Tensor drop_organs(const Tensor& condition, double probability, uint64_t seed, uint64_t stream);
 
+// For training: what was done to each picture as further planes, each of one value. condition (N, P, H, W),
+// labels (N, L) -> (N, P + L, H, W).
+Tensor with_labels(const Tensor& condition, const Tensor& labels);
+
 // Network calls of a step at this scale.
 inline int64_t calls_per_step(double scale) { return scale == 1 ? 1 : 2; }
 

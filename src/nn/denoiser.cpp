@@ -22,6 +22,10 @@ void check_options(const DenoiserOptions& o) {
   check_widths(o.dim, o.mults);
   for (const auto& [what, count] : {std::pair{"image channels", o.image_channels}, {"blocks", o.blocks}})
     check_input(count > 0 && count <= kMostParts, Fault::kUsage, what, ": expected 1 to ", kMostParts, ", got ", count);
+  check_input(o.augment_labels == 0 || (o.condition == "concat" && o.planes > 0), Fault::kUsage,
+              "augment: needs masks that enter as input channels (condition concat)");
+  check_input(o.augment_labels >= 0 && o.augment_labels <= kMostParts, Fault::kUsage,
+              "augment labels: expected at most ", kMostParts, ", got ", o.augment_labels);
   check_input(o.planes >= 0 && o.planes <= kMostParts, Fault::kUsage, "planes: expected at most ", kMostParts, ", got ",
               o.planes);
   check_input(lucidrains ? o.blocks == 2 : o.blocks > 0, Fault::kUsage, "blocks: expected ",
@@ -70,7 +74,7 @@ std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions
   check_options(o);
   const bool spade = o.condition == "spade";
   const int64_t pixels = o.patch * o.patch;  // of a patch
-  const int64_t in = pixels * (o.image_channels + (spade ? 0 : o.planes));
+  const int64_t in = pixels * (o.image_channels + (spade ? 0 : o.planes + o.augment_labels));
   const int64_t out = pixels * (o.learned_variance ? 2 : 1) * o.image_channels;
   if (o.architecture == "diffusers") return make_diffusers(o, in, out, seed);
   if (o.architecture == "guided")
@@ -105,6 +109,18 @@ std::variant<Unet, GuidedUnet, DiffusersUnet> make_network(const DenoiserOptions
 Denoiser::Denoiser(const DenoiserOptions& options, uint64_t seed)
     : options_(options), patches_(options.patch, options.patch_basis), network_(make_network(options, seed)) {}
 
+StateDict Denoiser::without_labels(const DenoiserOptions& options, StateDict weights) {
+  if (options.augment_labels == 0) return weights;
+  const char* first = options.architecture == "guided"      ? "input_blocks.0.0.weight"
+                      : options.architecture == "diffusers" ? "conv_in.weight"
+                                                            : "init_conv.weight";
+  const NoGrad no_grad;
+  const int64_t channels = options.patch * options.patch * (options.image_channels + options.planes);
+  for (NamedTensor& entry : weights)
+    if (entry.name == first) entry.tensor = slice(entry.tensor, 1, 0, channels);  // (K, C, R, S), the labels last
+  return weights;
+}
+
 void Denoiser::check_has_deep_levels() const {
   check_input(options_.mults.size() > 1 && options_.architecture != "diffusers", Fault::kUsage,
               "deepcache: needs a U-Net of lucidrains or guided-diffusion with two levels or more; this one is ",
@@ -115,13 +131,20 @@ Tensor Denoiser::operator()(const Tensor& x_t, const Tensor& t, const Tensor& co
   if (deep != nullptr) check_has_deep_levels();
   check(x_t.rank() == 4 && x_t.dim(1) == options_.image_channels, "denoiser: x_t must be (N, ", options_.image_channels,
         ", H, W), got ", x_t.shape());
-  const Shape expected = options_.planes > 0 ? Shape{x_t.dim(0), options_.planes, x_t.dim(2), x_t.dim(3)} : Shape();
   const Shape given = condition ? condition.shape() : Shape();
-  check(given == expected, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ", given);
+  const int64_t told = options_.augment_labels;
+  const auto planes = [&](int64_t count) { return Shape{x_t.dim(0), count, x_t.dim(2), x_t.dim(3)}; };
+  const bool labelled = told > 0 && given == planes(options_.planes + told);
+  const Shape expected = options_.planes > 0 ? planes(options_.planes) : Shape();
+  check(given == expected || labelled, "denoiser: condition must be ", expected, " for x_t ", x_t.shape(), ", got ",
+        given);
   const bool concatenated = condition && options_.condition == "concat";
   const DType outside = x_t.dtype(), inside = bf16_ ? DType::bf16 : outside;
   const auto in_patches = [&](const Tensor& x) { return cast(patches_.split(x), inside); };
-  const Tensor input = in_patches(concatenated ? concat({x_t, condition}, 1) : x_t);
+  std::vector<Tensor> parts{x_t};
+  if (concatenated) parts.push_back(condition);
+  if (told > 0 && !labelled) parts.push_back(full(planes(told), 0, x_t.dtype(), x_t.device()));
+  const Tensor input = in_patches(parts.size() > 1 ? concat(parts, 1) : x_t);
   const Tensor masks = condition && !concatenated ? in_patches(condition) : Tensor();  // for SPADE
   const Tensor times = t.to(x_t.device());
   Tensor output;

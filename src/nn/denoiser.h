@@ -18,8 +18,10 @@ struct DenoiserOptions {
   // lucidrains | lucidrains1 (GroupNorm, its 1.x) | guided (guided-diffusion) | diffusers (its UNet2DModel)
   std::string architecture = "lucidrains";
   int64_t image_channels = 1, planes = 3;  // of the picture, and of the masks (0: unconditioned)
-  std::string condition = "concat";        // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
-  int64_t image_size = 0;                  // pixels a side, checked against the levels; 0: not known
+  // Planes after those that say how a training picture was augmented (train/data/told_augment.h): zeros when left out.
+  int64_t augment_labels = 0;
+  std::string condition = "concat";  // concat: cat(x_t, c) is the input | spade (guided only): c enters the norms
+  int64_t image_size = 0;            // pixels a side, checked against the levels; 0: not known
   // 1, 2 or 4: squares of so many pixels a side are the channels of one place (patches.h): a call costs as on a picture
   // of image_size / patch
   int64_t patch = 1;
@@ -49,13 +51,16 @@ class Denoiser : public Module {
   // Throws Error(kUsage) for options that don't fit together.
   Denoiser(const DenoiserOptions& options, uint64_t seed);
 
-  // x_t (N, image_channels, H, W), t (N) i64, condition (N, planes, H, W) or undefined when planes is 0
+  // x_t (N, image_channels, H, W), t (N) i64, condition (N, planes, H, W) or (N, planes + augment_labels, H, W), or
+  // undefined when planes is 0
   // -> (N, image_channels, H, W), or twice the channels with a learned variance
   //
   // deep, where given, is what the levels below the outermost put out (Ma et al. 2023, DeepCache, arXiv:2312.00858): a
   // whole call leaves it there if it finds none; else the call is a shallow one, which computes the outermost level
   // alone and takes the rest from there.
   Tensor operator()(const Tensor& x_t, const Tensor& t, const Tensor& condition, Tensor* deep = nullptr) const;
+  // The state_dict as a network of no augment_labels has it, of the same answers where those are zero.
+  static StateDict without_labels(const DenoiserOptions& options, StateDict weights);
   // Throws Error(kUsage) for a network that has no such levels: one of a single level, or of diffusers.
   void check_has_deep_levels() const;
 

@@ -19,7 +19,8 @@ enum class Draw : uint64_t {
   val_time,
   val_noise,
   grid_noise,
-  mean_start
+  mean_start,
+  told_augment
 };
 
 // The seed of one purpose: purposes never share numbers.

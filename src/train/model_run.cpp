@@ -57,6 +57,7 @@ template <class Options, class Field> void visit_network(Options& net, const Fie
 
 constexpr const char* kMaskDrop = "training.mask-drop";  // as dtrain diffusion writes its flags
 constexpr const char* kTimeDim = "network.time_dim";     // these only where the network has its own
+constexpr const char* kAugmentPlanes = "network.augment_labels";
 constexpr const char* kPatch = "network.patch";
 constexpr const char* kPatchBasis = "network.patch_basis";
 constexpr const char* kUpAttention = "network.diffusers.up_attention_resolutions";
@@ -79,6 +80,7 @@ Metadata to_metadata(const DenoiserRun& run) {
   if (run.fit != Fit::squash) metadata[kFit] = name_of(run.fit);
   visit_network(net, [&](const char* key, const auto& value) { metadata[key] = text_of(value); });
   if (net.time_dim > 0) metadata[kTimeDim] = text_of(net.time_dim);
+  if (net.augment_labels > 0) metadata[kAugmentPlanes] = text_of(net.augment_labels);
   if (net.patch > 1) metadata[kPatch] = text_of(net.patch);
   if (net.patch_basis != "shuffle") metadata[kPatchBasis] = net.patch_basis;
   if (net.architecture == "diffusers" && net.up_attention_resolutions)
@@ -107,6 +109,7 @@ DenoiserRun denoiser_run(const Metadata& metadata, const std::string& path) {
     net.image_size = run.image_size;
     visit_network(net, [&](const char* key, auto& value) { take(read, key, value); });
     if (read.has(kTimeDim)) take(read, kTimeDim, net.time_dim);
+    if (read.has(kAugmentPlanes)) take(read, kAugmentPlanes, net.augment_labels);
     if (read.has(kPatch)) take(read, kPatch, net.patch);
     if (read.has(kPatchBasis)) take(read, kPatchBasis, net.patch_basis);
     if (net.architecture == "diffusers" && read.has(kUpAttention))

@@ -68,7 +68,8 @@ std::vector<Tensor> draw_pictures(const DiffusionTraining& training, int64_t mic
   const Batch batch = replay ? replay->batch(micro_step) : training.data.training->draw(first, flags.batch);
   if (replay) return {batch.x_0, batch.condition};
   const uint64_t seed = seed_of(training.common.seed, Draw::mask_drop);
-  return {batch.x_0, drop_organs(batch.condition, flags.mask_drop, seed, uint64_t(first))};
+  const Tensor condition = drop_organs(batch.condition, flags.mask_drop, seed, uint64_t(first));
+  return {batch.x_0, batch.labels ? with_labels(condition, batch.labels) : condition};
 }
 Tensor draw_t(const DiffusionTraining& training, int64_t micro_step) {
   if (training.data.replay) return training.data.replay->times(micro_step);

@@ -46,6 +46,9 @@ StateDict initial_weights(const DiffusionFlags& flags, const Common& common, Den
   check_input(read.options.planes == int64_t(run->planes.size()), Fault::kBadInput, flags.init, ": its network takes ",
               read.options.planes, " masks, the data has ", run->planes.size(), " (", join(run->planes),
               "); choose others with --planes");
+  check_input(read.options.augment_labels == run->options.augment_labels, Fault::kUsage, "--augment: ", flags.init,
+              " was trained ", read.options.augment_labels > 0 ? "with it" : "without it", "; its network takes ",
+              read.options.augment_labels, " labels, expected ", run->options.augment_labels);
   run->options = read.options;
   run->options.image_size = run->image_size;
   return read.weights;

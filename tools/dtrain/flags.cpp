@@ -1,5 +1,6 @@
 #include "dtrain/flags.h"
 #include "tensor/io/text.h"
+#include "train/data/told_augment.h"
 
 namespace echodiff {
 namespace {
@@ -25,6 +26,10 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
       "FILE");
   options.add("--replay", flags.replay, "train on exactly these batches: x_0, cond, t, noise (safetensors)", "FILE");
   options.add_flag("--flip", flags.augment.flip, "mirror every other picture with its masks");
+  options.add("--augment", flags.augment.told,
+              "zoom, turn, shift, gain, depth gain and shadow, each with this probability; the network is told, so "
+              "samples show none of it: for few pictures",
+              {0, 1}, "probability");
   options.add("--augment-gamma", flags.augment.gamma, "grey^g within the sector, |log g| up to this", {0, 1},
               "log units");
   options.add("--augment-gain", flags.augment.gain, "grey times 1 +- this within the sector", {0, 0.9}, "fraction");
@@ -124,6 +129,9 @@ void check_flags(const DiffusionFlags& flags) {
               "--data: expected either --data DIR or --replay FILE, found ", replayed ? "both" : "neither");
   check_input(!(flags.steps && flags.epochs), Fault::kUsage, "--epochs: --steps is given too; choose one");
   check_input(!(replayed && flags.epochs), Fault::kUsage, "--epochs: a replay has no epochs; give --steps");
+  check_input(flags.augment.told == 0 || !replayed, Fault::kUsage, "--augment: a replay has its own pictures");
+  check_input(flags.augment.told == 0 || net.condition == "concat", Fault::kUsage,
+              "--augment: needs --condition concat, found spade");
   check_input(!(replayed && flags.accumulate > 1), Fault::kUsage, "--accumulate: a replay has its own batches");
   check_input(flags.stop_on == "never" || (!replayed && flags.val_every > 0), Fault::kUsage,
               "--stop-on: looks at held-out pictures, expected --data and --val-every above 0");
@@ -153,6 +161,7 @@ DenoiserRun DiffusionFlags::run() const {
   run.schedule = parse_schedule(schedule);
   run.prediction = parse_prediction(predict);
   run.fit = parse_fit(fit);
+  run.options.augment_labels = augment.told > 0 ? kAugmentLabels : 0;
   run.options.mults = parse_integers(mults, "--mults");
   run.options.attention_resolutions = parse_integers(attention_resolutions, "--attention-resolutions");
   return run;

@@ -44,6 +44,7 @@ int export_run(const ExportCommand& flags, const Common& common) {
   } else {
     const DenoiserRun run = denoiser_run(file.metadata, path);
     require_as(flags, name_of(run.options));
+    weights = Denoiser::without_labels(run.options, std::move(weights));
     if (run.options.architecture == "diffusers" && !flags.out.ends_with(".safetensors")) {
       make_directories(flags.out);
       write_file_atomic(flags.out + "/config.json", diffusers_config_text(run.options, run.image_size));

@@ -1,6 +1,7 @@
 // Light augmentation of a training picture. What it changes must not turn up in generated pictures: a flip mirrors the
 // picture and its masks together, and grey levels change within the sector only. Everything is off by default:
-// flipping suits data without a fixed left and right, and a changed grey scale is learned as such.
+// flipping suits data without a fixed left and right, and a changed grey scale is learned as such. What the network is
+// told of it need not learn as such: told_augment.h.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@ struct AugmentOptions {
   bool flip = false;  // mirror left and right, every other picture
   double gamma = 0;   // grey^g with log g uniform in [-gamma, gamma]
   double gain = 0;    // grey times a factor uniform in [1 - gain, 1 + gain]
+  double told = 0;    // probability of each kind that the network is told of (told_augment.h)
 
   bool any() const { return flip || gamma > 0 || gain > 0; }
 };

@@ -6,6 +6,7 @@
 #include "kernels/thread_pool.h"
 #include "train/checkpoint.h"
 #include "train/data/image.h"
+#include "train/data/told_augment.h"
 #include "train/draws.h"
 
 namespace echodiff {
@@ -48,13 +49,19 @@ Batch Loader::gather(const std::vector<int64_t>& indices) const {
 
 Batch Loader::draw(int64_t first, int64_t count) const {
   Batch batch = gather(draw_examples(seed_, size(), first, count));
-  if (!options_.any()) return batch;
+  if (options_.told > 0) batch.labels = empty({count, kAugmentLabels});
+  if (!options_.any() && !batch.labels) return batch;
   const int64_t pixels = size_ * size_;
   float* x_0 = batch.x_0.mutable_data<float>();
   float* condition = batch.condition.mutable_data<float>();
+  float* labels = batch.labels ? batch.labels.mutable_data<float>() : nullptr;
   parallel_for(count, [&](int64_t n) {
-    augment(options_, Random(seed_of(seed_, Draw::augment), uint64_t(first + n)), size_, planes_, x_0 + n * pixels,
-            condition + n * pixels * planes_);
+    float *picture = x_0 + n * pixels, *planes = condition + n * pixels * planes_;
+    const auto random = [&](Draw draw) { return Random(seed_of(seed_, draw), uint64_t(first + n)); };
+    augment(options_, random(Draw::augment), size_, planes_, picture, planes);
+    if (labels != nullptr)
+      augment_and_tell(options_.told, random(Draw::told_augment), size_, planes_, picture, planes,
+                       labels + n * kAugmentLabels);
   });
   return batch;
 }

@@ -14,6 +14,7 @@ namespace echodiff {
 struct Batch {
   Tensor x_0;        // (N, 1, H, W) in [-1, 1]
   Tensor condition;  // (N, P, H, W) in {0, 1}, the sector last
+  Tensor labels{};   // (N, kAugmentLabels), where the network is told of augmentation (told_augment.h)
 };
 
 // An example's masks as a network takes them: (1, P, H, W) in {0, 1}.
