@@ -24,7 +24,7 @@ done
 mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
 size=64 pictures=1200 masks=24 sampled=96 seed=1 # so many trajectories without a judge, and under each policy
-steps=$((250 * minutes))
+steps=$((240 * minutes))
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "build"
@@ -45,11 +45,12 @@ fi
 network=(--arch guided --blocks 1 --dim 32 --mults 1,2,4)
 step "diffusion: $steps steps, T = 2000"
 "$bin/dtrain" diffusion --data "$data" --out "$out/diffusion" --image-size $size --steps "$steps" --batch 4 --timesteps 2000 \
-  --schedule cosine --predict x0 --min-snr-gamma 5 "${network[@]}" --lr 1e-3 --warmup 100 --cosine --ema 0.997 --flip --val-every 500 --val-count 64 \
+  --schedule cosine --predict x0 --min-snr-gamma 5 "${network[@]}" --lr 1e-3 --warmup 100 --cosine --ema 0.997 --flip --val-every $((steps / 6)) --val-count 64 \
   --sample-every 1000 --seed $seed "${extra[@]}"
 
 step "samples without a judge"
-sampling=(--model "$out/diffusion" --masks "$unseen" --sampler unipc --grid logsnr --sample-steps 5 --batch 16 --mask-count $masks)
+sampling=(--model "$out/diffusion" --masks "$unseen" --sampler unipc --grid logsnr --sample-steps 5 --grid-end 0.02 --keep-noise 0.5 \
+  --batch 16 --mask-count $masks)
 "$bin/dsample" "${sampling[@]}" --seed $seed --count $sampled --policy none --out "$out/unjudged"
 
 step "thresholds from real pictures, labels, review page"
