@@ -42,7 +42,8 @@ std::string kept_lines(const std::string& text, int64_t keep_to_step) {
 
 }  // namespace
 
-RunLog::RunLog(const std::string& path, int64_t keep_to_step) {
+RunLog::RunLog(const std::string& path, int64_t keep_to_step, std::shared_ptr<EventFile> events)
+    : events_(std::move(events)) {
   std::string kept;
   if (keep_to_step >= 0 && std::filesystem::exists(path)) kept = kept_lines(read_file(path), keep_to_step);
   write_file_atomic(path, kept);
@@ -53,6 +54,7 @@ void RunLog::write(const LogFields& fields) {
   std::string line = "{";
   for (const auto& [name, value] : fields) line += (line.size() > 1 ? ", \"" : "\"") + name + "\": " + json_text(value);
   file_->write(line + "}\n");
+  if (events_) events_->add(fields);
 }
 
 int64_t last_logged(const std::string& path, const std::string& field) {
@@ -66,8 +68,9 @@ int64_t last_logged(const std::string& path, const std::string& field) {
   return last;
 }
 
-PatientLog::PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn)
-    : path_(path), warn_(std::move(warn)), log_(std::in_place, path, keep_to_step) {}
+PatientLog::PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn,
+                       std::shared_ptr<EventFile> events)
+    : path_(path), warn_(std::move(warn)), log_(std::in_place, path, keep_to_step), events_(std::move(events)) {}
 
 void PatientLog::finish() {
   while (!waiting_.empty()) {
@@ -94,6 +97,7 @@ void PatientLog::sync() {
 void PatientLog::write(int64_t step, const LogFields& fields) {
   LogFields line{{"step", step}};
   line.insert(line.end(), fields.begin(), fields.end());
+  if (events_) events_->add(line);
   waiting_.push_back(std::move(line));
   try {
     finish();

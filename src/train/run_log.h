@@ -8,25 +8,22 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
-#include <variant>
-#include <vector>
 
 #include "tensor/io/file.h"
+#include "train/event_file.h"
+#include "train/log_fields.h"
 
 namespace echodiff {
-
-using LogValue = std::variant<int64_t, double, std::string, std::vector<double>>;
-using LogFields = std::vector<std::pair<std::string, LogValue>>;
 
 class RunLog {
  public:
   // Appends to PATH, as AppendedFile does. Lines of steps beyond `keep_to_step` (a resumed run starts behind its last
   // log line) and a last line cut off by a crash are dropped first; keep_to_step < 0 starts an empty log. Throws Error
-  // kCannotCreate, kIo.
-  RunLog(const std::string& path, int64_t keep_to_step = -1);
+  // kCannotCreate, kIo. `events`, if any, gets every line too.
+  RunLog(const std::string& path, int64_t keep_to_step = -1, std::shared_ptr<EventFile> events = {});
 
   // Numbers are written with the fewest digits that read back the same; NaN and inf as null. Throws Error kIo.
   void write(const LogFields& fields);
@@ -35,6 +32,7 @@ class RunLog {
 
  private:
   std::optional<AppendedFile> file_;
+  std::shared_ptr<EventFile> events_;
 };
 
 // The last step that has a field of this name in the log at PATH; 0 without one. A line cut off by a crash is none.
@@ -44,7 +42,8 @@ int64_t last_logged(const std::string& path, const std::string& field);
 class PatientLog {
  public:
   // As RunLog; `warn` gets one message when lines begin to wait.
-  PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn);
+  PatientLog(const std::string& path, int64_t keep_to_step, std::function<void(const std::string&)> warn,
+             std::shared_ptr<EventFile> events = {});
 
   // Appends {"step": step, fields...}, and first all that wait.
   void write(int64_t step, const LogFields& fields);
@@ -57,6 +56,7 @@ class PatientLog {
   std::string path_;
   std::function<void(const std::string&)> warn_;
   std::optional<RunLog> log_;
+  std::shared_ptr<EventFile> events_;
   std::deque<LogFields> waiting_;
   bool warned_ = false;
 };

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
         add_fit_exits(program);
         add_fit_grid(program);
         add_ceiling(program);
+        add_merge(program);
         ignore_old_keys(program);
       });
 }

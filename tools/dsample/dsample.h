@@ -15,6 +15,7 @@ void add_fit(Options& program);
 void add_fit_exits(Options& program);
 void add_fit_grid(Options& program);
 void add_ceiling(Options& program);
+void add_merge(Options& program);
 
 // The arguments with the flags of the version before (--record, --simulate, --fit, --fit-adadiff, --ceiling) in place
 // of a subcommand written as that subcommand, and a note on stderr that says so. Goes with the next version.

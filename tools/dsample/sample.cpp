@@ -1,8 +1,8 @@
 // dsample: pictures of a network, with a judge in the loop if wanted.
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <optional>
-#include <sstream>
 
 #include "dsample/dsample.h"
 #include "dsample/mean_grey.h"
@@ -11,6 +11,8 @@
 #include "quality/judges/threshold_judge.h"
 #include "quality/recordings/picture_list.h"
 #include "quality/recordings/sample_folder.h"
+#include "quality/recordings/sample_merge.h"
+#include "tensor/io/text.h"
 #include "tensor/io/toml.h"
 #include "tensor/observe.h"
 #include "train/checkpoint.h"
@@ -29,23 +31,21 @@ struct Settings {
   bool allow_unfinished = false;
 };
 
-struct Shard {
-  int64_t index = 0, of = 1;
-};
-
-Shard parse_shard(const std::string& text) {
-  Shard shard;
-  char slash = 0, rest = 0;
-  std::istringstream in(text);
-  const bool fits = (in >> shard.index >> slash >> shard.of) && slash == '/' && !(in >> rest) && shard.index >= 0 &&
-                    shard.of >= 1 && shard.index < shard.of;
-  check_input(fits, Fault::kUsage, "--shard: expected i/n with 0 <= i < n, found '", text, "'");
-  return shard;
+// Each task of a SLURM array draws its share: task MIN, MIN + STEP, ... of COUNT.
+std::string shard_of_array() {
+  const auto number = [](const char* name, int64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : parse_number<int64_t>(text).value_or(-1);
+  };
+  if (std::getenv("SLURM_ARRAY_TASK_ID") == nullptr) return text_of(Shard());
+  const int64_t step = std::max<int64_t>(1, number("SLURM_ARRAY_TASK_STEP", 1));
+  const int64_t task = number("SLURM_ARRAY_TASK_ID", 0) - number("SLURM_ARRAY_TASK_MIN", 0);
+  return text_of(Shard{task / step, number("SLURM_ARRAY_TASK_COUNT", 1)});
 }
 
 void check_settings(const Settings& settings) {
   const PolicyRow& policy = policy_row(settings.policy);
-  const bool whole = parse_shard(settings.shard).of == 1, given = !settings.noise.empty();
+  const bool whole = parse_shard(settings.shard, "--shard").of == 1, given = !settings.noise.empty();
   check_flags(settings.masks.masks.empty() || !given, "--masks: expected either --masks DIR or --noise FILE, give one");
   check_flags(settings.masks.count || given, "--count: expected a number of trajectories, found none, add --count N");
   check_flags(!settings.masks.count || !given, "--count: comes from the --noise file, leave it out");
@@ -89,7 +89,10 @@ void declare(Options& options, Settings& settings) {
   options.add("--noise", settings.noise, "x_T, noise, cond to sample with, in place of --masks, --count and the seed",
               "FILE");
   options.add("--trace", settings.trace, "write x, eps and x_start of every step", "FILE");
-  options.add("--shard", settings.shard, "only trajectories of index mod n = i", "i/n");
+  options.add("--shard", settings.shard,
+              "only trajectories of index mod n = i, into a folder of its own; dsample merge puts them together; in a "
+              "SLURM array each task has its own by itself",
+              "i/n");
   options.add("--scorer", settings.scorer, "run directory of dtrain scorer: judges the finished picture", "RUN");
   options.add("--value", settings.value, "run of the judge on the way, where it is another", "RUN", "as --scorer");
   options.add_flag("--allow-unfinished", settings.allow_unfinished, "take a judge in the midst of its training");
@@ -235,7 +238,9 @@ int sample(const Settings& settings, const Common& common) {
 
   const SampledModel model = load_model(settings.model, settings.masks, common, !settings.noise.empty());
   SamplerJob job = sampler_job(model, settings.model, settings.masks, common);
-  const Shard shard = parse_shard(settings.shard);
+  const Shard shard = parse_shard(settings.shard, "--shard");
+  if (shard.of > 1 && !common.given("--shard"))
+    note(common, concat_message("shard ", text_of(shard), ", as SLURM's array says; --shard 0/1 draws all"));
   job.shard = shard.index;
   job.shards = shard.of;
   job.score_on = parse_score_on(settings.score_on);
@@ -286,6 +291,7 @@ int sample(const Settings& settings, const Common& common) {
 
 void add_sample(Options& program) {
   static Settings settings;
+  settings.shard = shard_of_array();
   declare(program, settings);
   program.runs_on_cuda();
   program.body([](const Common& common) { return sample(settings, common); });

@@ -16,6 +16,8 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/init.h"
 #include "dtrain/stoppable.h"
+#include "dtrain/tensorboard.h"
+#include "tensor/io/file.h"
 #include "tensor/ops.h"
 #include "train/data/grid.h"
 #include "train/data/prefetch.h"
@@ -54,7 +56,11 @@ void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64
     rows[2].push_back(gray_image(smooth, n));
   }
   try {
-    write_png(directory.file(grid_name(steps_done)), tile(rows));
+    const GrayImage grid = tile(rows);
+    write_png(directory.file(grid_name(steps_done)), grid);
+    if (training.events)
+      training.events->add_png(steps_done, "samples", read_file(directory.file(grid_name(steps_done))), grid.height,
+                               grid.width);
   } catch (const Error& error) {
     note(training.common, concat_message("warning: ", error.what(), "; training goes on"));
   }
@@ -197,13 +203,15 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common) {
   const RunDirectory directory(flags.out);
   DiffusionTraining training = begin_training(flags, common, data, run, initial, steps);
   const int64_t first_step = training.first_step;
+  training.events = open_events(flags.tensorboard, flags.out, first_step, common);
   LearningRateOptions rates = flags.learning_rate;
   rates.total = steps;
   if (data.dataset) keep_lists(flags, common, *data.dataset, first_step);
   directory.write_config(config_text(training));
   check_log(directory.file("log.jsonl"), first_step, flags.log_every, common);
-  PatientLog log(directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                 [&](const std::string& warning) { note(common, "warning: " + warning); });
+  PatientLog log(
+      directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
+      [&](const std::string& warning) { note(common, "warning: " + warning); }, training.events);
   const StepTensors pictures = drawn_ahead([&](int64_t micro_step) { return draw_pictures(training, micro_step); },
                                            steps * flags.accumulate, training.device);
   training.network.train();

@@ -161,6 +161,7 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              {},
                              {},
                              {},
+                             {},
                              {}};
   training.facts = facts_of(training);
   if (flags.ema_snapshots > 0) training.power_emas = begin_power_emas(training.network.state_dict());

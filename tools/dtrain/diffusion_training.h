@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ struct DiffusionTraining {
   std::vector<Ema> power_emas;  // with --ema-snapshots
   Metadata facts;               // that decide the bits, beside the network and its schedule
   ValidationWatch watch;
-  std::optional<CopyMeter> copies;  // where copies end it
+  std::optional<CopyMeter> copies;    // where copies end it
+  std::shared_ptr<EventFile> events;  // with --tensorboard
 };
 
 int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);

@@ -1,4 +1,5 @@
 #include "dtrain/flags.h"
+#include "dtrain/tensorboard.h"
 #include "tensor/io/text.h"
 #include "train/data/told_augment.h"
 
@@ -117,6 +118,7 @@ void add_report_flags(Options& options, DiffusionFlags& flags) {
               {0, 1}, "share");
   options.add("--copy-count", flags.copy_count, "samples drawn for it, of held-out masks in --sample-steps steps",
               {1, 4096}, "samples");
+  declare_tensorboard(options, flags.tensorboard);
   options.add("--sample-every", flags.sample_every, "steps between sample pictures; 0: never", {0, kMany}, "steps");
   options.add("--sample-count", flags.sample_count, "masks in a sample picture", {1, 64}, "masks");
   options.add("--sample-steps", flags.sample_steps, "DDIM steps for it", {1, 1000}, "steps");

@@ -42,7 +42,7 @@ struct DiffusionFlags {
   std::string stop_on = "never";
   int64_t patience = 10, copy_count = 16;
   double copy_limit = 0.25;
-  bool print_summary = false;
+  bool print_summary = false, tensorboard = false;
 
   AdamOptions adam() const;
   // What the flags say of the run; planes and image size come from the data.

@@ -12,7 +12,7 @@ namespace {
 // They name places, or what is said of the run on its way; and in which precision, which a run may change.
 const std::set<std::string> kNeverBinding{"out",        "resume", "allow-changes", "threads",
                                           "quiet",      "device", "deterministic", "precision",
-                                          "save-every", "keep",   "log-every"};
+                                          "save-every", "keep",   "log-every",     "tensorboard"};
 
 constexpr const char* kPrefix = "training.";
 

@@ -9,6 +9,7 @@
 #include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
 #include "dtrain/stoppable.h"
+#include "dtrain/tensorboard.h"
 #include "kernels/philox.h"
 #include "nn/torch_import/import.h"
 #include "quality/judges/scorer.h"
@@ -30,6 +31,7 @@ namespace {
 struct Settings {
   std::string labels, out, fill, init, run, architecture = "resnet18", fit = "pad";
   ResumeFlags resume;
+  bool tensorboard = false;
   std::optional<int64_t> image_size;
   int64_t split_seed = 0;
   bool allow_outside = false;
@@ -261,7 +263,8 @@ int train_scorer(const Settings& settings, const Common& common) {
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 10, steps),
                          .device = parse_device(common.device),
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                                       open_events(settings.tensorboard, run.path(), first_step, common)),
                          .progress = Progress("scorer", steps, "steps", common.quiet, first_step)};
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
   const auto save = [&](int64_t done) {
@@ -306,6 +309,7 @@ void add_scorer(Options& program) {
   options.add_flag("--allow-outside", settings.allow_outside, "pictures may lie outside the labels file's folder");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   declare_resume(options, settings.resume);
+  declare_tensorboard(options, settings.tensorboard);
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
               "DIR");
   options.add(

@@ -8,6 +8,7 @@
 #include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
 #include "dtrain/stoppable.h"
+#include "dtrain/tensorboard.h"
 #include "quality/evaluate/distribution.h"
 #include "quality/judges/segmentation_loss.h"
 #include "quality/judges/segmenter.h"
@@ -30,6 +31,7 @@ struct Settings {
   std::string data, out, run, mults = "1,2,4", fit = "pad";
   std::vector<std::string> samples;
   ResumeFlags resume;
+  bool tensorboard = false;
   int64_t image_size = 64, dim = 16, steps = 800, batch = 16, save_every = 100, val_every = 100;
   double rate = 1e-3, dice_weight = 1;
   bool flip = false;
@@ -167,7 +169,8 @@ int train_segmenter(const Settings& settings, const Common& common) {
                          .rate = warmed_cosine(settings.rate, 20, settings.steps),
                          .clip = 1,
                          .device = parse_device(common.device),
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                                       open_events(settings.tensorboard, run.path(), first_step, common)),
                          .log_seconds = false,
                          .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step)};
 
@@ -217,6 +220,7 @@ void add_segmenter(Options& program) {
       "run of dtrain diffusion on the same data: holds out what it held out, and makes pictures square as it does",
       "RUN");
   declare_resume(options, settings.resume);
+  declare_tensorboard(options, settings.tensorboard);
   options.add("--image-size", settings.image_size, "side of the pictures, resized by area", {16, 1024}, "pixels");
   add_fit(options, settings.fit);
   options.add("--dim", settings.dim, "channels at full resolution", {8, 256}, "channels");

@@ -5,6 +5,7 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/judge_step.h"
 #include "dtrain/stoppable.h"
+#include "dtrain/tensorboard.h"
 #include "quality/judges/value_data.h"
 #include "quality/judges/value_model.h"
 #include "quality/judges/value_report.h"
@@ -22,6 +23,7 @@ struct Settings {
   std::vector<std::string> recordings;
   std::string out, on = "x0hat", architecture = "film";
   ResumeFlags resume;
+  bool tensorboard = false;
   int64_t width = 16, steps = 1500, batch = 32, val_every = 100;
   int64_t split_seed = 0;
   double rate = 1e-3, weight_decay = 1e-2, calibrate = 0.2, test = 0.2;
@@ -134,7 +136,8 @@ int train_value(const Settings& settings, const Common& common) {
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 20, settings.steps),
                          .device = device,
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1),
+                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                                       open_events(settings.tensorboard, run.path(), first_step, common)),
                          .progress = Progress("value", settings.steps, "steps", common.quiet, first_step)};
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
   const auto due = [&](int64_t done) { return done % settings.val_every == 0 || done == settings.steps; };
@@ -186,6 +189,7 @@ void add_value(Options& program) {
   options.add_list("--recordings", settings.recordings, "recordings of dsample record, with labels", "DIR").required();
   options.add("--out", settings.out, "run directory to write", "DIR").required();
   declare_resume(options, settings.resume);
+  declare_tensorboard(options, settings.tensorboard);
   options.add_choice("--on", settings.on,
                      "what it is shown: the predicted clean picture; x_t, drawn from q(x_t | finished picture), which "
                      "recordings don't hold; or finished pictures alone",

@@ -15,34 +15,13 @@
 #include <vector>
 
 #include "quality/recordings/sample_progress.h"
+#include "quality/recordings/sample_summary.h"
 #include "quality/sampling/cost.h"
 #include "quality/sampling/sampler.h"
-#include "quality/sampling/sampler_facts.h"
 #include "tensor/io/file.h"
 #include "tensor/io/lock.h"
 
 namespace echodiff {
-
-// What was asked for, and how long it took.
-struct SummaryFacts : SamplerFacts {
-  std::string policy, judge, final_judge, score_on, keep;
-  int64_t batch = 0;
-  double tau = 0, seconds = 0, keep_noise = 0;
-  // Inside of the sector, of the kept pictures and of real ones of the same masks, where that was measured.
-  std::optional<double> mean_grey, mean_grey_of_data;
-  bool replayed = false;
-};
-
-struct SampleSummary : SummaryFacts {
-  SamplerTotals totals;
-  double shallow_call_cost = 1;  // by the clock, as a share of a whole call's
-  CostUnit unit;                 // that the interval resamples; no masks: the file doesn't say
-  Estimate calls_per_kept;
-
-  double whole_calls(int64_t calls, int64_t shallow) const {
-    return double(calls) - (1 - shallow_call_cost) * double(shallow);
-  }
-};
 
 class SampleFolder {
  public:
@@ -74,7 +53,6 @@ class SampleFolder {
 };
 
 // All throw Error(kBadInput) naming file, line and key.
-SampleSummary read_sample_summary(const std::string& directory);
 // With the pictures that are there; a kept one must be. A last line without its end is left out where the run has no
 // summary: it is being written. Where it has, as many lines must be there as the summary counts.
 std::vector<SampleLine> read_samples(const std::string& directory);

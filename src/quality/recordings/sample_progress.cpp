@@ -19,11 +19,6 @@ namespace fs = std::filesystem;
 // Settings that change no result.
 constexpr const char* kFree[] = {"threads", "quiet", "out", "made_by.version", "made_by.revision"};
 
-std::map<std::string, std::string> binding(std::map<std::string, std::string> settings) {
-  for (const char* key : kFree) settings.erase(key);
-  return settings;
-}
-
 // The whole lines of a file, and where each ends; none where there is no file.
 std::vector<std::string> whole_lines(const std::string& path, std::vector<int64_t>* ends) {
   std::vector<std::string> lines;
@@ -50,6 +45,11 @@ SampleRecord read_record(const std::string& directory, const std::string& line, 
 }
 
 }  // namespace
+
+std::map<std::string, std::string> binding_settings(std::map<std::string, std::string> settings) {
+  for (const char* key : kFree) settings.erase(key);
+  return settings;
+}
 
 std::string mask_of(const JsonNode& json) {
   const std::string mask = json.text("mask", "");
@@ -120,7 +120,7 @@ bool holds_same_run(const std::string& directory, const std::string& settings) {
     return false;
   }
   const std::string differing =
-      differences(binding(read_flat_toml(config)), binding(parse_flat_toml(settings, "settings")));
+      differences(binding_settings(read_flat_toml(config)), binding_settings(parse_flat_toml(settings, "settings")));
   check_input(differing.empty(), Fault::kCannotCreate, directory, ": holds a run of other settings: ", differing,
               "; give the same to go on with it, or name another folder");
   return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct SampleProgress {
 };
 // `discarded`: the run keeps the pictures of discarded trajectories too.
 SampleProgress read_progress(const std::string& directory, bool discarded);
+
+// The settings of a config.toml that decide what is drawn: not who made it, with how many threads and where.
+std::map<std::string, std::string> binding_settings(std::map<std::string, std::string> settings);
 
 // Throws Error(kCannotCreate) unless `directory` is free for a run, or holds one of the same settings; true: it does.
 bool holds_same_run(const std::string& directory, const std::string& settings);
