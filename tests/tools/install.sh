@@ -15,11 +15,11 @@ dphantom --count 2 --size 16 --out "$work/data" --quiet
 
 for program in dphantom dtrain dsample dlabel dweights dreport; do
   page=$work/usr/share/man/man1/$program.1.gz
-  zcat "$page" | grep -q "^.TH ${program^^} 1" || fail "no man page of $program"
+  zcat "$page" | grep "^.TH ${program^^} 1" >/dev/null || fail "no man page of $program"
   # shellcheck source=/dev/null
   . "$work/usr/share/bash-completion/completions/$program"
 done
-zcat "$work/usr/share/man/man1/dtrain.1.gz" | grep -q '^.SH "DTRAIN DIFFUSION"' || fail "the man page has no subcommands"
+zcat "$work/usr/share/man/man1/dtrain.1.gz" | grep '^.SH "DTRAIN DIFFUSION"' >/dev/null || fail "the man page has no subcommands"
 completed() {
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _echodiff
