@@ -18,4 +18,4 @@ if [ "$kind" = thread ]; then
   # ThreadSanitizer of g++ 12 needs its address space where it expects it.
   exec setarch -R "$build/tests/thread_tests" --gtest_brief=1
 fi
-ctest --test-dir "$build" -L quick -E 'include_law|sizes|clang_format|ops_with_|mistakes' --output-on-failure --parallel "$(nproc)" --timeout 600
+ctest --test-dir "$build" -L quick -E 'include_law|sizes|clang_format|ops_with_|mistakes|documented_commands' --output-on-failure --parallel "$(nproc)" --timeout 600
