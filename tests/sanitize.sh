@@ -18,4 +18,7 @@ if [ "$kind" = thread ]; then
   # ThreadSanitizer of g++ 12 needs its address space where it expects it.
   exec setarch -R "$build/tests/thread_tests" --gtest_brief=1
 fi
-ctest --test-dir "$build" -L quick -E 'include_law|sizes|clang_format|ops_with_|mistakes|documented_commands' --output-on-failure --parallel "$(nproc)" --timeout 600
+# One in three seconds of the suite goes to these there, and each goes the ways of shorter ones beside it.
+long='Dsample\.ReplayLeaves|Dsample\.SummaryAndReport|EvaluateFindsTheSegmenters|EvaluateTakesSeeds|EqualsTheUnbrokenRunWherever|EqualTheUnbrokenRunWherever'
+long+='|AMeanStartIsRecorded|AMeanStartIsTheSame|LargePicturesThatPassOneByOne|FlagsAttacksAndPasses'
+ctest --test-dir "$build" -L quick -E "include_law|sizes|clang_format|ops_with_|mistakes|documented_commands|$long" --output-on-failure --parallel "$(nproc)" --timeout 600
