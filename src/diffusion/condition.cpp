@@ -40,9 +40,10 @@ Tensor with_labels(const Tensor& condition, const Tensor& labels) {
         "with_labels: expected (N, P, H, W) and (N, L), got ", condition.shape(), " and ", labels.shape());
   const int64_t N = labels.dim(0), L = labels.dim(1), pixels = condition.dim(2) * condition.dim(3);
   Tensor planes = empty({N, L, condition.dim(2), condition.dim(3)});
+  const float* from = labels.data<float>();
+  float* to = planes.mutable_data<float>();
   for (int64_t n = 0; n < N; ++n)  // channels last
-    for (int64_t i = 0; i < pixels; ++i)
-      std::copy_n(labels.data<float>() + n * L, L, planes.mutable_data<float>() + (n * pixels + i) * L);
+    for (int64_t i = 0; i < pixels; ++i) std::copy_n(from + n * L, L, to + (n * pixels + i) * L);
   return concat({condition, planes}, 1);
 }
 

@@ -5,8 +5,6 @@
 #include <array>
 #include <bit>
 #include <chrono>
-#include <cmath>
-#include <filesystem>
 
 namespace echodiff {
 namespace {

@@ -57,10 +57,9 @@ void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64
   }
   try {
     const GrayImage grid = tile(rows);
-    write_png(directory.file(grid_name(steps_done)), grid);
-    if (training.events)
-      training.events->add_png(steps_done, "samples", read_file(directory.file(grid_name(steps_done))), grid.height,
-                               grid.width);
+    const std::string png = encode_png(grid);
+    write_file_atomic(directory.file(grid_name(steps_done)), png);
+    if (training.events) training.events->add_png(steps_done, "samples", png, grid.height, grid.width);
   } catch (const Error& error) {
     note(training.common, concat_message("warning: ", error.what(), "; training goes on"));
   }

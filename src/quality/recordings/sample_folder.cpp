@@ -1,6 +1,5 @@
 #include "quality/recordings/sample_folder.h"
 
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>

@@ -1,6 +1,6 @@
 #include "quality/recordings/sample_merge.h"
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <sstream>
