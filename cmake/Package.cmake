@@ -23,6 +23,9 @@ dphantom, dlabel, dweights and dreport.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libechodiff${flavour}-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "zlib1g-dev, libjpeg62-turbo-dev, libtiff-dev, libzip-dev, libeigen3-dev")
+if(ECHODIFF_WITH_MPI)
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libopenmpi-dev")
+endif()
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "diffusion models for ultrasound pictures: libraries and headers
 Static libraries and headers of echodiff: tensors with gradients, networks,
 diffusion, sampling with a judge in the loop. find_package(echodiff) finds

@@ -82,7 +82,7 @@ out=${1:-build-gpu/bundle}
 tools/install_deps.sh
 command -v dpkg-source >/dev/null || { echo "gpu_bundle: dpkg-source is missing; apt-get install dpkg-dev" >&2; exit 69; }
 static_libzip
-cmake -S . -B build-gpu -DECHODIFF_CUDA=ON -DLIBZIP="$PWD/build-gpu/libzip/build/lib/libzip.a" -DZLIB_USE_STATIC_LIBS=ON \
+cmake -S . -B build-gpu -DECHODIFF_CUDA=ON -DECHODIFF_MPI=OFF -DLIBZIP="$PWD/build-gpu/libzip/build/lib/libzip.a" -DZLIB_USE_STATIC_LIBS=ON \
   -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc -s" -DCMAKE_RULE_MESSAGES=OFF >/dev/null
 cmake --build build-gpu --parallel "$(nproc)" --target "${programs[@]}" -- --no-print-directory -s
 lay_out "$out"

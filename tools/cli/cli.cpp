@@ -220,6 +220,24 @@ void open_standard_streams() {
     if (::fcntl(descriptor, F_GETFD) == -1 && ::open("/dev/null", O_RDWR) != descriptor) std::abort();
 }
 
+int report_exception(const std::string& program) {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return report(program, int(error.fault()), error.what());
+  } catch (const Stopped&) {
+    return interrupt_exit_code();
+  } catch (const std::bad_alloc&) {
+    return report(program, int(Fault::kOutOfMemory), out_of_memory());
+  } catch (const std::system_error& error) {  // std::filesystem's too
+    const bool memory = error.code() == std::errc::not_enough_memory ||
+                        error.code() == std::errc::resource_unavailable_try_again;  // a thread that can't be made
+    return report(program, int(memory ? Fault::kOutOfMemory : Fault::kIo), error.what());
+  } catch (const std::exception& error) {
+    return report(program, int(Fault::kInternal), error.what());
+  }
+}
+
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare) {
   // No program tells the local time; but libzip converts the dates of a zip's records, for which the C library would
   // open /etc/localtime while a file that nobody trusts is read. To glibc, ":" is UTC without a file.
@@ -229,18 +247,8 @@ int run_program(int argc, char** argv, const ProgramInfo& info, const std::funct
   try {
     Options root(info);
     return run(argc, argv, root, declare);
-  } catch (const Error& error) {
-    return report(info.name, int(error.fault()), error.what());
-  } catch (const Stopped&) {
-    return interrupt_exit_code();
-  } catch (const std::bad_alloc&) {
-    return report(info.name, int(Fault::kOutOfMemory), out_of_memory());
-  } catch (const std::system_error& error) {  // std::filesystem's too
-    const bool memory = error.code() == std::errc::not_enough_memory ||
-                        error.code() == std::errc::resource_unavailable_try_again;  // a thread that can't be made
-    return report(info.name, int(memory ? Fault::kOutOfMemory : Fault::kIo), error.what());
-  } catch (const std::exception& error) {
-    return report(info.name, int(Fault::kInternal), error.what());
+  } catch (...) {
+    return report_exception(info.name);
   }
 }
 
@@ -251,10 +259,11 @@ bool interrupted() {
 }
 int interrupt_exit_code() { return 128 + received_signal; }
 
+std::string program_name(const Common& common) { return common.program.substr(0, common.program.find(' ')); }
+
 void note(const Common& common, const std::string& message) {
   if (common.quiet) return;
-  const std::string name = common.program.substr(0, common.program.find(' '));
-  std::fprintf(stderr, "%s: %s\n", name.c_str(), printable(message).c_str());
+  std::fprintf(stderr, "%s: %s\n", program_name(common).c_str(), printable(message).c_str());
 }
 
 }  // namespace echodiff

@@ -160,6 +160,10 @@ void declare_best(Options& options, std::string& best);
 // Reads the flags, calls the body of what was asked for, and turns every error into a line on stderr and an exit code.
 int run_program(int argc, char** argv, const ProgramInfo& info, const std::function<void(Options&)>& declare);
 
+// In a catch block: the exception as that line, its exit code. run_program does so last; one of many processes that
+// fails says so before it ends the others.
+int report_exception(const std::string& program);
+
 // Opens /dev/null for whichever of stdin, stdout and stderr is closed: else the next file opened would take its number,
 // and messages would be written into it. run_program does so first.
 void open_standard_streams();
@@ -171,6 +175,8 @@ void open_standard_streams();
 bool interrupted();
 int interrupt_exit_code();
 
+// "dlabel" of "dlabel score".
+std::string program_name(const Common& common);
 // A line on stderr, "dlabel: message"; nothing when the program was started with --quiet.
 void note(const Common& common, const std::string& message);
 

@@ -15,6 +15,7 @@
 #include "dtrain/diffusion_validation.h"
 #include "dtrain/dtrain.h"
 #include "dtrain/init.h"
+#include "dtrain/ranks.h"
 #include "dtrain/stoppable.h"
 #include "dtrain/tensorboard.h"
 #include "tensor/io/file.h"
@@ -23,6 +24,7 @@
 #include "train/data/prefetch.h"
 #include "train/draws.h"
 #include "train/folder/split.h"
+#include "train/parallel/micro_batches.h"
 
 namespace echodiff {
 namespace {
@@ -69,8 +71,8 @@ void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64
 std::vector<Tensor> draw_pictures(const DiffusionTraining& training, int64_t micro_step) {
   const DiffusionFlags& flags = training.flags;
   const std::optional<Replay>& replay = training.data.replay;
-  const int64_t first = micro_step * flags.batch;
-  const Batch batch = replay ? replay->batch(micro_step) : training.data.training->draw(first, flags.batch);
+  const int64_t first = micro_step * flags.pictures();
+  const Batch batch = replay ? replay->batch(micro_step) : training.data.training->draw(first, flags.pictures());
   if (replay) return {batch.x_0, batch.condition};
   const uint64_t seed = seed_of(training.common.seed, Draw::mask_drop);
   const Tensor condition = drop_organs(batch.condition, flags.mask_drop, seed, uint64_t(first));
@@ -78,39 +80,51 @@ std::vector<Tensor> draw_pictures(const DiffusionTraining& training, int64_t mic
 }
 Tensor draw_t(const DiffusionTraining& training, int64_t micro_step) {
   if (training.data.replay) return training.data.replay->times(micro_step);
-  const int64_t batch = training.flags.batch;
-  return draw_times(training.common.seed, Draw::time, micro_step * batch, batch, training.run.T);
+  const int64_t count = training.flags.pictures();
+  return draw_times(training.common.seed, Draw::time, micro_step * count, count, training.run.T);
 }
 Tensor draw_eps(const DiffusionTraining& training, const Tensor& x_0, int64_t micro_step) {
   if (training.data.replay) return training.data.replay->noise(micro_step).to(x_0.device());
-  const int64_t first = micro_step * training.flags.batch;
+  const int64_t first = micro_step * training.flags.pictures();
   return draw_noise(training.common.seed, Draw::noise, first, x_0.shape(), x_0.device());
 }
 
-// The losses of one step's passes, with their gradient added to the parameters'.
-std::vector<Tensor> forward_backward(DiffusionTraining& training, const StepTensors& pictures, int64_t step) {
-  const DiffusionFlags& flags = training.flags;
+// The loss of one pass, number `micro_step` of the run.
+Tensor loss_of(DiffusionTraining& training, const std::vector<Tensor>& drawn, int64_t micro_step) {
   const Schedule& schedule = training.schedule;
   const Prediction prediction = training.run.prediction;
-  training.optimizer.zero_grad();
-  std::vector<Tensor> losses;
-  for (int64_t micro = 0; micro < flags.accumulate; ++micro) {
-    const int64_t micro_step = step * flags.accumulate + micro;
-    const std::vector<Tensor> drawn = pictures(micro_step);
-    const Tensor &x_0 = drawn[0], &c = drawn[1];
-    const Tensor t = draw_t(training, micro_step);  // stays: it picks from tables of the host
-    const Tensor eps = draw_eps(training, x_0, micro_step);
-    if (flags.model.options.dropout > 0)
-      training.network.seed_dropout(seed_of(training.common.seed, Draw::dropout) + uint64_t(micro_step));
-    const Tensor x_t = q_sample(schedule, x_0, t, eps);
-    const Tensor target = training_target(schedule, prediction, x_0, t, eps);
-    const Tensor output = training.network(x_t, t, c);
-    const double gamma = flags.min_snr_gamma.value_or(kNoMinSnr);
-    const Tensor loss = diffusion_loss(schedule, prediction, output, target, t, gamma);
-    losses.push_back(loss.detach());
-    (flags.accumulate == 1 ? loss : loss * (1.0 / double(flags.accumulate))).backward();
-  }
-  return losses;
+  const Tensor &x_0 = drawn[0], &c = drawn[1];
+  const Tensor t = draw_t(training, micro_step);  // stays: it picks from tables of the host
+  const Tensor eps = draw_eps(training, x_0, micro_step);
+  if (training.flags.model.options.dropout > 0)
+    training.network.seed_dropout(seed_of(training.common.seed, Draw::dropout) + uint64_t(micro_step));
+  const Tensor x_t = q_sample(schedule, x_0, t, eps);
+  const Tensor target = training_target(schedule, prediction, x_0, t, eps);
+  const Tensor output = training.network(x_t, t, c);
+  const double gamma = training.flags.min_snr_gamma.value_or(kNoMinSnr);
+  return diffusion_loss(schedule, prediction, output, target, t, gamma);
+}
+
+// What the passes of this rank are made from, drawn ahead where that pays: pictures(micro_step), in its own order.
+StepTensors drawn_for(const DiffusionTraining& training) {
+  const int64_t passes = training.flags.passes();
+  const OwnMicroBatches part = own_micro_batches(training.ranks, passes);
+  const StepTensors own =
+      drawn_ahead([&training, part, passes](
+                      int64_t n) { return draw_pictures(training, n / part.own * passes + part.first + n % part.own); },
+                  training.steps * part.own, training.device);
+  return [own, part, passes](int64_t micro_step) {
+    return own(micro_step / passes * part.own + micro_step % passes - part.first);
+  };
+}
+
+// The losses of one step's passes, with the gradient of their mean in the parameters.
+std::vector<Tensor> forward_backward(DiffusionTraining& training, const StepTensors& pictures, int64_t step) {
+  const int64_t passes = training.flags.passes();
+  return backward_micro_batches(training.ranks, passes, training.parameters, {}, [&](int64_t pass) {
+    const int64_t micro_step = step * passes + pass;
+    return loss_of(training, pictures(micro_step), micro_step);
+  });
 }
 
 double mean_of(const std::vector<Tensor>& losses) {
@@ -119,9 +133,13 @@ double mean_of(const std::vector<Tensor>& losses) {
   return mean;
 }
 
+struct StepNumbers {
+  double loss = 0, norm = 0, rate = 0;  // loss, norm: of the last step that was watched
+};
+
 // Runs the step again with every op watched, to say where the first bad number comes from.
 [[noreturn]] void stop_at_bad_number(DiffusionTraining& training, const StepTensors& pictures, int64_t step,
-                                     double loss, double norm, double rate) {
+                                     const StepNumbers& numbers) {
   std::string cause = "no op made it: the update itself overflowed";
   try {
     const NanTrap trap;
@@ -132,8 +150,8 @@ double mean_of(const std::vector<Tensor>& losses) {
   const int64_t count = training.flags.batch * training.flags.accumulate;
   const std::optional<Loader>& loader = training.data.training;
   throw Error(Fault::kInternal,
-              concat_message("step ", step + 1, ": expected finite numbers, found loss ", loss, ", gradient norm ",
-                             norm, " at lr ", rate, " (", cause, ")",
+              concat_message("step ", step + 1, ": expected finite numbers, found loss ", numbers.loss,
+                             ", gradient norm ", numbers.norm, " at lr ", numbers.rate, " (", cause, ")",
                              loader ? "; pictures " + loader->files(step * count, count) : "",
                              "; nothing of it is saved; lower --lr or --clip and go on with --resume"));
 }
@@ -192,65 +210,94 @@ void keep_lists(const DiffusionFlags& flags, const Common& common, const Dataset
   keep_split(flags.out, data);
 }
 
-int train_diffusion(const DiffusionFlags& flags, const Common& common) {
+// One step, and what is logged of it. false: a signal came in its midst, and the step is as if not begun. Several ranks
+// go through with a step, as long as all are there: each waits for the others.
+bool take_step(DiffusionTraining& training, const StepTensors& pictures, int64_t step, StepNumbers* numbers) {
+  const DiffusionFlags& flags = training.flags;
+  const bool last = step + 1 == training.steps, logged = (step + 1) % flags.log_every == 0;
+  const bool stoppable = training.ranks.size() == 1 && training.device == Device::kCpu;
+  std::vector<Tensor> losses;
+  if (!unless_stopped(stoppable, [&] { losses = forward_backward(training, pictures, step); })) return false;
+  const Tensor norm = clip_grad_norm(training.parameters, flags.clip);
+  numbers->rate = learning_rate(training.rates, step);
+  // On cuda nobody waits for the numbers of a step that is not logged; a bad one is found at the next that is.
+  const bool watched = training.device == Device::kCpu || logged || last;
+  if (watched) numbers->loss = mean_of(losses), numbers->norm = norm.item();
+  const bool usable = std::isfinite(numbers->loss) && std::isfinite(numbers->norm);
+  if (usable) training.optimizer.step(numbers->rate);
+  if (watched && !(usable && training.optimizer.finite())) stop_at_bad_number(training, pictures, step, *numbers);
+  return true;
+}
+
+// What every rank but the first does: its share of each step, until the first says that there is no other.
+int follow_first_rank(DiffusionTraining& training) {
+  const StepTensors pictures = drawn_for(training);
+  training.network.train();
+  StepNumbers numbers;
+  for (int64_t step = training.first_step; step < training.steps; ++step)
+    if (!training.ranks.all(!interrupted()) || !take_step(training, pictures, step, &numbers)) break;
+  return interrupted() ? interrupt_exit_code() : 0;
+}
+
+// The steps from the first on, and what is due between them. Returns the exit code.
+int train_on(DiffusionTraining& training, const RunDirectory& directory, PatientLog& log) {
+  const DiffusionFlags& flags = training.flags;
+  const int64_t first_step = training.first_step, steps = training.steps;
+  const StepTensors pictures = drawn_for(training);
+  training.network.train();
+  StepNumbers numbers;
+  Progress progress("training", steps, "steps", training.common.quiet, first_step);
+  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  const auto looked = [&](int64_t done, bool missing) {
+    return !interrupted() && unless_stopped(training.device, [&] { look(training, directory, done, log, missing); });
+  };
+  int64_t done = first_step;
+  std::string enough;  // why training ends before its last step
+  bool going = first_step == 0 || looked(first_step, true);
+  if (going && done < steps) enough = reason_to_stop(training);
+  while (done < steps && training.ranks.all(going && enough.empty())) {
+    going = take_step(training, pictures, done, &numbers);
+    if (!going) break;
+    ++done;
+    training.ema.update();
+    for (Ema& average : training.power_emas) average.update();
+    if (done == steps || (flags.ema_snapshots > 0 && done % flags.ema_snapshots == 0)) snapshot_or_warn(training, done);
+    if (done % flags.log_every == 0)
+      log.write(done, {{"loss", numbers.loss},
+                       {"grad_norm", numbers.norm},
+                       {"lr", numbers.rate},
+                       {"seconds", seconds_since(start)}});
+    progress.update(done, concat_message("loss ", numbers.loss));
+    going = looked(done, false);
+    if (going && done < steps) enough = reason_to_stop(training);
+    if (going && enough.empty()) save_where_due(training, log, done);
+  }
+  if (going && !enough.empty()) return finish_early(training, log, done, enough);
+  if (!going || done < steps) return stop_after(training, log, done);
+  log.finish();
+  return 0;
+}
+
+int train_diffusion(const DiffusionFlags& flags, const Common& common, Communicator& ranks) {
   DenoiserRun run = flags.run();
   const std::optional<DenoiserRun> earlier = earlier_run(flags);
   if (earlier) adopt_run(*earlier, flags, common, &run);
   const DiffusionData data = open_data(flags, common, earlier, &run);
   const StateDict initial = initial_weights(flags, common, &run);
   const int64_t steps = total_steps(flags, data);
-  const RunDirectory directory(flags.out);
-  DiffusionTraining training = begin_training(flags, common, data, run, initial, steps);
-  const int64_t first_step = training.first_step;
-  training.events = open_events(flags.tensorboard, flags.out, first_step, common);
-  LearningRateOptions rates = flags.learning_rate;
-  rates.total = steps;
-  if (data.dataset) keep_lists(flags, common, *data.dataset, first_step);
-  directory.write_config(config_text(training));
-  check_log(directory.file("log.jsonl"), first_step, flags.log_every, common);
+  std::optional<RunDirectory> directory;  // one process at a time holds it
+  if (ranks.first()) directory.emplace(flags.out);
+  DiffusionTraining training = begin_training(flags, common, data, run, initial, steps, ranks);
+  ranks.all(true);  // all have read what the first will write anew
+  if (!ranks.first()) return follow_first_rank(training);
+  training.events = open_events(flags.tensorboard, flags.out, training.first_step, common);
+  if (data.dataset) keep_lists(flags, common, *data.dataset, training.first_step);
+  directory->write_config(config_text(training));
+  check_log(directory->file("log.jsonl"), training.first_step, flags.log_every, common);
   PatientLog log(
-      directory.file("log.jsonl"), first_step > 0 ? first_step : -1,
+      directory->file("log.jsonl"), training.first_step > 0 ? training.first_step : -1,
       [&](const std::string& warning) { note(common, "warning: " + warning); }, training.events);
-  const StepTensors pictures = drawn_ahead([&](int64_t micro_step) { return draw_pictures(training, micro_step); },
-                                           steps * flags.accumulate, training.device);
-  training.network.train();
-  double loss = 0, norm = 0;  // of the last step that was watched
-  Progress progress("training", steps, "steps", common.quiet, first_step);
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  const auto looked = [&](int64_t done, bool missing) {
-    return unless_stopped(training.device, [&] { look(training, directory, done, log, missing); });
-  };
-  if (first_step > 0 && !looked(first_step, true)) return stop_after(training, log, first_step);
-  if (const std::string enough = reason_to_stop(training); first_step < steps && !enough.empty())
-    return finish_early(training, log, first_step, enough);
-  for (int64_t step = first_step; step < steps; ++step) {
-    const double rate = learning_rate(rates, step);
-    const int64_t done = step + 1;
-    const bool last = done == steps, logged = done % flags.log_every == 0;
-    std::vector<Tensor> losses;
-    if (!unless_stopped(training.device, [&] { losses = forward_backward(training, pictures, step); }))
-      return stop_after(training, log, step);
-    const Tensor norm_there = clip_grad_norm(training.parameters, flags.clip);
-    // On cuda nobody waits for the numbers of a step that is not logged; a bad one is found at the next that is.
-    const bool watched = training.device == Device::kCpu || logged || last;
-    if (watched) loss = mean_of(losses), norm = norm_there.item();
-    const bool usable = std::isfinite(loss) && std::isfinite(norm);
-    if (usable) training.optimizer.step(rate);
-    if (watched && !(usable && training.optimizer.finite()))
-      stop_at_bad_number(training, pictures, step, loss, norm, rate);
-    training.ema.update();
-    for (Ema& average : training.power_emas) average.update();
-    if (last || (flags.ema_snapshots > 0 && done % flags.ema_snapshots == 0)) snapshot_or_warn(training, done);
-
-    if (logged) log.write(done, {{"loss", loss}, {"grad_norm", norm}, {"lr", rate}, {"seconds", seconds_since(start)}});
-    progress.update(done, concat_message("loss ", loss));
-    if (interrupted() || !looked(done, false)) return stop_after(training, log, done);
-    if (const std::string enough = reason_to_stop(training); !last && !enough.empty())
-      return finish_early(training, log, done, enough);
-    save_where_due(training, log, done);
-  }
-  log.finish();
-  return 0;
+  return train_on(training, *directory, log);
 }
 
 }  // namespace
@@ -261,7 +308,10 @@ void add_diffusion(Options& program) {
   const std::shared_ptr<DiffusionFlags> flags = std::make_shared<DiffusionFlags>();
   add_flags(options, *flags);
   options.runs_on_cuda();
-  options.body([flags](const Common& common) { return train_diffusion(*flags, common); });
+  options.body([flags](const Common& common) {
+    return on_ranks(common,
+                    [&](Communicator& ranks, const Common& own) { return train_diffusion(*flags, own, ranks); });
+  });
 }
 
 }  // namespace echodiff

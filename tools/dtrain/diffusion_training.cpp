@@ -124,7 +124,7 @@ std::string config_text(DiffusionTraining& training) {
 }
 
 DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& common, const DiffusionData& data,
-                                 DenoiserRun run, const StateDict& initial, int64_t steps) {
+                                 DenoiserRun run, const StateDict& initial, int64_t steps, Communicator& ranks) {
   const std::optional<SafetensorsFile> saved = checkpoint_to_resume(flags.out, flags.resume);
   if (saved) {
     check_input(saved->contains("train.step"), Fault::kBadInput, saved->path,
@@ -150,6 +150,7 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              data,
                              steps,
                              0,
+                             flags.learning_rate,
                              run,
                              schedule,
                              device,
@@ -162,7 +163,9 @@ DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& comm
                              {},
                              {},
                              {},
-                             {}};
+                             {},
+                             ranks};
+  training.rates.total = steps;
   training.facts = facts_of(training);
   if (flags.ema_snapshots > 0) training.power_emas = begin_power_emas(training.network.state_dict());
   if (saved) training.first_step = go_on(*saved, training);

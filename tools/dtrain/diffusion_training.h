@@ -13,6 +13,7 @@
 #include "dtrain/resume.h"
 #include "dtrain/validation_watch.h"
 #include "train/data/loader.h"
+#include "train/parallel/communicator.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
 
@@ -24,6 +25,7 @@ struct DiffusionTraining {
   const Common& common;
   const DiffusionData& data;
   int64_t steps, first_step;  // all, and those done before
+  LearningRateOptions rates;
   DenoiserRun run;
   Schedule schedule;
   Device device;
@@ -36,13 +38,14 @@ struct DiffusionTraining {
   ValidationWatch watch;
   std::optional<CopyMeter> copies;    // where copies end it
   std::shared_ptr<EventFile> events;  // with --tensorboard
+  Communicator& ranks;
 };
 
 int64_t total_steps(const DiffusionFlags& flags, const DiffusionData& data);
 
 // The networks and the optimiser before the first of `steps`, or as the newest checkpoint of --out has them.
 DiffusionTraining begin_training(const DiffusionFlags& flags, const Common& common, const DiffusionData& data,
-                                 DenoiserRun run, const StateDict& initial, int64_t steps);
+                                 DenoiserRun run, const StateDict& initial, int64_t steps, Communicator& ranks);
 std::string config_text(DiffusionTraining& training);
 
 // Of a checkpoint after `steps_done` steps.

@@ -1,4 +1,6 @@
 #include "dtrain/flags.h"
+
+#include "dtrain/ranks.h"
 #include "dtrain/tensorboard.h"
 #include "tensor/io/text.h"
 #include "train/data/told_augment.h"
@@ -19,6 +21,7 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--batch", flags.batch, "pictures in memory at once", {1, 65536}, "pictures");
   options.add("--accumulate", flags.accumulate, "batches a step: gradients are averaged over them", {1, 65536},
               "batches");
+  declare_micro_batches(options, flags.micro_batches);
   declare_resume(options, flags.resume);
   options.add(
       "--init", flags.init,
@@ -135,6 +138,10 @@ void check_flags(const DiffusionFlags& flags) {
   check_input(flags.augment.told == 0 || net.condition == "concat", Fault::kUsage,
               "--augment: needs --condition concat, found spade");
   check_input(!(replayed && flags.accumulate > 1), Fault::kUsage, "--accumulate: a replay has its own batches");
+  check_input(!(replayed && flags.micro_batches > 1), Fault::kUsage, "--micro-batches: a replay has its own batches");
+  check_input(flags.accumulate == 1 || flags.micro_batches == 1, Fault::kUsage,
+              "--accumulate: --micro-batches is given too; choose one");
+  check_micro_batches(flags.micro_batches, flags.batch);
   check_input(flags.stop_on == "never" || (!replayed && flags.val_every > 0), Fault::kUsage,
               "--stop-on: looks at held-out pictures, expected --data and --val-every above 0");
   check_input(flags.keep != 1, Fault::kUsage, "--keep: expected 0 (all) or at least 2, found 1");

@@ -19,7 +19,7 @@ namespace echodiff {
 struct DiffusionFlags {
   std::string data, out, planes, init, replay;
   ResumeFlags resume;
-  int64_t image_size = 64, batch = 8, accumulate = 1;
+  int64_t image_size = 64, batch = 8, accumulate = 1, micro_batches = 1;
   std::optional<int64_t> steps, epochs;
 
   DenoiserRun model;  // but what stands beside it as text
@@ -44,6 +44,9 @@ struct DiffusionFlags {
   double copy_limit = 0.25;
   bool print_summary = false, tensorboard = false;
 
+  // Forward and backward passes of a step, and pictures of a pass.
+  int64_t passes() const { return accumulate * micro_batches; }
+  int64_t pictures() const { return batch / micro_batches; }
   AdamOptions adam() const;
   // What the flags say of the run; planes and image size come from the data.
   DenoiserRun run() const;

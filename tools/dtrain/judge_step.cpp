@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "dtrain/stoppable.h"
-#include "tensor/autograd.h"
+#include "train/parallel/micro_batches.h"
 
 namespace echodiff {
 
@@ -28,21 +28,18 @@ StateDict copy_of(const StateDict& state) {
   return copy;
 }
 
-bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Tensor()>& make_loss) {
+bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Tensor(int64_t)>& loss_of) {
   const double rate = learning_rate(training.rate, step);
-  const StateDict before = copy_of(training.buffers);
-  training.adam.zero_grad();
-  Tensor loss;
-  const bool whole = unless_stopped(training.device, [&] {
-    loss = make_loss();
-    loss.backward();
+  const bool stoppable = training.ranks.size() == 1 && training.device == Device::kCpu;
+  std::vector<Tensor> losses;
+  const bool whole = unless_stopped(stoppable, [&] {
+    losses =
+        backward_micro_batches(training.ranks, training.micro_batches, training.parameters, training.buffers, loss_of);
   });
-  if (!whole) {
-    const NoGrad no_grad;
-    for (size_t i = 0; i < before.size(); ++i) training.buffers[i].tensor.copy_from(before[i].tensor);
-    return false;
-  }
-  const double norm = clip_grad_norm(training.parameters, training.clip).item(), value = loss.item();
+  if (!whole) return false;
+  double value = 0;
+  for (const Tensor& loss : losses) value += loss.item() / double(losses.size());
+  const double norm = clip_grad_norm(training.parameters, training.clip).item();
   const bool usable = std::isfinite(value) && std::isfinite(norm);
   if (usable) training.adam.step(rate);
   check(usable && training.adam.finite(), training.name, ": loss ", value, ", gradient norm ", norm, " at step ",
@@ -53,13 +50,13 @@ bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Ten
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - training.start;
     line.push_back({"seconds", std::round(elapsed.count() * 1000) / 1000});
   }
-  training.log.write(line);
+  if (training.log) training.log->write(line);
   training.progress.update(step + 1, "loss " + std::to_string(value));
   return true;
 }
 
 std::vector<NamedTensor> training_state(JudgeTraining& training, int64_t steps_done) {
-  training.log.sync();
+  training.log->sync();
   std::vector<NamedTensor> state = add_prefix("train.", training.adam.state());
   state.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
   return state;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "nn/module.h"
 #include "tensor/tensor.h"
 #include "train/optimizer.h"
+#include "train/parallel/communicator.h"
 #include "train/run_dir.h"
 #include "train/run_log.h"
 
@@ -24,9 +26,11 @@ struct JudgeTraining {
   LearningRateOptions rate;
   double clip = 0;  // largest gradient norm; 0 clips nothing
   Device device;
-  RunLog log;
+  std::unique_ptr<RunLog> log;  // of the first rank
   bool log_seconds = true;
   Progress progress;
+  Communicator& ranks;
+  int64_t micro_batches = 1;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
@@ -37,10 +41,11 @@ LearningRateOptions warmed_cosine(double rate, int64_t warmup, int64_t steps);
 std::vector<NamedTensor> buffers_of(Module& network);
 StateDict copy_of(const StateDict& state);
 
-// Backward of the loss (a scalar) that `loss` makes, clip, update, and a line in the log. false: a signal came in its
+// Backward of the losses (scalars) of the step's micro-batches that loss(number) makes, clip, update, and a line in the
+// log. false: a signal came in its
 // midst, and everything is as it was before. Throws Error(kInternal) when the loss, the gradient norm or an updated
 // parameter is not finite.
-bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Tensor()>& loss);
+bool guarded_step(JudgeTraining& training, int64_t step, const std::function<Tensor(int64_t)>& loss);
 
 // What a checkpoint from the midst of training holds beside the weights, and takes back. The log is on disk then.
 std::vector<NamedTensor> training_state(JudgeTraining& training, int64_t steps_done);

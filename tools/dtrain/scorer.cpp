@@ -8,6 +8,7 @@
 #include "dtrain/dtrain.h"
 #include "dtrain/flags.h"
 #include "dtrain/judge_step.h"
+#include "dtrain/ranks.h"
 #include "dtrain/stoppable.h"
 #include "dtrain/tensorboard.h"
 #include "kernels/philox.h"
@@ -35,7 +36,7 @@ struct Settings {
   std::optional<int64_t> image_size;
   int64_t split_seed = 0;
   bool allow_outside = false;
-  int64_t width = 64, per_class = 200, epochs = 15, batch = 32, save_every = 100;
+  int64_t width = 64, per_class = 200, epochs = 15, batch = 32, micro_batches = 1, save_every = 100;
   double rate = 3e-4, weight_decay = 1e-2, held_out = 0.25;
 };
 
@@ -240,63 +241,79 @@ int finish_scorer(const RunDirectory& run, Scorer& scorer, const ScorerSplit& sp
   return 0;
 }
 
-int train_scorer(const Settings& settings, const Common& common) {
+std::unique_ptr<RunLog> open_log(const RunDirectory& run, const Settings& settings, const Common& common,
+                                 int64_t first_step) {
+  const std::string path = run.file("log.jsonl");
+  check_log(path, first_step, 1, common);
+  return std::make_unique<RunLog>(path, first_step > 0 ? first_step : -1,
+                                  open_events(settings.tensorboard, run.path(), first_step, common));
+}
+
+int train_scorer(const Settings& settings, const Common& common, Communicator& ranks) {
   const ScorerSplit split = prepare_examples(settings, common);
   const Metadata facts = facts_of(common, split);
-  const RunDirectory run(settings.out);
+  std::optional<RunDirectory> run;  // one process at a time holds it
+  if (ranks.first()) run.emplace(settings.out);
   const std::optional<SafetensorsFile> saved = checkpoint_to_resume(settings.out, settings.resume);
   if (saved) require_same_facts(*saved, {}, facts, settings.resume, common);
   Scorer scorer = make_scorer(settings, common, split.train[0].image.width);
   if (saved) scorer.network().load_state_dict(raw_weights(saved->tensors));
-  if (saved && !saved->metadata.contains(kUnfinished)) return finish_scorer(run, scorer, split);
+  if (saved && !saved->metadata.contains(kUnfinished)) return ranks.first() ? finish_scorer(*run, scorer, split) : 0;
   const int64_t batch = std::min(settings.batch, int64_t(split.train.size()));
+  check_micro_batches(settings.micro_batches, batch);
+  ranks.all(true);  // all have read what the first will write anew
   const int64_t per_epoch = int64_t(split.train.size()) / batch, steps = settings.epochs * per_epoch;
 
-  const std::vector<NamedTensor> parameters = scorer.network().parameters();
-  Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
+  Adam adam(scorer.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
-  run.write_config(unbroken_toml(common));
-  check_log(run.file("log.jsonl"), first_step, 1, common);
+  if (run) run->write_config(unbroken_toml(common));
   JudgeTraining training{.name = "scorer",
-                         .parameters = parameters,
+                         .parameters = scorer.network().parameters(),
                          .buffers = buffers_of(scorer.network()),
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 10, steps),
                          .device = parse_device(common.device),
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                                       open_events(settings.tensorboard, run.path(), first_step, common)),
-                         .progress = Progress("scorer", steps, "steps", common.quiet, first_step)};
-  const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
-  const auto save = [&](int64_t done) {
-    scorer.save(run.path(), done, training_state(training, done), unfinished(facts));
-  };
-  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it.
-  const auto look = [&](int64_t done) {
-    if (done % per_epoch != 0 || done == looked) return true;
-    return unless_stopped(training.device, [&] { log_held_out_loss(scorer, split, done, training.log); });
-  };
-
+                         .log = run ? open_log(*run, settings, common, first_step) : nullptr,
+                         .progress = Progress("scorer", steps, "steps", common.quiet, first_step),
+                         .ranks = ranks,
+                         .micro_batches = settings.micro_batches};
   scorer.network().train();
-  bool going = first_step == 0 || look(first_step);
-  int64_t done = first_step;
-  while (going && done < steps) {
-    const ScorerBatch drawn = draw_batch(split.train, common.seed, done * batch, batch);
-    going = guarded_step(training, done, [&] {
+  const auto step_of = [&](int64_t step) {
+    const int64_t part = batch / settings.micro_batches;
+    return guarded_step(training, step, [&](int64_t number) {
+      const ScorerBatch drawn = draw_batch(split.train, common.seed, step * batch + number * part, part);
       return bce_with_logits(scorer.logits(drawn.images), drawn.targets.to(training.device));  // (6)
     });
+  };
+  int64_t done = first_step;
+  if (!run) {  // a rank that does its share of each step, until the first says that there is no other
+    while (done < steps && ranks.all(!interrupted()) && step_of(done)) ++done;
+    return interrupted() ? interrupt_exit_code() : 0;
+  }
+
+  const int64_t looked = last_logged(run->file("log.jsonl"), "val_loss");
+  const auto save = [&](int64_t at) { scorer.save(run->path(), at, training_state(training, at), unfinished(facts)); };
+  // What is due after a step, unless it was done before the run was broken off; false: a signal ended it.
+  const auto look = [&](int64_t at) {
+    if (at % per_epoch != 0 || at == looked) return true;
+    return unless_stopped(training.device, [&] { log_held_out_loss(scorer, split, at, *training.log); });
+  };
+  bool going = first_step == 0 || look(first_step);
+  while (done < steps && ranks.all(going)) {
+    going = step_of(done);
     if (!going) break;
     ++done;
     going = !interrupted() && look(done);
     if (going && done % settings.save_every == 0 && done < steps) save(done);
   }
-  if (!going) {
+  if (!going || done < steps) {
     save(done);
     return say_interrupted(common, done, steps);
   }
   training.progress.finish();
-  training.log.sync();
-  scorer.save(run.path(), steps, {}, facts);
-  return finish_scorer(run, scorer, split);
+  training.log->sync();
+  scorer.save(run->path(), steps, {}, facts);
+  return finish_scorer(*run, scorer, split);
 }
 
 }  // namespace
@@ -308,6 +325,7 @@ void add_scorer(Options& program) {
   options.add("--labels", settings.labels, "labels file of dlabel score", "FILE").required();
   options.add_flag("--allow-outside", settings.allow_outside, "pictures may lie outside the labels file's folder");
   options.add("--out", settings.out, "run directory to write", "DIR").required();
+  declare_micro_batches(options, settings.micro_batches);
   declare_resume(options, settings.resume);
   declare_tensorboard(options, settings.tensorboard);
   options.add("--fill", settings.fill, "data set whose pictures, as they are and degraded, fill a class with too few",
@@ -341,7 +359,9 @@ void add_scorer(Options& program) {
     check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,
                 "--init: expected --arch resnet18, found ", settings.architecture, "; leave one out");
   });
-  options.body([](const Common& common) { return train_scorer(settings, common); });
+  options.body([](const Common& common) {
+    return on_ranks(common, [](Communicator& ranks, const Common& own) { return train_scorer(settings, own, ranks); });
+  });
 }
 
 }  // namespace echodiff

@@ -136,7 +136,7 @@ bool look(const Settings& settings, const Dataset& data, int64_t done, int64_t l
   if ((done % settings.val_every != 0 && done != settings.steps) || done == looked) return true;
   LogFields line;
   if (!unless_stopped(training.device, [&] { line = dice_line(segmenter, data, done); })) return false;
-  training.log.write(line);
+  training.log->write(line);
   return true;
 }
 
@@ -162,17 +162,20 @@ int train_segmenter(const Settings& settings, const Common& common) {
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
   run.write_config(unbroken_toml(common));
   check_log(run.file("log.jsonl"), first_step, 1, common);
-  JudgeTraining training{.name = "segmenter",
-                         .parameters = parameters,
-                         .buffers = buffers_of(segmenter.network()),
-                         .adam = std::move(adam),
-                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
-                         .clip = 1,
-                         .device = parse_device(common.device),
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                                       open_events(settings.tensorboard, run.path(), first_step, common)),
-                         .log_seconds = false,
-                         .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step)};
+  Communicator alone;
+  JudgeTraining training{
+      .name = "segmenter",
+      .parameters = parameters,
+      .buffers = buffers_of(segmenter.network()),
+      .adam = std::move(adam),
+      .rate = warmed_cosine(settings.rate, 20, settings.steps),
+      .clip = 1,
+      .device = parse_device(common.device),
+      .log = std::make_unique<RunLog>(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                                      open_events(settings.tensorboard, run.path(), first_step, common)),
+      .log_seconds = false,
+      .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step),
+      .ranks = alone};
 
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_dice");
   const auto save_unfinished = [&](int64_t done) {
@@ -185,7 +188,7 @@ int train_segmenter(const Settings& settings, const Common& common) {
   while (going && done < settings.steps) {
     const Batch batch = loader.draw(done * settings.batch, settings.batch);
     const Tensor planes = slice(batch.condition, 1, 0, batch.condition.dim(1) - 1);  // the last plane is the sector
-    going = guarded_step(training, done, [&] {
+    going = guarded_step(training, done, [&](int64_t) {
       return segmentation_loss(segmenter(batch.x_0), planes.to(training.device), settings.dice_weight);
     });
     if (!going) break;
@@ -198,7 +201,7 @@ int train_segmenter(const Settings& settings, const Common& common) {
     return say_interrupted(common, done, settings.steps);
   }
   training.progress.finish();
-  training.log.sync();
+  training.log->sync();
   segmenter.save(run.path(), settings.steps, {}, facts);
   return finish_segmenter(run, segmenter, data);
 }

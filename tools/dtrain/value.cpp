@@ -130,15 +130,18 @@ int train_value(const Settings& settings, const Common& common) {
   const int64_t first_step = go_on(settings, common, facts, model, adam, best);
   run.write_config(unbroken_toml(common));
   check_log(run.file("log.jsonl"), first_step, 1, common);
-  JudgeTraining training{.name = "value",
-                         .parameters = parameters,
-                         .buffers = buffers_of(model.network()),
-                         .adam = std::move(adam),
-                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
-                         .device = device,
-                         .log = RunLog(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                                       open_events(settings.tensorboard, run.path(), first_step, common)),
-                         .progress = Progress("value", settings.steps, "steps", common.quiet, first_step)};
+  Communicator alone;
+  JudgeTraining training{
+      .name = "value",
+      .parameters = parameters,
+      .buffers = buffers_of(model.network()),
+      .adam = std::move(adam),
+      .rate = warmed_cosine(settings.rate, 20, settings.steps),
+      .device = device,
+      .log = std::make_unique<RunLog>(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
+                                      open_events(settings.tensorboard, run.path(), first_step, common)),
+      .progress = Progress("value", settings.steps, "steps", common.quiet, first_step),
+      .ranks = alone};
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
   const auto due = [&](int64_t done) { return done % settings.val_every == 0 || done == settings.steps; };
   // What is due after a step, unless it was done before the run was broken off; false: a signal ended it. The log says
@@ -148,7 +151,7 @@ int train_value(const Settings& settings, const Common& common) {
     double loss = 0;
     if (!unless_stopped(device, [&] { loss = validate(data, split, seed, model, best); })) return false;
     if (done < settings.steps) save(run.path(), done, unfinished(facts), model, training, best);
-    training.log.write({{"step", done}, {"val_loss", loss}});
+    training.log->write({{"step", done}, {"val_loss", loss}});
     return true;
   };
 
@@ -158,7 +161,7 @@ int train_value(const Settings& settings, const Common& common) {
   while (going && done < settings.steps) {
     const ValueBatch batch =
         draw_value_batch(data, schedule, split.train, settings.on, seed, done * settings.batch, settings.batch);
-    going = guarded_step(training, done, [&] {
+    going = guarded_step(training, done, [&](int64_t) {
       return bce_with_logits(model.logits(batch.images, batch.t, batch.condition), batch.targets.to(device));
     });
     if (!going) break;

@@ -1,0 +1,48 @@
+// The ranks of one training run, as MPI's mpirun or SLURM's srun starts them: how many there are, and how two of them
+// exchange bytes. All else (sums, agreement) is made of that, in an order that does not depend on the library.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace echodiff {
+
+// One rank, and all there are: the base of those that know others.
+class Communicator {
+ public:
+  Communicator() = default;
+  virtual ~Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  int64_t rank() const { return rank_; }
+  int64_t size() const { return size_; }  // a power of two
+  bool first() const { return rank_ == 0; }
+
+  // Sends `bytes` bytes to `partner` and takes as many from it, host memory both. Throws Error(kIo) where the partner
+  // can't be reached, Stopped where a signal came and the partner has not answered half a second later.
+  virtual void exchange(int64_t partner, const void* mine, void* theirs, int64_t bytes);
+  // Ends every rank's process, this one's with `code`, and does not return.
+  virtual void abort(int code);
+
+  // Whether every rank says yes. Every rank asks, at the same place.
+  bool all(bool mine);
+
+ protected:
+  Communicator(int64_t rank, int64_t size);
+
+ private:
+  int64_t rank_ = 0, size_ = 1;
+};
+
+// What the environment says of the ranks that were launched together: mpirun's, torchrun's or srun's variables.
+struct Launch {
+  int64_t rank = 0, size = 1, local_rank = 0, local_size = 1;  // local: on this machine
+  bool by_mpi = false;                                         // else by a launcher that MPI knows nothing of
+};
+Launch launch_of_environment();
+
+// The ranks that this process was launched with. `interrupted`: whether a signal came. Throws Error: kUsage where they
+// are no power of two, or this build can't reach them; kIo.
+std::unique_ptr<Communicator> make_communicator(const std::function<bool()>& interrupted);
+
+}  // namespace echodiff
