@@ -1,6 +1,8 @@
 // What a U-Net's encoder leaves for its decoder.
 #pragma once
 
+#include <utility>
+
 #include "kernels/memory_pool.h"
 #include "tensor/ops.h"
 
@@ -8,10 +10,13 @@ namespace echodiff {
 
 using Skips = PoolVector<Tensor>;  // newest last
 
-// Takes the newest skip off and puts its channels behind those of x; neither is kept.
-inline void join(Tensor& x, Skips& skips) {
-  x = concat({x, skips.back()}, 1);
+// The newest skip, off the stack.
+inline Tensor taken(Skips& skips) {
+  Tensor skip = std::move(skips.back());
   skips.pop_back();
+  return skip;
 }
+// The skip's channels behind those of x; neither is kept.
+inline Tensor joined(Tensor x, Tensor skip) { return concat({std::move(x), std::move(skip)}, 1); }
 
 }  // namespace echodiff

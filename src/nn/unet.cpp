@@ -1,6 +1,7 @@
 #include "nn/unet.h"
 
 #include "nn/pictures.h"
+#include "tensor/recompute.h"
 
 namespace echodiff {
 namespace {
@@ -77,20 +78,22 @@ UnetLevel::UnetLevel(int64_t block_in, int64_t channels, int64_t out, bool full_
       resample_(channels, out, kind) {}
 
 Tensor UnetLevel::down(Tensor x, const Tensor& time, Skips& skips) const {
-  x = block1_(std::move(x), time);
+  x = recomputed([this](Tensor h, const Tensor& e) { return block1_(std::move(h), e); }, std::move(x), time);
   skips.push_back(x);
-  x = block2_(std::move(x), time);
-  x = attention_(x) + x;
+  x = recomputed([this](Tensor h, const Tensor& e) { return attended(block2_(std::move(h), e)); }, std::move(x), time);
   skips.push_back(x);
   return resample_(x);
 }
 
+Tensor UnetLevel::attended(const Tensor& x) const { return attention_(x) + x; }
+
 Tensor UnetLevel::up(Tensor x, const Tensor& time, Skips& skips) const {
-  join(x, skips);
-  x = block1_(std::move(x), time);
-  join(x, skips);
-  x = block2_(std::move(x), time);
-  x = attention_(x) + x;
+  x = recomputed(
+      [this](Tensor h, Tensor skip, const Tensor& e) { return block1_(joined(std::move(h), std::move(skip)), e); },
+      std::move(x), taken(skips), time);
+  x = recomputed([this](Tensor h, Tensor skip,
+                        const Tensor& e) { return attended(block2_(joined(std::move(h), std::move(skip)), e)); },
+                 std::move(x), taken(skips), time);
   return resample_(x);
 }
 
@@ -159,9 +162,12 @@ Tensor Unet::inner(Tensor x, const Tensor& time, Tensor* deep) const {
   if (deep != nullptr && *deep) return *deep;
   Skips skips;
   for (size_t i = 1; i < downs_.size(); ++i) x = downs_[i].down(std::move(x), time, skips);
-  x = mid_block1_(std::move(x), time);
-  x = mid_attention_(x) + x;
-  x = mid_block2_(std::move(x), time);
+  const auto middle = [this](Tensor h, const Tensor& e) {
+    h = mid_block1_(std::move(h), e);
+    h = mid_attention_(h) + h;
+    return mid_block2_(std::move(h), e);
+  };
+  x = recomputed(middle, std::move(x), time);
   for (size_t i = 0; i + 1 < ups_.size(); ++i) x = ups_[i].up(std::move(x), time, skips);
   if (deep != nullptr) *deep = x;
   return x;
@@ -169,8 +175,9 @@ Tensor Unet::inner(Tensor x, const Tensor& time, Tensor* deep) const {
 
 Tensor Unet::leave(Tensor x, const Tensor& time, Skips& skips) const {
   x = ups_.back().up(std::move(x), time, skips);
-  join(x, skips);
-  x = final_block_(std::move(x), time);
+  x = recomputed(
+      [this](Tensor h, Tensor skip, const Tensor& e) { return final_block_(joined(std::move(h), std::move(skip)), e); },
+      std::move(x), taken(skips), time);
   return final_conv_(x);
 }
 

@@ -82,6 +82,8 @@ class UnetLevel : public Module {
   void visit(Visitor& v) override;
 
  private:
+  Tensor attended(const Tensor& x) const;
+
   ResnetBlock block1_, block2_;
   MemoryAttention attention_;
   UnetResample resample_;

@@ -1,5 +1,7 @@
 #include "nn/unet_diffusers.h"
 
+#include "tensor/recompute.h"
+
 namespace echodiff {
 namespace {
 
@@ -108,10 +110,14 @@ Tensor DiffusersBlock::resampled(const Tensor& x, const Tensor& time) const {
   return std::get<DiffusersResample>(*resample_)(x);
 }
 
+Tensor DiffusersBlock::layer(size_t i, const Tensor& x, const Tensor& time) const {
+  const Tensor h = resnets_[i](x, time);
+  return attentions_.empty() ? h : attentions_[i](h);
+}
+
 Tensor DiffusersBlock::down(Tensor x, const Tensor& time, Skips& skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x = resnets_[i](x, time);
-    if (!attentions_.empty()) x = attentions_[i](x);
+    x = recomputed([this, i](const Tensor& h, const Tensor& e) { return layer(i, h, e); }, x, time);
     skips.push_back(x);
   }
   if (resample_) {
@@ -123,9 +129,9 @@ Tensor DiffusersBlock::down(Tensor x, const Tensor& time, Skips& skips) const {
 
 Tensor DiffusersBlock::up(Tensor x, const Tensor& time, Skips& skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    join(x, skips);
-    x = resnets_[i](x, time);
-    if (!attentions_.empty()) x = attentions_[i](x);
+    x = recomputed([this, i](Tensor h, Tensor skip,
+                             const Tensor& e) { return layer(i, joined(std::move(h), std::move(skip)), e); },
+                   std::move(x), taken(skips), time);
   }
   return traced(resample_ ? resampled(x, time) : x);
 }
@@ -225,9 +231,12 @@ Tensor DiffusersUnet::operator()(const Tensor& x, const Tensor& t) const {
   Tensor h = conv_in_(details.center_input_sample ? affine(x, 2, -1) : x);
   Skips skips{h};
   for (const DiffusersBlock& block : down_blocks_) h = block.down(h, time, skips);
-  h = mid_resnets_[0](h, time);
-  if (!mid_attention_.empty()) h = mid_attention_[0](h);
-  h = traced("mid_block", mid_resnets_[1](h, time));
+  const auto middle = [this](Tensor x, const Tensor& e) {
+    x = mid_resnets_[0](x, e);
+    if (!mid_attention_.empty()) x = mid_attention_[0](x);
+    return mid_resnets_[1](x, e);
+  };
+  h = traced("mid_block", recomputed(middle, std::move(h), time));
   for (const DiffusersBlock& block : up_blocks_) h = block.up(h, time, skips);
   return traced(conv_out_(traced("conv_act", silu(norm_out_(h)))));
 }

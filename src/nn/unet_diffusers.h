@@ -111,6 +111,8 @@ class DiffusersBlock : public Module {
   void visit(Visitor& v) override;
 
  private:
+  // Residual block i, and the attention behind it.
+  Tensor layer(size_t i, const Tensor& x, const Tensor& time) const;
   Tensor resampled(const Tensor& x, const Tensor& time) const;
   Kind kind_;
   std::vector<DiffusersResnet> resnets_;

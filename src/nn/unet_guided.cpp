@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "nn/skips.h"
+#include "tensor/recompute.h"
 
 namespace echodiff {
 namespace {
@@ -172,14 +173,20 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
   const bool shallow = deep != nullptr && *deep;
   const size_t outermost = size_t(options_.num_res_blocks) + 1;  // blocks of that level, either way
   for (size_t i = 0; i < (shallow ? outermost : input_blocks_.size()); ++i) {
-    h = input_blocks_[i](h, time, masks);
+    h = recomputed(
+        [stage = &input_blocks_[i]](const Tensor& x, const Tensor& e, const Tensor& c) { return (*stage)(x, e, c); }, h,
+        time, masks);
     skips.push_back(h);
   }
-  h = shallow ? *deep : middle_block_(h, time, masks);
+  h = shallow ? *deep
+              : recomputed([this](const Tensor& x, const Tensor& e, const Tensor& c) { return middle_block_(x, e, c); },
+                           h, time, masks);
   for (size_t i = shallow ? output_blocks_.size() - outermost : 0; i < output_blocks_.size(); ++i) {
     if (deep != nullptr && i == output_blocks_.size() - outermost) *deep = h;
-    join(h, skips);
-    h = output_blocks_[i](h, time, masks);
+    const auto stage = [block = &output_blocks_[i]](Tensor x, Tensor skip, const Tensor& e, const Tensor& c) {
+      return (*block)(joined(std::move(x), std::move(skip)), e, c);
+    };
+    h = recomputed(stage, std::move(h), taken(skips), time, masks);
   }
   return traced(out_conv_(traced("out.1", out_norm_.silu(h))));
 }

@@ -48,6 +48,8 @@ void check_gradient(const Node& node, size_t i, const Shape& shape, DType dtype,
 bool grad_enabled() { return grad_mode; }
 NoGrad::NoGrad() : before_(grad_mode) { grad_mode = false; }
 NoGrad::~NoGrad() { grad_mode = before_; }
+WithGrad::WithGrad() : before_(grad_mode) { grad_mode = true; }
+WithGrad::~WithGrad() { grad_mode = before_; }
 
 bool needs_backward(std::span<const Tensor> inputs) {
   return grad_mode && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });

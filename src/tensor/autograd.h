@@ -86,5 +86,16 @@ class NoGrad {
  private:
   bool before_;
 };
+// Within a NoGrad, ops are recorded again while one of these lives.
+class WithGrad {
+ public:
+  WithGrad();
+  ~WithGrad();
+  WithGrad(const WithGrad&) = delete;
+  WithGrad& operator=(const WithGrad&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace echodiff

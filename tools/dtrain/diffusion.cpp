@@ -5,6 +5,8 @@
 //
 // The repeated part is in train_diffusion(), the gradient in forward_backward(). Every random number is a function of
 // (seed, number of the sample), so a resumed run equals the unbroken one bit for bit.
+#include <sys/resource.h>
+
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -18,13 +20,17 @@
 #include "dtrain/ranks.h"
 #include "dtrain/stoppable.h"
 #include "dtrain/tensorboard.h"
+#include "kernels/memory_pool.h"
 #include "tensor/io/file.h"
 #include "tensor/ops.h"
+#include "tensor/recompute.h"
+#include "train/checkpoint.h"
 #include "train/data/grid.h"
 #include "train/data/prefetch.h"
 #include "train/draws.h"
 #include "train/folder/split.h"
 #include "train/parallel/micro_batches.h"
+#include "train/validation.h"
 
 namespace echodiff {
 namespace {
@@ -35,18 +41,16 @@ std::string grid_name(int64_t steps_done) {
   return name;
 }
 
-// samples/step-N.png: masks, held out where any are, and what the raw and the averaged network make of them now.
-void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64_t steps_done) {
+// Masks, held out where any are, and what the raw and the averaged network make of them now, in so many DDIM steps.
+std::vector<std::vector<GrayImage>> grid_rows(DiffusionTraining& training, int64_t ddim_steps) {
   const DiffusionData& data = training.data;
-  if (!data.training) return;
   const Loader& source = data.held_out->size() > 0 ? *data.held_out : *data.training;
   const int64_t count = training.flags.sample_count;
   std::vector<int64_t> indices;
   for (int64_t i = 0; i < count; ++i) indices.push_back(i * source.size() / count);
   const Tensor condition = source.gather(indices).condition, there = condition.to(training.device);
   const auto drawn_by = [&](const Denoiser& network) {
-    return sample_grid(network, training.schedule, training.run.prediction, there, training.common.seed,
-                       training.flags.sample_steps);
+    return sample_grid(network, training.schedule, training.run.prediction, there, training.common.seed, ddim_steps);
   };
   training.network.eval();
   const Tensor raw = drawn_by(training.network), smooth = drawn_by(training.averaged);
@@ -57,6 +61,13 @@ void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64
     rows[1].push_back(gray_image(raw, n));
     rows[2].push_back(gray_image(smooth, n));
   }
+  return rows;
+}
+
+// samples/step-N.png.
+void draw_grid(DiffusionTraining& training, const RunDirectory& directory, int64_t steps_done) {
+  if (!training.data.training) return;
+  const std::vector<std::vector<GrayImage>> rows = grid_rows(training, training.flags.sample_steps);
   try {
     const GrayImage grid = tile(rows);
     const std::string png = encode_png(grid);
@@ -121,6 +132,7 @@ StepTensors drawn_for(const DiffusionTraining& training) {
 // The losses of one step's passes, with the gradient of their mean in the parameters.
 std::vector<Tensor> forward_backward(DiffusionTraining& training, const StepTensors& pictures, int64_t step) {
   const int64_t passes = training.flags.passes();
+  const Recompute recompute(training.flags.checkpoint_activations);
   return backward_micro_batches(training.ranks, passes, training.parameters, {}, [&](int64_t pass) {
     const int64_t micro_step = step * passes + pass;
     return loss_of(training, pictures(micro_step), micro_step);
@@ -278,6 +290,51 @@ int train_on(DiffusionTraining& training, const RunDirectory& directory, Patient
   return 0;
 }
 
+// "3 h 20 min", "12 min", "40 s"
+std::string duration(double seconds) {
+  const int64_t minutes = std::llround(seconds / 60);
+  if (seconds < 60) return concat_message(std::llround(seconds), " s");
+  return minutes < 60 ? concat_message(minutes, " min") : concat_message(minutes / 60, " h ", minutes % 60, " min");
+}
+
+// All that a run does beside its steps once, in memory.
+void rehearse(DiffusionTraining& training) {
+  const DiffusionFlags& flags = training.flags;
+  if (flags.val_every > 0 && training.data.held_out && training.data.held_out->size() > 0) {
+    validate(training.averaged, training.schedule, training.run.prediction, *training.data.held_out,
+             training.common.seed, 1);
+    encode_checkpoint(training.ema.averaged(), metadata_of(training, training.watch, 0));  // the best so far
+  }
+  if (flags.sample_every > 0 && training.data.training) grid_rows(training, 2);
+  encode_checkpoint(saved_tensors(training, 0), metadata_of(training, training.watch, 0));
+}
+
+// --dry-run: three real steps, of which the last is timed; all that comes between steps is there before it.
+int forecast(DiffusionTraining& training) {
+  const StepTensors pictures = drawn_for(training);
+  training.network.train();
+  StepNumbers numbers;
+  double seconds = 0;
+  for (int64_t step = 0; step < std::min<int64_t>(3, training.steps); ++step) {
+    if (step == 2 && training.ranks.first()) rehearse(training);
+    const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+    if (!take_step(training, pictures, step, &numbers)) return interrupt_exit_code();
+    training.ema.update();
+    for (Ema& average : training.power_emas) average.update();
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  if (!training.ranks.first()) return 0;
+  struct rusage used = {};
+  ::getrusage(RUSAGE_SELF, &used);
+  const double mib = 1 << 20;
+  std::printf("memory: %.0f MiB at most, of which a step's tensors and the run's own have %.0f MiB\n",
+              double(used.ru_maxrss) / 1024, double(memory_statistics().peak) / mib);
+  std::printf("time: %.3g s a step; %lld steps take %s, and what is saved, validated and drawn on the way\n", seconds,
+              static_cast<long long>(training.steps), duration(seconds * double(training.steps)).c_str());
+  std::printf("nothing was written\n");
+  return 0;
+}
+
 int train_diffusion(const DiffusionFlags& flags, const Common& common, Communicator& ranks) {
   DenoiserRun run = flags.run();
   const std::optional<DenoiserRun> earlier = earlier_run(flags);
@@ -286,8 +343,9 @@ int train_diffusion(const DiffusionFlags& flags, const Common& common, Communica
   const StateDict initial = initial_weights(flags, common, &run);
   const int64_t steps = total_steps(flags, data);
   std::optional<RunDirectory> directory;  // one process at a time holds it
-  if (ranks.first()) directory.emplace(flags.out);
+  if (ranks.first() && !flags.dry_run) directory.emplace(flags.out);
   DiffusionTraining training = begin_training(flags, common, data, run, initial, steps, ranks);
+  if (flags.dry_run) return forecast(training);
   ranks.all(true);  // all have read what the first will write anew
   if (!ranks.first()) return follow_first_rank(training);
   training.events = open_events(flags.tensorboard, flags.out, training.first_step, common);

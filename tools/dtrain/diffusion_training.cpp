@@ -184,8 +184,7 @@ Metadata metadata_of(const DiffusionTraining& training, const ValidationWatch& w
   return metadata;
 }
 
-void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
-  log.sync();
+std::vector<NamedTensor> saved_tensors(DiffusionTraining& training, int64_t steps_done) {
   std::vector<NamedTensor> tensors = training.network.state_dict();
   for (const NamedTensor& tensor : add_prefix("ema.", training.ema.averaged())) tensors.push_back(tensor);
   for (const NamedTensor& tensor : add_prefix("train.", training.optimizer.state())) tensors.push_back(tensor);
@@ -193,8 +192,13 @@ void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
     tensors.push_back(tensor);
   tensors.push_back({"train.ema_step", full({}, double(training.ema.step()), DType::i64)});
   tensors.push_back({"train.steps_done", full({}, double(steps_done), DType::i64)});
-  save_checkpoint(training.flags.out, steps_done, tensors, metadata_of(training, training.watch, steps_done),
-                  training.flags.keep);
+  return tensors;
+}
+
+void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done) {
+  log.sync();
+  save_checkpoint(training.flags.out, steps_done, saved_tensors(training, steps_done),
+                  metadata_of(training, training.watch, steps_done), training.flags.keep);
   prune_best(training.flags.out);
 }
 

@@ -53,6 +53,8 @@ Metadata metadata_of(const DiffusionTraining& training, const ValidationWatch& w
 // Where the disk does not take what it writes, that is said after `what`, training goes on, and the answer is false.
 bool done_or_warned(const Common& common, const std::string& what, const std::function<void()>& write);
 
+// What a checkpoint after `steps_done` steps holds: handles.
+std::vector<NamedTensor> saved_tensors(DiffusionTraining& training, int64_t steps_done);
 // The log is on disk first, as far as the disk takes it.
 void save(DiffusionTraining& training, PatientLog& log, int64_t steps_done);
 // The power-function averages as they are, for dtrain ema; the same.

@@ -22,6 +22,11 @@ void add_data_flags(Options& options, DiffusionFlags& flags) {
   options.add("--accumulate", flags.accumulate, "batches a step: gradients are averaged over them", {1, 65536},
               "batches");
   declare_micro_batches(options, flags.micro_batches);
+  options.add_flag("--checkpoint-activations", flags.checkpoint_activations,
+                   "keep each block's inputs alone and compute it again going backward: far less memory, a third more "
+                   "time");
+  options.add_flag("--dry-run", flags.dry_run,
+                   "write nothing: take three steps, and say what memory and time the run will take");
   declare_resume(options, flags.resume);
   options.add(
       "--init", flags.init,
@@ -141,6 +146,8 @@ void check_flags(const DiffusionFlags& flags) {
   check_input(!(replayed && flags.micro_batches > 1), Fault::kUsage, "--micro-batches: a replay has its own batches");
   check_input(flags.accumulate == 1 || flags.micro_batches == 1, Fault::kUsage,
               "--accumulate: --micro-batches is given too; choose one");
+  check_input(!(flags.dry_run && flags.resume.on), Fault::kUsage,
+              "--dry-run: --resume is given too; leave it out, the run takes what a new one takes");
   check_micro_batches(flags.micro_batches, flags.batch);
   check_input(flags.stop_on == "never" || (!replayed && flags.val_every > 0), Fault::kUsage,
               "--stop-on: looks at held-out pictures, expected --data and --val-every above 0");

@@ -42,7 +42,7 @@ struct DiffusionFlags {
   std::string stop_on = "never";
   int64_t patience = 10, copy_count = 16;
   double copy_limit = 0.25;
-  bool print_summary = false, tensorboard = false;
+  bool print_summary = false, tensorboard = false, checkpoint_activations = false, dry_run = false;
 
   // Forward and backward passes of a step, and pictures of a pass.
   int64_t passes() const { return accumulate * micro_batches; }

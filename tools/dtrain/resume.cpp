@@ -10,9 +10,9 @@ namespace echodiff {
 namespace {
 
 // They name places, or what is said of the run on its way; and in which precision, which a run may change.
-const std::set<std::string> kNeverBinding{"out",        "resume", "allow-changes", "threads",
-                                          "quiet",      "device", "deterministic", "precision",
-                                          "save-every", "keep",   "log-every",     "tensorboard"};
+const std::set<std::string> kNeverBinding{"out",       "resume",        "allow-changes", "threads",    "quiet",
+                                          "device",    "deterministic", "precision",     "save-every", "keep",
+                                          "log-every", "tensorboard",   "dry-run"};
 
 constexpr const char* kPrefix = "training.";
 
