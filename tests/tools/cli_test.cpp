@@ -207,6 +207,7 @@ TEST_F(CliTest, PrintConfigHelpVersion) {
   for (const char* text : {"Example:", "[default: 100; unit: things; range: 1..1000]", "default: no limit",
                            "range: ddpm, ddim", "--seed", "--threads", "--device", "--config", "--print-config"})
     EXPECT_NE(help.out.find(text), std::string::npos) << text;
+  EXPECT_EQ(run({"make", "--help-all"}).out, help.out);  // where no flag is said to be a common one
   const Outcome version = run({"--version"});
   EXPECT_EQ(version.code, 0);
   EXPECT_EQ(version.out.rfind("dthing " + version_string() + " (", 0), 0u);

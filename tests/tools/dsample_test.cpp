@@ -53,6 +53,22 @@ class Dsample : public ::testing::Test {
 };
 fs::path Dsample::dir_;
 
+TEST(DsampleHelp, FitsOneScreenAndSaysWhereTheRestIs) {
+  const auto lines_of = [](const std::string& flag) {
+    FILE* pipe = ::popen((std::string(ECHODIFF_BIN_DIR) + "/dsample " + flag).c_str(), "r");
+    std::string text(1 << 20, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), pipe));
+    ::pclose(pipe);
+    return text;
+  };
+  const std::string few = lines_of("--help"), all = lines_of("--help-all");
+  EXPECT_LE(std::count(few.begin(), few.end(), '\n'), 50);
+  for (const char* flag : {"--model RUN", "--masks DIR", "--out DIR", "--policy NAME", "--help-all", "Example:"})
+    EXPECT_NE(few.find(flag), std::string::npos) << flag;
+  for (const char* flag : {"--tail-steps N", "range: ddpm, ddim, dpmpp, unipc", "--print-config"})
+    EXPECT_NE(all.find(flag), std::string::npos) << flag;
+}
+
 TEST_F(Dsample, SameBytesWhateverTheBatchAndTheThreads) {
   for (const std::string sampler : {"ddpm", "ddim --eta 1", "dpmpp"}) {
     const std::string common = "--policy none --count 9 --sampler " + sampler;

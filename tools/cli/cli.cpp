@@ -74,6 +74,7 @@ void declare_common(Options& options, CommonFlags& flags) {
               {0, int64_t{1} << 40}, "MiB");
   options.add_choice("--device", flags.device, "where to compute; auto is cpu", {"auto", "cpu", "cuda"});
   options.add_flag("--quiet", flags.quiet, "no progress and no notes on stderr");
+  options.common_flags({"--seed", "--threads", "--quiet"});
 }
 
 // Of what can run on a GPU: the program, or some of its subcommands.
@@ -161,8 +162,8 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
   declare(root);
   declare_cuda(root, flags);
   const cli::CommandLine line = cli::parse_command_line(argc, argv, root, common_options);
-  if (line.help) {
-    print(cli::help_text(root, common_options, line.chosen));
+  if (line.help || line.help_all) {
+    print(cli::help_text(root, common_options, line.chosen, line.help_all));
     return 0;
   }
   if (line.version) {

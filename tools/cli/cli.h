@@ -24,7 +24,7 @@
 //   scorer.body(...);
 //
 // A program whose root has a body too runs that where no subcommand is named. What a flag is bound to holds its default
-// and must outlive run_program. Every program also has --help --version --config --print-config --seed --threads
+// and must outlive run_program. Every program also has --help --help-all --version --config --print-config --seed --threads
 // --device --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name
 // ("image-size = 64"), at the top or in the subcommand's table; where the root has a body, keys of any subcommand may
 // stand at the top: each takes its own.
@@ -84,7 +84,7 @@ struct Option {
   std::string initial;                                          // the default, as --help prints it
   std::function<void(const std::vector<std::string>&)> assign;  // throws Error(kUsage), without the flag's name
   std::function<std::string()> toml;                            // the value as TOML; empty: unset
-  bool is_required = false, is_given = false;
+  bool is_required = false, is_given = false, is_common = false;
 
   bool positional() const { return flag.rfind("--", 0) != 0; }
   std::string key() const { return positional() ? flag : flag.substr(2); }
@@ -130,6 +130,10 @@ class Options {
   // Runs after all flags are read and before the device is looked at: throws Error(kUsage).
   void rule(std::function<void()> check) { rules_.push_back(std::move(check)); }
   void body(std::function<int(const Common&)> body) { body_ = std::move(body); }
+  // The flags that most users need: --help then shows these alone, a line or two each, and --help-all shows all.
+  // Required ones are always among them.
+  void common_flags(const std::vector<std::string>& flags);
+  bool has_common_flags() const { return has_common_flags_; }
   // A key of an older version's config files.
   void ignore_key(const std::string& key) { ignored_keys_.insert(key); }
   bool ignores_key(const std::string& key) const { return ignored_keys_.count(key) != 0; }
@@ -151,7 +155,7 @@ class Options {
   std::vector<std::function<void()>> rules_;
   std::function<int(const Common&)> body_;
   std::set<std::string> ignored_keys_;
-  bool runs_on_cuda_ = false;
+  bool runs_on_cuda_ = false, has_common_flags_ = false;
 };
 
 // --best, of the programs that read a run of dtrain diffusion: which of its averaged weights they take.

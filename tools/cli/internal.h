@@ -12,7 +12,7 @@ namespace echodiff::cli {
 // What the command line asked for, before any value is read.
 struct CommandLine {
   const Options* chosen = nullptr;  // the root, or the subcommand; null when a subcommand is missing
-  bool help = false, version = false, print_config = false;
+  bool help = false, help_all = false, version = false, print_config = false;
   std::string config;                                      // --config, "" without
   std::map<Option*, std::vector<std::string>> raw_values;  // by option, of `common` and `chosen`
 };
@@ -26,7 +26,8 @@ void apply_config(const std::string& path, const Options& root, const Options& c
 // The options as TOML: one "key = value" a line; an unset one as a comment.
 std::string toml_lines(const Options& options);
 
-std::string help_text(const Options& root, const Options& common, const Options* chosen);
+// `all`: every option with its default, unit and range, also where few of them are common.
+std::string help_text(const Options& root, const Options& common, const Options* chosen, bool all);
 
 // Makes the end of a program that nothing can catch one line and an exit code (last_resort.cpp). It has run before
 // main.

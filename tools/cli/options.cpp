@@ -166,6 +166,16 @@ Option& Options::add_positional(const std::string& name, std::string& value, con
   return add(name, value, help, "FILE");
 }
 
+void Options::common_flags(const std::vector<std::string>& flags) {
+  for (const std::string& flag : flags) {
+    const auto found =
+        std::find_if(options_.begin(), options_.end(), [&](const auto& one) { return one->flag == flag; });
+    check(found != options_.end(), "common_flags: there is no ", flag);
+    (*found)->is_common = true;
+  }
+  has_common_flags_ = true;
+}
+
 Options& Options::subcommand(const std::string& name, const std::string& summary, const std::string& example) {
   subcommands_.push_back(std::make_unique<Options>(ProgramInfo{name, summary, example}));
   return *subcommands_.back();

@@ -33,7 +33,7 @@ void register_options(CLI::App& app, const Options& options, Registered& registe
 }
 
 std::vector<std::string> known_words(const Options& root, const Options& common, const Options* chosen) {
-  std::vector<std::string> words = {"--help", "--version", "--config", "--print-config"};
+  std::vector<std::string> words = {"--help", "--help-all", "--version", "--config", "--print-config"};
   for (const std::unique_ptr<Option>& option : common.options()) words.push_back(option->flag);
   for (const std::unique_ptr<Option>& option : (chosen ? *chosen : root).options()) words.push_back(option->flag);
   if (!chosen || chosen == &root)
@@ -64,6 +64,7 @@ CommandLine parse_command_line(int argc, char** argv, const Options& root, const
   app.allow_extras();
   Registered registered;
   app.add_flag("-h,--help", line.help);
+  app.add_flag("--help-all", line.help_all);
   app.add_flag("--version", line.version);
   app.add_flag("--print-config", line.print_config);
   CLI::Option* config = app.add_option("--config")->allow_extra_args(false);

@@ -293,6 +293,8 @@ void add_sample(Options& program) {
   static Settings settings;
   settings.shard = shard_of_array();
   declare(program, settings);
+  program.common_flags({"--masks", "--count", "--sampler", "--sample-steps", "--grid", "--keep-noise", "--batch",
+                        "--scorer", "--thresholds", "--policy", "--accept", "--deepcache", "--shard"});
   program.runs_on_cuda();
   program.body([](const Common& common) { return sample(settings, common); });
 }

@@ -195,6 +195,10 @@ void add_flags(Options& options, DiffusionFlags& flags) {
   add_model_flags(options, flags);
   add_optimizer_flags(options, flags);
   add_report_flags(options, flags);
+  options.common_flags({"--data",    "--image-size", "--patch",   "--steps",         "--batch",
+                        "--lr",      "--schedule",   "--predict", "--min-snr-gamma", "--arch",
+                        "--dim",     "--mults",      "--flip",    "--augment",       "--val-every",
+                        "--stop-on", "--resume",     "--init",    "--dry-run",       "--micro-batches"});
   options.rule([&flags] {
     DenoiserOptions& net = flags.model.options;
     // The norms of spade exist in the guided network only, so asking for it alone means that one.

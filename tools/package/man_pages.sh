@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Man pages from --help: man_pages.sh BIN_DIR OUT_DIR writes OUT_DIR/PROGRAM.1.gz of each program, subcommands and all.
+# Man pages from --help-all: man_pages.sh BIN_DIR OUT_DIR writes OUT_DIR/PROGRAM.1.gz of each program, subcommands and all.
 set -euo pipefail
 bin=$1 out=$2
 mkdir -p "$out"
 # Troff takes a backslash, and a dot or quote that begins a line, for its own.
 verbatim() { sed -e 's/\\/\\e/g' -e 's/^\([.'"'"']\)/\\\&\1/' -e 's/-/\\-/g'; }
 for program in dphantom dtrain dsample dlabel dweights dreport; do
-  help=$("$bin/$program" --help)
+  help=$("$bin/$program" --help-all)
   version=$("$bin/$program" --version | sed 's/ *(.*//')
   {
     printf '.TH %s 1 "" "%s" "echodiff"\n.SH NAME\n' "${program^^}" "$version"
@@ -16,7 +16,7 @@ for program in dphantom dtrain dsample dlabel dweights dreport; do
     printf '.fi\n'
     for sub in $(sed -n '/^Subcommands/,/^$/s/^  \([a-z][a-z-]*\)$/\1/p' <<<"$help"); do
       printf '.SH "%s %s"\n.nf\n' "${program^^}" "${sub^^}"
-      "$bin/$program" "$sub" --help | verbatim
+      "$bin/$program" "$sub" --help-all | verbatim
       printf '.fi\n'
     done
     printf '.SH "SEE ALSO"\n'
