@@ -5,6 +5,9 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(programs dphantom dtrain dsample dlabel dweights dreport)
+if(TARGET dimport)
+  list(APPEND programs dimport)
+endif()
 install(TARGETS ${programs} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
 # Written from --help by the programs as they are built.
 install(CODE "execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/package/man_pages.sh ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/man

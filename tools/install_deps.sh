@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(g++ cmake make git libcli11-dev libstb-dev libtomlplusplus-dev nlohmann-json3-dev zlib1g-dev libjpeg62-turbo-dev libtiff-dev libzip-dev libxxhash-dev libeigen3-dev)
-[ "${1:-}" = --programs ] || packages+=(libgtest-dev libpng-dev libopenmpi-dev openmpi-bin)
+[ "${1:-}" = --programs ] || packages+=(libgtest-dev libpng-dev libopenmpi-dev openmpi-bin libdcmtk-dev libssl-dev)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -24,10 +24,10 @@
 //   scorer.body(...);
 //
 // A program whose root has a body too runs that where no subcommand is named. What a flag is bound to holds its default
-// and must outlive run_program. Every program also has --help --help-all --version --config --print-config --seed --threads
-// --device --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's long name
-// ("image-size = 64"), at the top or in the subcommand's table; where the root has a body, keys of any subcommand may
-// stand at the top: each takes its own.
+// and must outlive run_program. Every program also has --help --help-all --version --config --print-config --seed
+// --threads --device --quiet, and those that run on a GPU --precision and --deterministic. A config key is the flag's
+// long name ("image-size = 64"), at the top or in the subcommand's table; where the root has a body, keys of any
+// subcommand may stand at the top: each takes its own.
 //
 // Errors: a bad flag or key ends the program with 2, any Error with its fault's code, std::bad_alloc with 71, any other
 // exception with 70; always one line on stderr. Order: flags and rules (2), device (69), then the body.

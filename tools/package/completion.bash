@@ -1,4 +1,4 @@
-# bash completion of dphantom, dtrain, dsample, dlabel, dweights and dreport: what their --help-all lists.
+# bash completion of dphantom, dtrain, dsample, dlabel, dweights, dreport and dimport: what their --help-all lists.
 _echodiff() {
   local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} sub= help
   if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == [a-z]* ]]; then sub=${COMP_WORDS[1]}; fi
@@ -9,4 +9,4 @@ _echodiff() {
     mapfile -t COMPREPLY < <(compgen -W "$(sed -n '/^Subcommands/,/^$/s/^  \([a-z][a-z-]*\)$/\1/p' <<<"$help")" -- "$word")
   fi
 }
-complete -o default -F _echodiff dphantom dtrain dsample dlabel dweights dreport
+complete -o default -F _echodiff dphantom dtrain dsample dlabel dweights dreport dimport

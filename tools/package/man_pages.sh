@@ -5,7 +5,9 @@ bin=$1 out=$2
 mkdir -p "$out"
 # Troff takes a backslash, and a dot or quote that begins a line, for its own.
 verbatim() { sed -e 's/\\/\\e/g' -e 's/^\([.'"'"']\)/\\\&\1/' -e 's/-/\\-/g'; }
-for program in dphantom dtrain dsample dlabel dweights dreport; do
+programs=(dphantom dtrain dsample dlabel dweights dreport)
+[ ! -x "$bin/dimport" ] || programs+=(dimport)
+for program in "${programs[@]}"; do
   help=$("$bin/$program" --help-all)
   version=$("$bin/$program" --version | sed 's/ *(.*//')
   {
@@ -20,6 +22,6 @@ for program in dphantom dtrain dsample dlabel dweights dreport; do
       printf '.fi\n'
     done
     printf '.SH "SEE ALSO"\n'
-    printf '.BR %s (1)\n' $(printf '%s\n' dphantom dtrain dsample dlabel dweights dreport | grep -vx "$program")
+    printf '.BR %s (1)\n' $(printf '%s\n' "${programs[@]}" | grep -vx "$program")
   } | gzip -9n > "$out/$program.1.gz"
 done

@@ -40,6 +40,7 @@ struct Layout {
   std::optional<std::string> shared_sector;  // the path of the one file that serves all pictures
   Window window;
   std::map<std::string, int64_t> left_out;
+  bool reviewed = true;
 };
 
 // The file of each example in another folder. Throws kMissingInput where one has none.
@@ -86,6 +87,7 @@ Layout examine(const DatasetOptions& options) {
   const bool described = is_there(json);
   if (described) description = read_description(json);
   layout.window = description.window.value_or(Window());
+  layout.reviewed = description.reviewed;
   if (!options.planes.empty()) {
     layout.planes = parse_planes(options.planes);
   } else if (described) {
@@ -263,13 +265,27 @@ std::vector<Plane> parse_planes(const std::string& text) {
   return planes;
 }
 
-Dataset load_dataset(const DatasetOptions& options) {
+// A folder without masks whose dataset.json names no planes: the sector is the only one.
+bool needs_no_masks(const DatasetOptions& options) {
+  const fs::path root = options.directory;
+  const std::string json = (root / "dataset.json").string();
+  return options.planes.empty() && is_there(json) && !is_folder(root / "masks") &&
+         read_description(json).planes.empty();
+}
+
+Dataset load_dataset(const DatasetOptions& asked) {
+  DatasetOptions options = asked;
   const int64_t size = options.image_size;
   check_input(size >= kMinSize && size <= kMaxSize, Fault::kUsage, "image size ", size, ", expected ", kMinSize, " to ",
               kMaxSize, " pixels");
   if (!options.planes.empty()) parse_planes(options.planes);  // a usage error comes before any about the input
+  options.need_masks = options.need_masks && !needs_no_masks(options);
   Layout layout = examine(options);
   std::vector<std::string> notes;
+  if (!layout.reviewed)
+    notes.push_back(concat_message("warning: ", options.directory,
+                                   " is unreviewed: nobody has looked for names in its ", "pictures; open ",
+                                   options.directory, "/review.html, then: dimport reviewed ", options.directory));
   apply_index(options, layout, notes);
   Reader reader(options, layout);
   std::vector<Example> examples = layout.examples;

@@ -5,6 +5,7 @@
 //                      coloured palette its entries' numbers, else the grey values
 //   DIR/sector/*       0/255, optional: one per picture, or a single file for all; absent: the whole picture
 //   DIR/dataset.json   {"planes": [{"name": "liver", "value": 1}], "sector": true, "window": [0, 65535]}   optional
+//                      with "planes": [] there need be no masks/
 //   DIR/index.csv      columns by name: file, split {train, val, test}, group; others ignored   optional
 #pragma once
 

@@ -142,6 +142,7 @@ DatasetDescription read_description(const std::string& path) {
   check_planes(description.planes, Fault::kBadInput, path);
   if (json.find("sector") != nullptr) description.sector = json.flag("sector");
   if (json.find("window") != nullptr) description.window = read_window(json);
+  if (json.find("reviewed") != nullptr) description.reviewed = json.flag("reviewed");
   return description;
 }
 

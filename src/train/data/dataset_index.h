@@ -16,6 +16,7 @@ struct DatasetDescription {
   std::vector<Plane> planes;
   std::optional<bool> sector;    // whether there is a sector/ folder; absent: whatever the folder shows
   std::optional<Window> window;  // of 16-bit pictures
+  bool reviewed = true;          // false: of an import whose pictures nobody has looked at for burned-in names
 };
 
 // Reads dataset.json. Throws Error kBadInput naming the file, the line where it is not JSON, or the key.
