@@ -94,5 +94,24 @@ TEST_F(StatusTest, DoctorFindsWhatIsThereAndWhatIsMissing) {
   EXPECT_EQ(run("doctor --out none"), 66);
 }
 
+TEST_F(StatusTest, AReportIsWrittenAnewUntilTheRunHasFinished) {
+  ASSERT_EQ(
+      run("diffusion --data data --image-size 16 --dim 8 --mults 1 --steps 2 --batch 1 --timesteps 5 --val-every 0 "
+          "--sample-every 0 --out done",
+          concat_message(ECHODIFF_BIN_DIR, "/dphantom --count 4 --size 16 --out data --quiet && ")),
+      0)
+      << said;
+  const auto watched = [&](const std::string& name, const std::string& how) {
+    return WEXITSTATUS(std::system(
+        concat_message(how, ECHODIFF_BIN_DIR, "/dreport --quiet --watch ", at(name), " >", at("said"), " 2>&1")
+            .c_str()));
+  };
+  ASSERT_EQ(watched("done", ""), 0) << read_file(at("said"));
+  EXPECT_EQ(read_file(at("done/report.html")).find("http-equiv=\"refresh\""), std::string::npos);
+  write_run("{\"step\": 10, \"loss\": 0.9, \"seconds\": 50}\n");
+  EXPECT_EQ(watched("run", "timeout --preserve-status -s TERM 2 "), 143);
+  EXPECT_NE(read_file(at("run/report.html")).find("http-equiv=\"refresh\""), std::string::npos);
+}
+
 }  // namespace
 }  // namespace echodiff

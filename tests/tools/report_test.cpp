@@ -192,6 +192,8 @@ TEST_F(ReportTest, WrongInputEndsWithOneLineAndItsCode) {
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
     EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
   };
+  expect_refused("--runs model --watch model", 2, "--watch");
+  expect_refused("--out r.html", 2, "--watch");
   expect_refused("--runs nowhere --out r.html", 66, "nowhere");
   expect_refused("--runs unguided --data nowhere --out r.html", 66, "nowhere");
   expect_refused("--runs unguided --thresholds nowhere --out r.html", 66, "nowhere");

@@ -1,7 +1,9 @@
 // dreport: one self-contained page a researcher reads after a run, and the same numbers as JSON.
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/cli.h"
@@ -12,6 +14,7 @@
 #include "train/folder/split.h"
 #include "train/model_run.h"
 #include "train/run_checkpoint.h"
+#include "train/run_status.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
@@ -19,7 +22,7 @@ namespace {
 
 struct ReportOptions {
   std::vector<std::string> runs, ceilings;
-  std::string out, data, masks, thresholds, planes, title = "echodiff report";
+  std::string out, data, masks, thresholds, planes, title = "echodiff report", watch;
 };
 
 // The side of the square pictures of this report, 0 when no run has any.
@@ -106,7 +109,8 @@ Material gather(const ReportOptions& options) {
   return material;
 }
 
-int make_report(const ReportOptions& options, const Common& common) {
+// reload_after: seconds after which a browser that shows the page loads it again; 0: never.
+int make_report(const ReportOptions& options, const Common& common, int64_t reload_after = 0) {
   const Material material = gather(options);
   if (material.real)
     for (const std::string& line : material.real->dataset.notes) note(common, line);
@@ -115,6 +119,7 @@ int make_report(const ReportOptions& options, const Common& common) {
   for (const ScorerRun& run : material.runs.scorers)
     if (!run.cut.empty()) note(common, "warning: " + run.cut);
   Report report;
+  report.page.reload_after(reload_after);
   report.json = {{"program", "dreport"}, {"version", version_string()}, {"title", options.title}};
   summary_section(material, report);
   table_section(material, report);
@@ -144,6 +149,39 @@ int make_report(const ReportOptions& options, const Common& common) {
   return 0;
 }
 
+// --watch: the report of a run under way, written anew until the run has finished.
+int watch_run(const ReportOptions& options, const Common& common) {
+  constexpr int64_t kEvery = 20;  // seconds
+  while (true) {
+    const bool going = !read_run_status(options.watch).finished();
+    try {
+      make_report(options, common, going ? kEvery : 0);
+    } catch (const Error& error) {
+      if (!going || error.fault() != Fault::kBadInput) throw;
+      note(common, concat_message(error.what(), "; it is written just now, the next look will tell"));
+    }
+    if (!going) return 0;
+    for (int64_t second = 0; second < kEvery; ++second) {
+      if (interrupted()) return interrupt_exit_code();
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+  }
+}
+
+void check_flags(ReportOptions& options) {
+  check_input(options.runs.empty() != options.watch.empty(), Fault::kUsage,
+              "--runs: expected either --runs DIR... or --watch RUN, found ",
+              options.runs.empty() ? "neither" : "both");
+  if (!options.watch.empty()) {
+    options.runs = {options.watch};
+    if (options.out.empty()) options.out = (fs::path(options.watch) / "report.html").string();
+  }
+  check_input(!options.out.empty(), Fault::kUsage, "--out is required: page to write (see --help)");
+  check_input(fs::path(options.out).extension() != ".json", Fault::kUsage,
+              "--out: expected the page's name (report.html), found ", options.out,
+              "; the numbers are written beside it as .json");
+}
+
 }  // namespace
 }  // namespace echodiff
 
@@ -155,13 +193,17 @@ int main(int argc, char** argv) {
       {"dreport", "Writes a self-contained HTML report, and its numbers as JSON beside it.",
        "dreport --runs model scorer unguided guided --data phantom --out report.html"},
       [&](Options& options) {
-        options
-            .add_list("--runs", values.runs,
-                      "folders of dtrain, dsample, dlabel's data sets, of an evaluation.json (dlabel evaluate), or a "
-                      "folder that holds them",
-                      "DIR")
-            .required();
-        options.add("--out", values.out, "page to write; the numbers go beside it as .json", "FILE.html").required();
+        options.add_list(
+            "--runs", values.runs,
+            "folders of dtrain, dsample, dlabel's data sets, of an evaluation.json (dlabel evaluate), or a "
+            "folder that holds them",
+            "DIR");
+        options.add("--watch", values.watch,
+                    "a run of dtrain under way: its report is written anew every 20 seconds until it has finished, and "
+                    "a browser that shows it follows",
+                    "RUN");
+        options.add("--out", values.out, "page to write; the numbers go beside it as .json", "FILE.html",
+                    "RUN/report.html with --watch");
         options.add("--data", values.data, "data set that trained the model: real pictures and masks", "DIR",
                     "the one among --runs, else the one a model's run names");
         options.add("--masks", values.masks, "data set whose masks the samples were drawn for", "DIR",
@@ -171,11 +213,9 @@ int main(int argc, char** argv) {
         options.add("--planes", values.planes, "planes of the data set's masks", "NAME=VALUE,...", "its dataset.json");
         options.add_list("--ceiling", values.ceilings, "what no judge can exceed (dsample ceiling)", "FILE");
         options.add("--title", values.title, "heading of the page", "TEXT");
-        options.rule([&] {
-          check_input(fs::path(values.out).extension() != ".json", Fault::kUsage,
-                      "--out: expected the page's name (report.html), found ", values.out,
-                      "; the numbers are written beside it as .json");
+        options.rule([&] { check_flags(values); });
+        options.body([&](const Common& common) {
+          return values.watch.empty() ? make_report(values, common) : watch_run(values, common);
         });
-        options.body([&](const Common& common) { return make_report(values, common); });
       });
 }

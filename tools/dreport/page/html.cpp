@@ -196,10 +196,13 @@ void Page::missing(std::string_view what_text, std::string_view how_html) {
 }
 
 std::string Page::finish(std::string_view title, std::string_view lede_html) const {
+  const std::string reload =
+      reload_seconds_ > 0 ? concat_message("<meta http-equiv=\"refresh\" content=\"", reload_seconds_, "\">") : "";
   std::string out = concat_message(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-      "img-src data:; base-uri 'none'; form-action 'none'\">"
+      "img-src data:; base-uri 'none'; form-action 'none'\">",
+      reload,
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" "
       "href=\"data:,\"><title>",
       escape_html(title), "</title><style>", kReportStyle, "</style></head>\n<body><header><h1>", escape_html(title),

@@ -82,6 +82,8 @@ class Page {
   // What a section lacks, and how to make it.
   void missing(std::string_view what_text, std::string_view how_html);
 
+  // The browser loads the page again after so many seconds.
+  void reload_after(int64_t seconds) { reload_seconds_ = seconds; }
   // The whole document.
   std::string finish(std::string_view title, std::string_view lede_html) const;
 
@@ -91,6 +93,7 @@ class Page {
   };
   std::string body_;
   std::vector<Entry> contents_;
+  int64_t reload_seconds_ = 0;  // 0: never
 };
 
 }  // namespace echodiff
