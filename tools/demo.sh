@@ -25,7 +25,21 @@ mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
 size=64 pictures=1200 masks=24 sampled=96 seed=1 # so many trajectories without a judge, and under each policy
 steps=$((240 * minutes))
-step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+# Seconds of each stage where all take ten minutes: the bar goes by what is done, the time left by how long that took.
+stages=(200 5 $((23 * minutes)) 15 5 35 45 5)
+stage=0
+step() {
+  local done=0 all=0 i
+  for i in "${!stages[@]}"; do
+    all=$((all + stages[i]))
+    if ((i < stage)); then done=$((done + stages[i])); fi
+  done
+  local cells=$((24 * done / all)) left='about 10 min left'
+  if ((done > 0)); then left="about $(((SECONDS * (all - done) / done + 30) / 60)) min left"; fi
+  printf '\n[%s%s] %d of %d: %s, %s\n' "$(printf '%*s' "$cells" '' | tr ' ' '#')" "$(printf '%*s' $((24 - cells)) '' | tr ' ' '.')" \
+    $((stage + 1)) ${#stages[@]} "$1" "$left"
+  stage=$((stage + 1))
+}
 
 step "build"
 "$here/tools/install_deps.sh" --programs
@@ -39,6 +53,7 @@ if [ -z "$data" ]; then
   "$bin/dphantom" --out "$out/unseen" --count "$masks" --size $size --seed $((seed + 1))
   data=$out/data unseen=$out/unseen
 else
+  stage=2
   unseen=$data
 fi
 
@@ -72,4 +87,10 @@ done
 step "report"
 "$bin/dreport" --runs "$out/diffusion" "$out/unjudged" "$out/scorer" "$out/posthoc" "$out/paper" "$out/probe" --data "$data" \
   --thresholds "$out/thresholds.json" --out "$out/report.html"
-step "done: $out/report.html"
+cat <<TEXT
+
+Done in $((SECONDS / 60)) min $((SECONDS % 60)) s. Open the report in a browser:
+  xdg-open $out/report.html          (macOS: open, Windows: start)
+Look first at the answer at its top, then at the pictures: samples beside real ones, kept beside dropped.
+Next: docs/tutorial.md changes one layer and measures whether it helped; tools/demo.sh OUT --data DIR takes your pictures.
+TEXT
