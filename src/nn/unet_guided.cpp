@@ -172,15 +172,14 @@ Tensor GuidedUnet::operator()(const Tensor& x, const Tensor& t, const Tensor& ma
   Tensor h = x;
   const bool shallow = deep != nullptr && *deep;
   const size_t outermost = size_t(options_.num_res_blocks) + 1;  // blocks of that level, either way
+  const auto alone = [](const GuidedStage& stage) {
+    return [block = &stage](const Tensor& x, const Tensor& e, const Tensor& c) { return (*block)(x, e, c); };
+  };
   for (size_t i = 0; i < (shallow ? outermost : input_blocks_.size()); ++i) {
-    h = recomputed(
-        [stage = &input_blocks_[i]](const Tensor& x, const Tensor& e, const Tensor& c) { return (*stage)(x, e, c); }, h,
-        time, masks);
+    h = recomputed(alone(input_blocks_[i]), h, time, masks);
     skips.push_back(h);
   }
-  h = shallow ? *deep
-              : recomputed([this](const Tensor& x, const Tensor& e, const Tensor& c) { return middle_block_(x, e, c); },
-                           h, time, masks);
+  h = shallow ? *deep : recomputed(alone(middle_block_), h, time, masks);
   for (size_t i = shallow ? output_blocks_.size() - outermost : 0; i < output_blocks_.size(); ++i) {
     if (deep != nullptr && i == output_blocks_.size() - outermost) *deep = h;
     const auto stage = [block = &output_blocks_[i]](Tensor x, Tensor skip, const Tensor& e, const Tensor& c) {

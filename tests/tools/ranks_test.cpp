@@ -10,7 +10,6 @@
 #include "tests/tools/run_program.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_names.h"
-#include "train/content_hash.h"
 
 namespace echodiff {
 namespace {
@@ -18,11 +17,6 @@ namespace {
 // A shell command's exit code; what it says on stderr goes to the file.
 int shell(const std::string& command, const std::string& said = "/dev/null") {
   return WEXITSTATUS(std::system((command + " >/dev/null 2>" + said).c_str()));
-}
-std::string hash_of(const std::string& bytes) {
-  ContentHash hash;
-  hash.add(bytes);
-  return hash.text();
 }
 bool has_mpi() { return ECHODIFF_WITH_MPI && shell("command -v mpirun") == 0; }
 
@@ -53,7 +47,7 @@ class SlowRanks : public ::testing::Test {
     return "dtrain scorer --width 8 --per-class 16 --batch 8 --micro-batches 4 --epochs 5 --save-every 2 --labels " +
            folder_.at("labels.jsonl") + " --fill " + folder_.at("data") + " --out " + folder_.at(out) + " " + more;
   }
-  std::string weights(const std::string& out) { return hash_of(read_file(latest_checkpoint(folder_.at(out)))); }
+  std::string weights(const std::string& out) { return file_hash(latest_checkpoint(folder_.at(out))); }
   std::string log(const std::string& out) {
     return std::regex_replace(read_file(folder_.at(out + "/log.jsonl")), std::regex(", \"seconds\": [^,}]*"), "");
   }

@@ -1,10 +1,21 @@
 #include "dimport/clip.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
 
 namespace echodiff {
+
+Extremes extremes_of(const std::vector<GrayImage>& frames) {
+  Extremes greys{frames[0], frames[0], frames.size() >= 5};
+  for (const GrayImage& frame : frames)
+    for (size_t i = 0; i < frame.pixels.size(); ++i) {
+      greys.low.pixels[i] = std::min(greys.low.pixels[i], frame.pixels[i]);
+      greys.high.pixels[i] = std::max(greys.high.pixels[i], frame.pixels[i]);
+    }
+  return greys;
+}
 
 std::string to_bytes(const Clip& clip) {
   check_input(!clip.frames.empty(), Fault::kBadInput, "holds no frames");

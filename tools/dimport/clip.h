@@ -18,6 +18,14 @@ struct Clip {
   bool lossy = false;                   // compressed with loss: around what is bright nothing is quite black
 };
 
+// The least and the largest grey of each pixel over the frames. moving: of five frames or more, enough to tell what
+// never varies.
+struct Extremes {
+  GrayImage low, high;
+  bool moving = false;
+};
+Extremes extremes_of(const std::vector<GrayImage>& frames);
+
 // As bytes, from the child that decodes to the parent. Throws Error(kBadInput) for bytes that are no clip.
 std::string to_bytes(const Clip& clip);
 Clip clip_of(const std::string& bytes);

@@ -15,6 +15,7 @@
 #include "dimport/import_folder.h"
 #include "dimport/volume.h"
 #include "tensor/io/file.h"
+#include "tensor/io/text.h"
 #include "train/folder/planes.h"
 
 namespace echodiff {
@@ -62,18 +63,6 @@ class Groups {
   std::string salt_;
 };
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return char(std::tolower(c)); });
-  return text;
-}
-
-std::string stem(const fs::path& path) {
-  std::string name = path.filename().string();
-  for (const char* ending : {".gz", ".nii", ".mha", ".mhd"})
-    if (lower(name).ends_with(ending)) name.resize(name.size() - std::string(ending).size());
-  return name;
-}
-
 // Where a volume belongs: a mask says so by its name's end (patient1_gt) or its folder (labels/), and lies beside its
 // picture or in a folder beside that of the pictures.
 struct Place {
@@ -82,14 +71,14 @@ struct Place {
 };
 Place place_of(const fs::path& path) {
   Place place;
-  std::string name = stem(path);
+  std::string name = volume_stem(path.string());
   for (const char* ending : {"_gt", "_mask", "_seg", "_label"})
-    if (lower(name).ends_with(ending)) {
+    if (lowered(name).ends_with(ending)) {
       name.resize(name.size() - std::string(ending).size());
       place.is_mask = true;
     }
   fs::path folder = path.parent_path();
-  const std::string part = lower(folder.filename().string());
+  const std::string part = lowered(folder.filename().string());
   const bool masks = part.starts_with("label") || part.starts_with("mask"), images = part.starts_with("image");
   place.is_mask = place.is_mask || masks;
   place.in_parts = masks || images;
@@ -113,7 +102,7 @@ Found find_files(const std::string& folder) {
   std::sort(paths.begin(), paths.end());
   Found found;
   for (const std::string& path : paths) {
-    if (is_volume(path)) {
+    if (!volume_stem(path).empty()) {
       const Place place = place_of(path);
       if (place.is_mask)
         found.masks[place.key] = path;

@@ -231,19 +231,14 @@ GrayImage mask_of(const Sector& sector, int64_t width, int64_t height) {
   return mask;
 }
 
-GrayImage tissue_of(const std::vector<GrayImage>& frames, bool lossy) {
+GrayImage tissue_of(const Extremes& greys, bool lossy) {
   const int lit = lossy ? kLossyLit : kLit;
-  GrayImage blank{frames[0].width, frames[0].height, std::vector<uint8_t>(frames[0].pixels.size(), 0)};
-  GrayImage high = blank, still = blank, ones = blank, levels = blank;  // levels: 0 dark, 1 faint, 2 lit
-  GrayImage letters = blank;
+  const GrayImage& high = greys.high;
+  const GrayImage blank{high.width, high.height, std::vector<uint8_t>(high.pixels.size(), 0)};
+  GrayImage still = blank, letters = blank, ones = blank, levels = blank;  // levels: 0 dark, 1 faint, 2 lit
   for (size_t i = 0; i < blank.pixels.size(); ++i) {
-    uint8_t low = 255;
-    for (const GrayImage& frame : frames) {
-      low = std::min(low, frame.pixels[i]);
-      high.pixels[i] = std::max(high.pixels[i], frame.pixels[i]);
-    }
     // Of a clip letters and rulers are what is bright and stands still, and so does what a compression put around them.
-    still.pixels[i] = frames.size() >= 5 && high.pixels[i] - low <= lit;
+    still.pixels[i] = greys.moving && high.pixels[i] - greys.low.pixels[i] <= lit;
     letters.pixels[i] = still.pixels[i] != 0 && high.pixels[i] > kDim;
   }
   const std::vector<float> near_letters = density_of(letters, kBlock);

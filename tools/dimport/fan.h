@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "tensor/io/gray_image.h"
+#include "dimport/clip.h"
 
 namespace echodiff {
 
@@ -20,9 +20,9 @@ struct Sector {
 };
 GrayImage mask_of(const Sector& sector, int64_t width, int64_t height);  // 255 inside, 0 outside
 
-// The largest piece of what is lit in any frame, but for what is bright and never varies in a clip of five frames or
-// more: 0 dark, 1 faint (where a lossy compression could have lit it), 2 lit. Letters are no part of it.
-GrayImage tissue_of(const std::vector<GrayImage>& frames, bool lossy);
+// The largest piece of what is lit in any frame, but for what is bright and never varies in a moving clip: 0 dark,
+// 1 faint (where a lossy compression could have lit it), 2 lit. Letters are no part of it.
+GrayImage tissue_of(const Extremes& greys, bool lossy);
 
 // The sector that fits `tissue` best, its sides alike unless others fit clearly better. A lit pixel outside counts nine
 // times as much as a dark one inside.

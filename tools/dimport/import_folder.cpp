@@ -1,13 +1,13 @@
 #include "dimport/import_folder.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "dimport/letters.h"
 #include "kernels/error.h"
+#include "quality/recordings/sample_progress.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/io/text.h"
@@ -19,12 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kMostPictures = 1'000'000;
-
-std::string numbered(int64_t number) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(number));
-  return name;
-}
 
 GrayImage within(GrayImage picture, const GrayImage& mask) {
   for (size_t i = 0; i < picture.pixels.size(); ++i)
@@ -49,11 +43,10 @@ void check_masks(const Clip& clip, const std::optional<Clip>& masks) {
               frame.height, " pixels, and its mask ", mask.width, "x", mask.height);
 }
 
-Sector sector_of(const Clip& clip, bool whole_picture) {
+Sector sector_of(const Clip& clip, const Extremes& greys, bool whole_picture) {
   const double width = double(clip.frames[0].width), height = double(clip.frames[0].height);
   if (whole_picture) return {false, {0, height, 0, 0, width, width}, 0};
-  const GrayImage tissue = tissue_of(clip.frames, clip.lossy);
-  return fit_sector_shape(tissue);
+  return fit_sector_shape(tissue_of(greys, clip.lossy));
 }
 
 std::string page_of(const std::vector<std::string>& first, const std::vector<std::string>& others) {
@@ -93,9 +86,10 @@ void ImportFolder::add(const Clip& clip, const std::string& group, const std::op
   check_masks(clip, masks);
   check_input(clip.frames[0].width >= 16 && clip.frames[0].height >= 16, Fault::kBadInput, "has ", clip.frames[0].width,
               "x", clip.frames[0].height, " pixels, expected 16 a side at least");
-  const Sector sector = sector_of(clip, whole_picture);
+  const Extremes greys = extremes_of(clip.frames);
+  const Sector sector = sector_of(clip, greys, whole_picture);
   const GrayImage mask = mask_of(sector, clip.frames[0].width, clip.frames[0].height);
-  const bool letters = looks_written(clip.frames, mask);
+  const bool letters = looks_written(clip.frames[0], greys, mask);
   if (masks && !has_masks_) make_directories((fs::path(path_) / "masks").string());
   has_masks_ = has_masks_ || masks;
   GrayImage kept;
@@ -104,7 +98,7 @@ void ImportFolder::add(const Clip& clip, const std::string& group, const std::op
     if (i > 0 && change(now, kept) < least_change_) continue;
     kept = now;
     check_input(counts_.pictures < kMostPictures, Fault::kBadInput, "is beyond a million pictures");
-    const std::string name = numbered(counts_.pictures++);
+    const std::string name = picture_name(counts_.pictures++);
     write("images", name, picture);
     write("sector", name, mask);
     if (masks) {

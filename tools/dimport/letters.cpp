@@ -12,7 +12,6 @@ struct Levels {
   int bright, same;
 };
 constexpr Levels kOfClips{110, 14}, kOfStills{180, 1};
-constexpr size_t kClip = 5;  // frames
 constexpr int64_t kLowest = 5, kHighest = 64, kLeastPixels = 6;
 
 struct Piece {
@@ -57,13 +56,11 @@ bool neighbours(const Piece& a, const Piece& b) {
 
 }  // namespace
 
-bool looks_written(const std::vector<GrayImage>& frames, const GrayImage& mask) {
-  const GrayImage& first = frames.front();
-  const Levels levels = frames.size() >= kClip ? kOfClips : kOfStills;
+bool looks_written(const GrayImage& first, const Extremes& greys, const GrayImage& mask) {
+  const Levels levels = greys.moving ? kOfClips : kOfStills;
   std::vector<bool> usable(first.pixels.size());
   for (size_t i = 0; i < usable.size(); ++i) {
-    uint8_t low = 255, high = 0;
-    for (const GrayImage& frame : frames) low = std::min(low, frame.pixels[i]), high = std::max(high, frame.pixels[i]);
+    const int low = greys.low.pixels[i], high = greys.high.pixels[i];
     usable[i] = mask.pixels[i] != 0 && low >= levels.bright && high - low <= levels.same;
   }
   const std::vector<Piece> pieces = pieces_of(first, usable, levels.same);

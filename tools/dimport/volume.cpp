@@ -3,7 +3,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -19,11 +18,6 @@ namespace echodiff {
 namespace {
 
 constexpr int64_t kMostBytes = int64_t{1} << 31;
-
-std::string lower_case(std::string text) {
-  for (char& letter : text) letter = char(std::tolower(static_cast<unsigned char>(letter)));
-  return text;
-}
 
 enum class Number { u8, i8, u16, i16, u32, i32, f32, f64 };
 int64_t size_of(Number number) {
@@ -182,7 +176,7 @@ Volume parse_meta(const std::string& bytes, const std::string& path) {
       header.contains("ElementNumberOfChannels") ? std::atoi(header["ElementNumberOfChannels"].c_str()) : 1;
   check_input(volume.channels == 1 || volume.channels == 3, Fault::kBadInput, "has ", volume.channels, " channels");
   for (const char* name : {"BinaryDataByteOrderMSB", "ElementByteOrderMSB"})
-    volume.swapped = volume.swapped || lower_case(header[name]) == "true";
+    volume.swapped = volume.swapped || lowered(header[name]) == "true";
   const std::vector<double> spacing =
       numbers_in(header.contains("ElementSpacing") ? header["ElementSpacing"] : header["ElementSize"]);
   for (size_t i = 0; i < 2 && i < spacing.size(); ++i) volume.spacing[i] = std::abs(spacing[i]);
@@ -197,7 +191,7 @@ Volume parse_meta(const std::string& bytes, const std::string& path) {
     break;
   }
   volume.voxels = meta_data(header["ElementDataFile"], bytes.substr(std::min(at, bytes.size())), path);
-  if (lower_case(header["CompressedData"]) == "true") volume.voxels = inflated(volume.voxels, bytes_of(volume));
+  if (lowered(header["CompressedData"]) == "true") volume.voxels = inflated(volume.voxels, bytes_of(volume));
   return volume;
 }
 
@@ -239,16 +233,16 @@ std::vector<uint8_t> greys_of(const std::vector<double>& values, bool is_mask) {
 
 }  // namespace
 
-bool is_volume(const std::string& path) {
-  const std::string name = lower_case(path);
-  for (const char* ending : {".nii", ".nii.gz", ".mha", ".mhd"})
-    if (name.ends_with(ending)) return true;
-  return false;
+std::string volume_stem(const std::string& path) {
+  std::string name = std::filesystem::path(path).filename().string();
+  for (const std::string ending : {".nii", ".nii.gz", ".mha", ".mhd"})
+    if (lowered(name).ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  return "";
 }
 
 Clip read_volume(const std::string& path, bool is_mask) {
   std::string bytes = read_file(path);
-  const std::string name = lower_case(path);
+  const std::string name = lowered(path);
   if (name.ends_with(".gz")) bytes = inflated(bytes, -1);
   const bool nifti = name.ends_with(".nii") || name.ends_with(".gz");
   const Volume volume = nifti ? parse_nifti(bytes) : parse_meta(bytes, path);

@@ -7,8 +7,8 @@
 
 namespace echodiff {
 
-// By the name: .nii, .nii.gz, .mha, .mhd.
-bool is_volume(const std::string& path);
+// The file's name without its ending .nii, .nii.gz, .mha or .mhd; "" where it has another.
+std::string volume_stem(const std::string& path);
 
 // Each slice along the third and all further axes is a frame. Slope and intercept are applied. Axes are turned and
 // mirrored as the file's affine says, so that across is the file's x and down its y, both growing. Values that are

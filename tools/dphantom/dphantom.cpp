@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "kernels/thread_pool.h"
+#include "quality/recordings/sample_progress.h"
 #include "tensor/io/file.h"
 #include "tensor/io/lock.h"
 #include "train/phantom/phantom.h"
@@ -79,9 +80,7 @@ bool is_test(int64_t i, double fraction) {
 // Writes picture i and returns its line of index.csv; every picture is a group of its own.
 std::string make_picture(const Settings& settings, const Common& common, const StagingFolder& folder, int64_t i) {
   const Phantom phantom = make_phantom({settings.size, common.seed}, i);
-  char file[32];
-  std::snprintf(file, sizeof file, "%06lld.png", static_cast<long long>(i));
-  const std::string name = file;
+  const std::string name = picture_name(i);
   write_file_unsynced(folder.file("images/" + name), encode_png(phantom.image));
   write_file_unsynced(folder.file("masks/" + name), encode_png(phantom.mask));
   write_file_unsynced(folder.file("sector/" + name), encode_png(phantom.sector));

@@ -241,6 +241,11 @@ bool take_step(DiffusionTraining& training, const StepTensors& pictures, int64_t
   return true;
 }
 
+void update_averages(DiffusionTraining& training) {
+  training.ema.update();
+  for (Ema& average : training.power_emas) average.update();
+}
+
 // What every rank but the first does: its share of each step, until the first says that there is no other.
 int follow_first_rank(DiffusionTraining& training) {
   const StepTensors pictures = drawn_for(training);
@@ -271,8 +276,7 @@ int train_on(DiffusionTraining& training, const RunDirectory& directory, Patient
     going = take_step(training, pictures, done, &numbers);
     if (!going) break;
     ++done;
-    training.ema.update();
-    for (Ema& average : training.power_emas) average.update();
+    update_averages(training);
     if (done == steps || (flags.ema_snapshots > 0 && done % flags.ema_snapshots == 0)) snapshot_or_warn(training, done);
     if (done % flags.log_every == 0)
       log.write(done, {{"loss", numbers.loss},
@@ -288,13 +292,6 @@ int train_on(DiffusionTraining& training, const RunDirectory& directory, Patient
   if (!going || done < steps) return stop_after(training, log, done);
   log.finish();
   return 0;
-}
-
-// "3 h 20 min", "12 min", "40 s"
-std::string duration(double seconds) {
-  const int64_t minutes = std::llround(seconds / 60);
-  if (seconds < 60) return concat_message(std::llround(seconds), " s");
-  return minutes < 60 ? concat_message(minutes, " min") : concat_message(minutes / 60, " h ", minutes % 60, " min");
 }
 
 // All that a run does beside its steps once, in memory.
@@ -319,8 +316,7 @@ int forecast(DiffusionTraining& training) {
     if (step == 2 && training.ranks.first()) rehearse(training);
     const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
     if (!take_step(training, pictures, step, &numbers)) return interrupt_exit_code();
-    training.ema.update();
-    for (Ema& average : training.power_emas) average.update();
+    update_averages(training);
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   if (!training.ranks.first()) return 0;
@@ -330,7 +326,7 @@ int forecast(DiffusionTraining& training) {
   std::printf("memory: %.0f MiB at most, of which a step's tensors and the run's own have %.0f MiB\n",
               double(used.ru_maxrss) / 1024, double(memory_statistics().peak) / mib);
   std::printf("time: %.3g s a step; %lld steps take %s, and what is saved, validated and drawn on the way\n", seconds,
-              static_cast<long long>(training.steps), duration(seconds * double(training.steps)).c_str());
+              static_cast<long long>(training.steps), format_duration(seconds * double(training.steps)).c_str());
   std::printf("nothing was written\n");
   return 0;
 }

@@ -4,9 +4,18 @@
 #include <cmath>
 
 #include "dtrain/stoppable.h"
+#include "dtrain/tensorboard.h"
 #include "train/parallel/micro_batches.h"
 
 namespace echodiff {
+
+std::unique_ptr<RunLog> open_log(const RunDirectory& run, bool tensorboard, const Common& common, int64_t first_step) {
+  run.write_config(unbroken_toml(common));
+  const std::string path = run.file("log.jsonl");
+  check_log(path, first_step, 1, common);
+  return std::make_unique<RunLog>(path, first_step > 0 ? first_step : -1,
+                                  open_events(tensorboard, run.path(), first_step, common));
+}
 
 LearningRateOptions warmed_cosine(double rate, int64_t warmup, int64_t steps) {
   return {.rate = rate, .warmup = std::min(warmup, steps / 2), .cosine = true, .total = steps};

@@ -34,6 +34,9 @@ struct JudgeTraining {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
+// config.toml and log.jsonl of the run, which goes on after `first_step`; --tensorboard's events beside them.
+std::unique_ptr<RunLog> open_log(const RunDirectory& run, bool tensorboard, const Common& common, int64_t first_step);
+
 // Warm-up over `warmup` steps, at most half of all, then half a cosine down to 0.
 LearningRateOptions warmed_cosine(double rate, int64_t warmup, int64_t steps);
 

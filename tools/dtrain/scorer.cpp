@@ -241,14 +241,6 @@ int finish_scorer(const RunDirectory& run, Scorer& scorer, const ScorerSplit& sp
   return 0;
 }
 
-std::unique_ptr<RunLog> open_log(const RunDirectory& run, const Settings& settings, const Common& common,
-                                 int64_t first_step) {
-  const std::string path = run.file("log.jsonl");
-  check_log(path, first_step, 1, common);
-  return std::make_unique<RunLog>(path, first_step > 0 ? first_step : -1,
-                                  open_events(settings.tensorboard, run.path(), first_step, common));
-}
-
 int train_scorer(const Settings& settings, const Common& common, Communicator& ranks) {
   const ScorerSplit split = prepare_examples(settings, common);
   const Metadata facts = facts_of(common, split);
@@ -266,14 +258,13 @@ int train_scorer(const Settings& settings, const Common& common, Communicator& r
 
   Adam adam(scorer.network().parameters(), {.weight_decay = settings.weight_decay, .decoupled = true});
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
-  if (run) run->write_config(unbroken_toml(common));
   JudgeTraining training{.name = "scorer",
                          .parameters = scorer.network().parameters(),
                          .buffers = buffers_of(scorer.network()),
                          .adam = std::move(adam),
                          .rate = warmed_cosine(settings.rate, 10, steps),
                          .device = parse_device(common.device),
-                         .log = run ? open_log(*run, settings, common, first_step) : nullptr,
+                         .log = run ? open_log(*run, settings.tensorboard, common, first_step) : nullptr,
                          .progress = Progress("scorer", steps, "steps", common.quiet, first_step),
                          .ranks = ranks,
                          .micro_batches = settings.micro_batches};

@@ -160,22 +160,18 @@ int train_segmenter(const Settings& settings, const Common& common) {
   const std::vector<NamedTensor> parameters = segmenter.network().parameters();
   Adam adam(parameters, {});
   const int64_t first_step = saved ? load_training_state(*saved, adam) : 0;
-  run.write_config(unbroken_toml(common));
-  check_log(run.file("log.jsonl"), first_step, 1, common);
   Communicator alone;
-  JudgeTraining training{
-      .name = "segmenter",
-      .parameters = parameters,
-      .buffers = buffers_of(segmenter.network()),
-      .adam = std::move(adam),
-      .rate = warmed_cosine(settings.rate, 20, settings.steps),
-      .clip = 1,
-      .device = parse_device(common.device),
-      .log = std::make_unique<RunLog>(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                                      open_events(settings.tensorboard, run.path(), first_step, common)),
-      .log_seconds = false,
-      .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step),
-      .ranks = alone};
+  JudgeTraining training{.name = "segmenter",
+                         .parameters = parameters,
+                         .buffers = buffers_of(segmenter.network()),
+                         .adam = std::move(adam),
+                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
+                         .clip = 1,
+                         .device = parse_device(common.device),
+                         .log = open_log(run, settings.tensorboard, common, first_step),
+                         .log_seconds = false,
+                         .progress = Progress("segmenter", settings.steps, "steps", common.quiet, first_step),
+                         .ranks = alone};
 
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_dice");
   const auto save_unfinished = [&](int64_t done) {

@@ -128,20 +128,16 @@ int train_value(const Settings& settings, const Common& common) {
   Adam adam(parameters, {.weight_decay = settings.weight_decay, .decoupled = true});
   Best best{.weights = copy_of(model.network().state_dict())};
   const int64_t first_step = go_on(settings, common, facts, model, adam, best);
-  run.write_config(unbroken_toml(common));
-  check_log(run.file("log.jsonl"), first_step, 1, common);
   Communicator alone;
-  JudgeTraining training{
-      .name = "value",
-      .parameters = parameters,
-      .buffers = buffers_of(model.network()),
-      .adam = std::move(adam),
-      .rate = warmed_cosine(settings.rate, 20, settings.steps),
-      .device = device,
-      .log = std::make_unique<RunLog>(run.file("log.jsonl"), first_step > 0 ? first_step : -1,
-                                      open_events(settings.tensorboard, run.path(), first_step, common)),
-      .progress = Progress("value", settings.steps, "steps", common.quiet, first_step),
-      .ranks = alone};
+  JudgeTraining training{.name = "value",
+                         .parameters = parameters,
+                         .buffers = buffers_of(model.network()),
+                         .adam = std::move(adam),
+                         .rate = warmed_cosine(settings.rate, 20, settings.steps),
+                         .device = device,
+                         .log = open_log(run, settings.tensorboard, common, first_step),
+                         .progress = Progress("value", settings.steps, "steps", common.quiet, first_step),
+                         .ranks = alone};
   const int64_t looked = last_logged(run.file("log.jsonl"), "val_loss");
   const auto due = [&](int64_t done) { return done % settings.val_every == 0 || done == settings.steps; };
   // What is due after a step, unless it was done before the run was broken off; false: a signal ended it. The log says

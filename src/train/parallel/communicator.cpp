@@ -1,10 +1,12 @@
 #include "train/parallel/communicator.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string>
 
 #include "kernels/error.h"
+#include "tensor/io/text.h"
 #include "train/parallel/mpi_communicator.h"
 
 namespace echodiff {
@@ -14,9 +16,8 @@ namespace {
 int64_t number_in(const char* variable) {
   const char* text = std::getenv(variable);
   if (text == nullptr) return -1;
-  char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);
-  check_input(end != text && *end == '\0' && value >= 0 && value <= 1'000'000, Fault::kUsage, variable,
+  const int64_t value = parse_number<int64_t>(text).value_or(-1);
+  check_input(value >= 0 && value <= 1'000'000, Fault::kUsage, variable,
               ": expected a number in the environment, found '", text, "'; unset it, or launch with mpirun");
   return value;
 }
@@ -35,34 +36,28 @@ void Communicator::exchange(int64_t partner, const void*, void*, int64_t) {
 void Communicator::abort(int code) { std::_Exit(code); }
 
 bool Communicator::all(bool mine) {
-  for (int64_t distance = 1; distance < size_; distance *= 2) {
-    const char said = mine ? 1 : 0;
-    char theirs = 0;
-    exchange(rank_ ^ distance, &said, &theirs, 1);
-    mine = mine && theirs != 0;
-  }
-  return mine;
+  std::array<char, 1> said{mine};
+  combine(said, [](std::array<char, 1>& own, const std::array<char, 1>& theirs) { own[0] = own[0] && theirs[0]; });
+  return said[0];
 }
 
 Launch launch_of_environment() {
-  // rank, size, local rank, local size, by MPI. SLURM_STEP_ID is set within srun, and not in a batch script.
+  // rank, size, local rank, by MPI. SLURM_STEP_ID is set within srun, and not in a batch script.
   struct Names {
-    const char *rank, *size, *local_rank, *local_size;
+    const char *rank, *size, *local_rank;
     bool by_mpi;
   };
   const bool in_step = std::getenv("SLURM_STEP_ID") != nullptr;
-  for (const Names& names : {Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
-                                   "OMPI_COMM_WORLD_LOCAL_SIZE", true},
-                             Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", true},
-                             Names{"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", false},
-                             Names{"SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE", true}}) {
+  for (const Names& names :
+       {Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", true},
+        Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", true}, Names{"RANK", "WORLD_SIZE", "LOCAL_RANK", false},
+        Names{"SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", true}}) {
     if (names.rank == std::string("SLURM_PROCID") && !in_step) continue;
     const int64_t rank = number_in(names.rank), size = number_in(names.size);
     if (rank < 0 || size < 1) continue;
     check_input(rank < size, Fault::kUsage, names.rank, ": expected a number below ", names.size, "=", size, ", found ",
                 rank, "; unset both, or launch with mpirun");
-    return {rank, size, std::max<int64_t>(0, number_in(names.local_rank)),
-            std::max<int64_t>(1, number_in(names.local_size)), names.by_mpi};
+    return {rank, size, std::max<int64_t>(0, number_in(names.local_rank)), names.by_mpi};
   }
   return {};
 }

@@ -24,6 +24,15 @@ class Communicator {
   // Ends every rank's process, this one's with `code`, and does not return.
   virtual void abort(int code);
 
+  // Every rank's numbers become combine(its own, a partner's), partner after partner, until all of them are in each. All
+  // end with the same bits where combine gives the same either way round.
+  template <class Numbers, class Combine> void combine(Numbers& mine, const Combine& combine) {
+    Numbers theirs = mine;
+    for (int64_t distance = 1; distance < size_; distance *= 2) {
+      exchange(rank_ ^ distance, mine.data(), theirs.data(), int64_t(mine.size() * sizeof mine[0]));
+      combine(mine, theirs);
+    }
+  }
   // Whether every rank says yes. Every rank asks, at the same place.
   bool all(bool mine);
 
@@ -36,8 +45,8 @@ class Communicator {
 
 // What the environment says of the ranks that were launched together: mpirun's, torchrun's or srun's variables.
 struct Launch {
-  int64_t rank = 0, size = 1, local_rank = 0, local_size = 1;  // local: on this machine
-  bool by_mpi = false;                                         // else by a launcher that MPI knows nothing of
+  int64_t rank = 0, size = 1, local_rank = 0;  // local: on this machine
+  bool by_mpi = false;                         // else by a launcher that MPI knows nothing of
 };
 Launch launch_of_environment();
 

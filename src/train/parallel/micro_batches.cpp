@@ -54,16 +54,15 @@ void add_over_ranks(Communicator& ranks, Tensors& mine) {
     here.push_back(tensor ? tensor.to(Device::kCpu) : tensor);
     if (tensor) count += tensor.count();
   }
-  PoolVector<float> sum(static_cast<size_t>(count)), theirs(static_cast<size_t>(count));
+  PoolVector<float> sum(static_cast<size_t>(count));
   float* at = sum.data();
   for (const Tensor& tensor : here)
     if (tensor) at = std::copy_n(tensor.data<float>(), tensor.count(), at);
-  for (int64_t distance = 1; distance < ranks.size(); distance *= 2) {
-    ranks.exchange(ranks.rank() ^ distance, sum.data(), theirs.data(), count * int64_t(sizeof(float)));
-    parallel_ranges(count, 1 << 16, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) sum[size_t(i)] += theirs[size_t(i)];  // a + b has the bits of b + a
+  ranks.combine(sum, [](PoolVector<float>& own, const PoolVector<float>& theirs) {
+    parallel_ranges(int64_t(own.size()), 1 << 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) own[size_t(i)] += theirs[size_t(i)];  // a + b has the bits of b + a
     });
-  }
+  });
   const float* from = sum.data();
   for (size_t i = 0; i < mine.size(); ++i) {
     if (!here[i]) continue;
@@ -77,12 +76,11 @@ void add_over_ranks(Communicator& ranks, Tensors& mine) {
 // The losses of all ranks, in the order of the micro-batches.
 Tensors losses_of_all(Communicator& ranks, int64_t count, const OwnMicroBatches& part, const Tensors& mine) {
   if (ranks.size() == 1) return mine;
-  std::vector<double> all(static_cast<size_t>(count), 0), theirs(all);
+  std::vector<double> all(static_cast<size_t>(count), 0);
   for (int64_t i = 0; i < part.own; ++i) all[size_t(part.first + i)] = mine[size_t(i)].item();
-  for (int64_t distance = 1; distance < ranks.size(); distance *= 2) {
-    ranks.exchange(ranks.rank() ^ distance, all.data(), theirs.data(), count * int64_t(sizeof(double)));
-    for (size_t i = 0; i < all.size(); ++i) all[i] += theirs[i];  // one of them is 0
-  }
+  ranks.combine(all, [](std::vector<double>& own, const std::vector<double>& theirs) {
+    for (size_t i = 0; i < own.size(); ++i) own[i] += theirs[i];  // one of them is 0
+  });
   Tensors losses;
   for (const double loss : all) losses.push_back(full({}, loss, mine[0].dtype()));
   return losses;
