@@ -24,7 +24,7 @@ class Communicator {
   // Ends every rank's process, this one's with `code`, and does not return.
   virtual void abort(int code);
 
-  // Every rank's numbers become combine(its own, a partner's), partner after partner, until all of them are in each. All
+  // Every rank's numbers become combine(its own, a partner's), partner after partner, until all are in each. All ranks
   // end with the same bits where combine gives the same either way round.
   template <class Numbers, class Combine> void combine(Numbers& mine, const Combine& combine) {
     Numbers theirs = mine;
