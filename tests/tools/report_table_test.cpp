@@ -46,7 +46,7 @@ TEST_F(ReportTest, OneTablePolicyByPolicy) {
   EXPECT_FALSE(real.contains("lateral_width"));
 
   const std::string html = read_file(at("report.html"));
-  const std::string table = html.substr(html.find("<section id=\"table\">"), 9000);
+  const std::string table = html.substr(html.find("<div id=\"table\">"), 9000);
   EXPECT_NE(table.find("38 to 62 % of its"), std::string::npos) << table;  // 0.75 and 1.25 of a KID of 2
   EXPECT_NE(table.find("<td>–</td>"), std::string::npos);
   EXPECT_NE(table.find("<small>1.00 – 0.500</small>"), std::string::npos) << table;
@@ -54,7 +54,7 @@ TEST_F(ReportTest, OneTablePolicyByPolicy) {
   EXPECT_EQ(table.find("half<br>width across"), std::string::npos);
   EXPECT_NE(html.find("not asked about samples (vein: held-out Dice 0.100, below 0.6)"), std::string::npos);
   EXPECT_EQ(report["memorisation"].at(0)["distances"], nlohmann::json({0.125}));
-  const std::string pairs = html.substr(html.find("<section id=\"memorisation\">"), 4000);
+  const std::string pairs = html.substr(html.find("<div id=\"memorisation\">"), 4000);
   EXPECT_NE(pairs.find("class=\"no\">copy"), std::string::npos);
 }
 

@@ -61,6 +61,43 @@ TEST_F(ReportTest, NumbersAsCountedByHand) {
   EXPECT_EQ(report["rule"]["tau_contrast"], 24);
 }
 
+TEST_F(ReportTest, TheFirstScreenAnswers) {
+  make_everything();
+  ASSERT_EQ(dreport(kAllRuns).code, 0);
+  const nlohmann::json answer = nlohmann::json::parse(read_file(at("report.json")))["answer"];
+  EXPECT_EQ(answer["tried"],
+            "A network trained for 2 steps (1.00 s) drew 7 pictures of 16×16 pixels for 2 masks in 10 steps of ddim; "
+            "paper chose among them.");
+  EXPECT_EQ(answer["numbers"][0]["number"], "8.33");  // 2 pictures of 24 calls
+  EXPECT_EQ(answer["numbers"][1]["number"], "2.00");
+  EXPECT_EQ(answer["numbers"][1]["note"], "paper; real training pictures have 0.50");
+  EXPECT_EQ(answer["numbers"][2]["number"], "75.0 %");
+
+  const std::string html = read_file(at("report.html")), first = html.substr(0, html.find("<details"));
+  for (const char* part :
+       {"class=\"tried\"", "KID, distance from real", "class=\"strip\"", "Real pictures of these masks"})
+    EXPECT_NE(first.find(part), std::string::npos) << part;
+
+  // Segmenters that learned from real pictures alone, and from accepted samples too, over two seeds.
+  const auto segmenter = [&](const std::string& name, const std::string& samples, double liver, double vein) {
+    write(name + "/config.toml", samples.empty() ? "steps = 2\n" : "samples = \"" + at(samples) + "\"\n");
+    const auto mean = [](double dice) { return "{\"n\": 9, \"mean\": " + std::to_string(dice) + ", \"error\": 0.01}"; };
+    write(name + "/metrics.json",
+          "{\"dice\": {\"val\": {}, \"test\": {\"liver\": " + mean(liver) + ", \"vein\": " + mean(vein) + "}}}");
+  };
+  write("guided/config.toml", "policy = \"paper\"\n");
+  segmenter("real-1", "", 0.8, 0.4);
+  segmenter("real-2", "", 0.8, 0.6);
+  segmenter("accepted-1", "guided", 0.9, 0.5);
+  segmenter("accepted-2", "guided", 0.9, 0.7);
+  const Outcome outcome =
+      dreport(std::string(kAllRuns) + " --runs unguided guided real-1 real-2 accepted-1 accepted-2");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json use = nlohmann::json::parse(read_file(at("report.json")))["answer"]["numbers"][2];
+  EXPECT_EQ(use["number"], "0.750");
+  EXPECT_EQ(use["note"], "with those of guided; 0.650 (0.552–0.748) on real pictures alone");
+}
+
 TEST(PaperArithmetic, FollowsFromItsCounts) {
   EXPECT_EQ(paper::kAcceptable + paper::kPoor, paper::kSampled);
   EXPECT_NEAR(100 * paper::kPoorShare, 61.5, 0.05);

@@ -4,7 +4,7 @@
 
 PEER: lucidrains (denoising-diffusion-pytorch) or diffusers (UNet2DModel), each with the network, optimiser, schedule and
 average of its own README or tutorial; with -small the same with a network as small as ours (width 32, three levels), for
-more steps in the same time. The masks are further channels of the input. OUT/SAMPLER holds images/ and samples.jsonl, as
+more steps in the same time. Seconds are processor time over the threads. The masks are further channels of the input. OUT/SAMPLER holds images/ and samples.jsonl, as
 dsample leaves them, so that dlabel evaluate reads them.
 """
 import argparse
@@ -144,8 +144,8 @@ def train(peer, data, seconds, batch, generator):
     names = data.train_names()
     pictures = torch.stack([data.picture(name) for name in names])
     planes = torch.stack([data.planes(name) for name in names])
-    steps, begun = 0, time.monotonic()
-    while time.monotonic() - begun < seconds:
+    steps, begun = 0, time.process_time()
+    while time.process_time() - begun < seconds * torch.get_num_threads():
         chosen = torch.randint(0, len(names), (batch,), generator=generator)
         x, c = pictures[chosen], planes[chosen]
         flipped = torch.rand(batch, generator=generator) < 0.5

@@ -10,6 +10,7 @@
 #include "kernels/error.h"
 
 namespace echodiff {
+namespace fs = std::filesystem;
 namespace {
 
 // Settings that change which trajectories are begun and how they are worked off, not what becomes of one; and those
@@ -63,7 +64,7 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
        [&](const SamplingRun& other) { return other.score_on == run.score_on; });
   const Config settings = settings_of(run);
   const auto tell_setting = [&](const std::string& key, const std::string& value) {
-    tell(key + " " + std::filesystem::path(value).filename().string(), [&](const SamplingRun& other) {
+    tell(key + " " + fs::path(value).filename().string(), [&](const SamplingRun& other) {
       const Config::const_iterator theirs = other.config.find(key);
       return theirs != other.config.end() && theirs->second == value;
     });
@@ -71,6 +72,32 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
   if (const std::string key = recording_key(run); !key.empty()) tell_setting(key, settings.at(key));
   for (const auto& [key, value] : settings) tell_setting(key, value);
   return name;
+}
+
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words;
+  for (size_t start = 0; start <= name.size();) {
+    const size_t end = std::min(name.find(", ", start), name.size());
+    words.push_back(name.substr(start, end - start));
+    start = end + 2;
+  }
+  return words;
+}
+
+// Leaves out what every name says, such as the sampler and its steps; the policy itself stays.
+void shorten_names(std::vector<PolicyResult>& results) {
+  std::vector<std::vector<std::string>> words;
+  for (const PolicyResult& result : results) words.push_back(words_of(result.name));
+  const auto in_all = [&](const std::string& word) {
+    return std::all_of(words.begin(), words.end(), [&](const std::vector<std::string>& one) {
+      return std::find(one.begin(), one.end(), word) != one.end();
+    });
+  };
+  for (size_t i = 0; i < results.size(); ++i) {
+    results[i].short_name = words[i].front();
+    for (size_t j = 1; j < words[i].size(); ++j)
+      if (!in_all(words[i][j])) results[i].short_name += ", " + words[i][j];
+  }
 }
 
 void sum_up(PolicyResult& result) {
@@ -124,6 +151,24 @@ bool is_live(const PolicyResult& result) {
   return !run.replayed && recording_key(run).empty();
 }
 
+size_t shared_runs(const PolicyResult& policy, const EvaluatedRun& run) {
+  const auto canonical = [](const std::string& path) { return fs::weakly_canonical(fs::absolute(path)).string(); };
+  std::vector<std::string> folders;
+  for (const SamplingRun* one : policy.runs) folders.push_back(canonical(one->place.path));
+  for (const std::string& folder : run.folders)
+    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) return 0;
+  return run.folders.size();
+}
+
+EvaluatedPolicy evaluated(const PolicyResult& policy, const std::vector<Evaluation>& evaluations) {
+  EvaluatedPolicy found;
+  for (const Evaluation& evaluation : evaluations)
+    for (const EvaluatedRun& run : evaluation.runs)
+      if (shared_runs(policy, run) > (found.run == nullptr ? 0 : found.run->folders.size()))
+        found = {&evaluation, &run};
+  return found;
+}
+
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
   const PolicyResult* cheapest = nullptr;
   for (const PolicyResult& result : results)
@@ -165,6 +210,7 @@ std::vector<PolicyResult> compare_policies(const RunSet& runs) {
     }
     results[place].runs.push_back(&run);
   }
+  shorten_names(results);
   for (PolicyResult& result : results) sum_up(result);
   if (const PolicyResult* baseline = baseline_of(results))
     for (PolicyResult& result : results)

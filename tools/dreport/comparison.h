@@ -12,7 +12,8 @@ namespace echodiff {
 
 // One policy under one sampler.
 struct PolicyResult {
-  std::string name;  // policy_text, and what else tells it from the other entries
+  std::string name;        // policy_text, and what else tells it from the other entries
+  std::string short_name;  // without what all entries share: "probe"
   std::vector<const SamplingRun*> runs;
   int64_t trajectories = 0, accepted = 0, distinct = 0;  // distinct: accepted pictures no two of which are equal
   Estimate calls_per_accepted;                // per accepted, distinct picture; every trajectory's calls count
@@ -30,6 +31,15 @@ struct PolicyResult {
 
 // Sampled, not replayed from a recording.
 bool is_live(const PolicyResult& result);
+
+// The evaluated run that holds most of the policy's runs and no others; nulls where none does.
+struct EvaluatedPolicy {
+  const Evaluation* evaluation = nullptr;
+  const EvaluatedRun* run = nullptr;
+};
+EvaluatedPolicy evaluated(const PolicyResult& policy, const std::vector<Evaluation>& evaluations);
+// How many of the policy's runs the evaluated run holds; 0 where it holds others too.
+size_t shared_runs(const PolicyResult& policy, const EvaluatedRun& run);
 
 // The honest baseline: the cheapest live posthoc that sampled with whole calls only; null for none.
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results);

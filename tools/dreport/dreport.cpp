@@ -109,6 +109,28 @@ Material gather(const ReportOptions& options) {
   return material;
 }
 
+void write_sections(const Material& material, Report& report) {
+  struct Section {
+    const char *id, *title;
+    std::vector<void (*)(const Material&, Report&)> parts;
+  };
+  const std::vector<Section> sections = {
+      {"table", "Policy by policy", {table_part, cost_part}},
+      {"paper", "The paper’s figures", {samples_part, judge_part, scores_part, metrics_part, accounting_part}},
+      {"decisions", "What was chosen, and when", {decisions_part, galleries_part}},
+      {"anatomy", "Do the samples follow their masks?", {anatomy_part}},
+      {"memorisation", "Copies of training pictures", {memorisation_part}},
+      {"judge", "The judge", {scorer_part, timed_judges_part}},
+      {"training", "Training of the diffusion model", {training_part}},
+      {"numbers", "All numbers, and what they were made from", {summary_part, inputs_part}}};
+  answer_section(material, report);
+  const bool under_way = material.runs.sampling.empty();  // a run of training alone: its curves are what there is
+  for (const Section& section : sections) {
+    report.page.section(section.id, section.title, under_way && std::string(section.id) == "training");
+    for (const auto part : section.parts) part(material, report);
+  }
+}
+
 // reload_after: seconds after which a browser that shows the page loads it again; 0: never.
 int make_report(const ReportOptions& options, const Common& common, int64_t reload_after = 0) {
   const Material material = gather(options);
@@ -121,28 +143,10 @@ int make_report(const ReportOptions& options, const Common& common, int64_t relo
   Report report;
   report.page.reload_after(reload_after);
   report.json = {{"program", "dreport"}, {"version", version_string()}, {"title", options.title}};
-  summary_section(material, report);
-  table_section(material, report);
-  training_section(material, report);
-  samples_section(material, report);
-  scorer_section(material, report);
-  timed_judges_section(material, report);
-  judge_section(material, report);
-  scores_section(material, report);
-  metrics_section(material, report);
-  accounting_section(material, report);
-  cost_section(material, report);
-  decisions_section(material, report);
-  galleries_section(material, report);
-  memorisation_section(material, report);
-  anatomy_section(material, report);
-  inputs_section(material, report);
+  write_sections(material, report);
 
   const std::string json_path = fs::path(options.out).replace_extension(".json").string();
-  write_file_atomic(options.out, report.page.finish(options.title,
-                                                    "Conditional sampling of ultrasound pictures with a judge in the "
-                                                    "loop: what was trained, what it draws, what the judge is worth "
-                                                    "and what it costs."));
+  write_file_atomic(options.out, report.page.finish(options.title));
   write_file_atomic(json_path, report.json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   for (const std::string& line : report.lines) std::printf("%s\n", printable(line).c_str());
   std::printf("report: %s, numbers: %s\n", options.out.c_str(), json_path.c_str());

@@ -16,7 +16,7 @@ namespace echodiff {
 namespace fs = std::filesystem;
 namespace {
 
-enum class RunKind { kDiffusion, kSampling, kScorer, kValue, kRecording, kOther, kData, kUnknown };
+enum class RunKind { kDiffusion, kSampling, kScorer, kValue, kRecording, kSegmenter, kOther, kData, kUnknown };
 
 RunKind kind_of(const fs::path& folder) {
   const auto has = [&](const char* name) { return fs::exists(folder / name); };
@@ -25,7 +25,7 @@ RunKind kind_of(const fs::path& folder) {
   if (has("metrics.json")) {
     const JsonNode metrics = read_json((folder / "metrics.json").string());
     if (metrics.find("auroc_by_time") != nullptr) return RunKind::kValue;
-    return metrics.find("dice") != nullptr ? RunKind::kOther : RunKind::kScorer;
+    return metrics.find("dice") != nullptr ? RunKind::kSegmenter : RunKind::kScorer;
   }
   if (has("dataset.json") || (has("images") && has("masks"))) return RunKind::kData;
   if (!has("log.jsonl") && !has("checkpoints")) return RunKind::kUnknown;
@@ -119,6 +119,34 @@ ScorerRun read_scorer(const RunPlace& place) {
   return run;
 }
 
+std::string last_part(const std::string& path) {
+  const fs::path clean = fs::path(path).lexically_normal();
+  const fs::path name = clean.has_filename() ? clean.filename() : clean.parent_path().filename();
+  return name.empty() || name == "." ? path : name.string();
+}
+
+// Joins the group of its samples. A class that no test picture has counts nothing.
+void read_segmenter(const RunPlace& place, std::vector<SegmenterGroup>& groups) {
+  const std::string folder = value_in(read_config(place.path), "samples");
+  const std::string samples = folder.empty() ? "" : last_part(folder);
+  auto group =
+      std::find_if(groups.begin(), groups.end(), [&](const SegmenterGroup& one) { return one.samples == samples; });
+  if (group == groups.end()) {
+    group = groups.insert(groups.end(), SegmenterGroup{.samples = samples});
+    const std::string policy = folder.empty() ? "" : value_in(read_config(folder), "policy");
+    group->guided = !policy.empty() && policy != "none";
+  }
+  group->places.push_back(place);
+  const JsonNode metrics = read_json((fs::path(place.path) / "metrics.json").string());
+  std::vector<double> classes;
+  if (const JsonNode* test = metrics.find("dice")->find("test"))
+    for (const auto& [name, one] : test->fields)
+      if (const double dice = one.number("mean", kNotGiven); std::isfinite(dice)) classes.push_back(dice);
+  if (classes.empty()) return;
+  group->dices.push_back(mean_of(classes).value);
+  group->dice = group->dices.size() > 1 ? Estimate(mean_of(group->dices)) : Estimate{.value = group->dices.front()};
+}
+
 bool has_evaluation(const fs::path& folder) { return fs::exists(folder / "evaluation.json"); }
 
 // The folder itself when it is a run, else the runs in it, by name, and the folder itself where it has an evaluation.
@@ -135,12 +163,6 @@ std::vector<std::string> expand(const std::string& folder) {
               ": expected a run (log.jsonl, samples.jsonl or metrics.json), an evaluation.json, a data set "
               "(dataset.json) or a folder of these, found neither; give the --out folder of dtrain or dsample");
   return found;
-}
-
-std::string last_part(const std::string& path) {
-  const fs::path clean = fs::path(path).lexically_normal();
-  const fs::path name = clean.has_filename() ? clean.filename() : clean.parent_path().filename();
-  return name.empty() || name == "." ? path : name.string();
 }
 
 }  // namespace
@@ -184,6 +206,7 @@ RunSet read_runs(const std::vector<std::string>& folders) {
       case RunKind::kRecording:
         for (TimedJudge& judge : recorded_judges(path, place.name)) runs.judges.push_back(std::move(judge));
         break;
+      case RunKind::kSegmenter: read_segmenter(place, runs.segmenters); break;
       case RunKind::kOther: runs.others.push_back(place); break;
       case RunKind::kData:
         if (runs.data.empty()) runs.data = path;

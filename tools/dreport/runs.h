@@ -55,6 +55,15 @@ struct ScorerRun : TrainingLog {
   std::vector<std::pair<std::string, int64_t>> counts;  // in the file's order
 };
 
+// dtrain segmenter: runs that learned from the same samples and differ in seed.
+struct SegmenterGroup {
+  std::string samples = {};  // the folder's name, or empty: real pictures alone
+  bool guided = false;       // a judge chose the samples
+  std::vector<RunPlace> places = {};
+  std::vector<double> dices = {};  // one per run: on real test pictures, over the classes
+  Estimate dice = {};              // over the runs; no interval for one run
+};
+
 // dsample: one trajectory; no picture where it was not kept.
 struct Sample : SampleLine {
   double calls = 0;                // of the network; DeepCache's shallow ones by what the run says they cost
@@ -90,7 +99,8 @@ struct RunSet {
   std::vector<TimedJudge> judges;       // dtrain value, where its metrics.json is there; those of recordings
   std::vector<Evaluation> evaluations;  // evaluation.json of any of the folders
   std::vector<Ceiling> ceilings;
-  std::vector<RunPlace> others;  // dtrain segmenter, and what has no metrics.json yet: named only
+  std::vector<SegmenterGroup> segmenters;
+  std::vector<RunPlace> others;  // what has no metrics.json yet: named only
   std::string data;              // a data-set folder among the runs, or empty
 };
 

@@ -3,8 +3,9 @@
 #   tools/quality/peers.sh OUT [--data DIR] [--size N] [--minutes N] [--bin DIR] [NAME=VALUE ...]
 # Peers: lucidrains' denoising-diffusion-pytorch and diffusers' UNet2DModel by their own recipes, and each with a network as
 # small as ours. They draw by their samplers of 20 calls, ours by unipc of 5. OUT/evaluation.json has KID, FID, spectrum and
-# adherence of each. Without --data the data are phantoms, 1,000 of them held out. Leave the machine alone meanwhile: time is
-# what is held equal. PyTorch and the peers come from PyPI into build/peers, unless ECHODIFF_PEERS_PYTHON has them.
+# adherence of each. Without --data the data are phantoms, 1,000 of them held out. Time is processor time over the threads,
+# so that other work on the machine matters little. PyTorch and the peers come from PyPI into build/peers, unless
+# ECHODIFF_PEERS_PYTHON has them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tools/quality/pictures.sh
@@ -63,10 +64,17 @@ train() {  # FOLDER STEPS
     --predict x0 --min-snr-gamma 5 --arch guided --blocks 1 --dim 32 --mults 1,2,4 --patch "$patch" --lr 1e-3 --warmup 100 --cosine --ema 0.999 \
     --flip --sample-every 0
 }
-say "ours: as many steps as fit into $minutes minutes, by a trial of $trial_steps"
+cpu_seconds() {  # of the programs run so far
+  times > "$out/times"
+  awk 'NR == 2 {for (i = 1; i <= 2; ++i) {split($i, part, "[ms]"); sum += 60 * part[1] + part[2]}; print sum}' "$out/times"
+  rm "$out/times"
+}
+say "ours: as many steps as fit into $seconds seconds, by a trial of $trial_steps"
+cpu_seconds > "$out/begun"
 train "$out/trial" "$trial_steps"
-steps=$(tail -n 1 "$out/trial/log.jsonl" | sed 's/.*"seconds": *\([0-9.e+-]*\).*/\1/' |
-  awk -v steps="$trial_steps" -v seconds="$seconds" '{printf "%d", seconds * steps / $1}')
+cpu_seconds > "$out/ended"
+steps=$(paste "$out/begun" "$out/ended" | awk -v steps="$trial_steps" -v seconds="$((seconds * threads))" '{printf "%d", seconds * steps / ($2 - $1)}')
+rm "$out/begun" "$out/ended"
 train "$out/ours" "$steps"
 "$bin/dsample" "${common[@]}" --model "$out/ours" --masks "$out/masks" --sampler unipc --grid logsnr --sample-steps 5 --count "$count" --batch 16 \
   --policy none --out "$out/runs/ours"

@@ -154,8 +154,15 @@ std::string grid_html(const std::vector<std::string>& cells, int64_t columns) {
   return out + "</div>\n";
 }
 
+std::string multiples_html(const std::vector<std::string>& plots) {
+  std::string out = "<div class=\"multiples\">";
+  for (const std::string& plot : plots) out += "<div>" + plot + "</div>";
+  return out + "</div>\n";
+}
+
 std::string table_html(const Table& table) {
-  std::string out = concat_message("<div class=\"scroll", table.wide ? " wide" : "", "\"><table><thead><tr>");
+  std::string out = concat_message("<div class=\"scroll", table.wide ? " wide" : "",
+                                   "\" tabindex=\"0\" role=\"region\" aria-label=\"table\"><table><thead><tr>");
   for (const std::string& cell : table.header) out += "<th scope=\"col\">" + cell + "</th>";
   out += "</tr></thead><tbody>";
   for (size_t row = 0; row < table.rows.size(); ++row) {
@@ -168,9 +175,11 @@ std::string table_html(const Table& table) {
   return out + "</tbody></table></div>\n";
 }
 
-void Page::section(std::string_view id, std::string_view text) {
-  if (!contents_.empty()) body_ += "</section>\n";
-  body_ += concat_message("<section id=\"", id, "\"><h2>", escape_html(text), "</h2>\n");
+// The id lies within what opens: a browser that goes there opens it.
+void Page::section(std::string_view id, std::string_view text, bool open) {
+  if (!contents_.empty()) body_ += "</div></details>\n";
+  body_ += concat_message("<details class=\"section\"", open ? " open" : "", "><summary><h2>", escape_html(text),
+                          "</h2></summary>\n<div id=\"", id, "\">\n");
   contents_.push_back({std::string(id), std::string(text)});
 }
 
@@ -195,7 +204,7 @@ void Page::missing(std::string_view what_text, std::string_view how_html) {
   body_ += concat_message("<div class=\"missing\">", escape_html(what_text), " ", how_html, "</div>\n");
 }
 
-std::string Page::finish(std::string_view title, std::string_view lede_html) const {
+std::string Page::finish(std::string_view title) const {
   const std::string reload =
       reload_seconds_ > 0 ? concat_message("<meta http-equiv=\"refresh\" content=\"", reload_seconds_, "\">") : "";
   std::string out = concat_message(
@@ -205,13 +214,14 @@ std::string Page::finish(std::string_view title, std::string_view lede_html) con
       reload,
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" "
       "href=\"data:,\"><title>",
-      escape_html(title), "</title><style>", kReportStyle, "</style></head>\n<body><header><h1>", escape_html(title),
-      "</h1><p class=\"lede\">", lede_html, "</p></header>\n<nav>");
+      escape_html(title), "</title><style>", kReportStyle, "</style></head>\n<body><nav aria-label=\"Contents\">",
+      "<a href=\"#answer\">The answer</a> ");
   for (const Entry& entry : contents_) {
     out += concat_message("<a href=\"#", entry.id, "\">", escape_html(entry.title), "</a> ");
   }
-  out += "</nav>\n<main>" + body_;
-  if (!contents_.empty()) out += "</section>";
+  out += concat_message("</nav>\n<main><header id=\"answer\"><h1>", escape_html(title), "</h1>\n", front_,
+                        "</header>\n", body_);
+  if (!contents_.empty()) out += "</div></details>\n";
   return out + "</main></body></html>\n";
 }
 

@@ -55,6 +55,9 @@ std::string mask_svg(const std::vector<GrayImage>& planes, std::string_view alt)
 // The CSS class of plane `index` of `count`, whose last is the sector: "p0" to "p3", "sector".
 std::string plane_class(size_t index, size_t count);
 
+// Small plots side by side, as many in a row as there is room for.
+std::string multiples_html(const std::vector<std::string>& plots);
+
 // `svg` with a line of small text below it.
 std::string cell_html(std::string_view svg, std::string_view text_html = {});
 // Cells in a grid of `columns`.
@@ -71,8 +74,11 @@ std::string table_html(const Table& table);
 
 class Page {
  public:
-  // Each call appends to the page. Arguments named `html` hold finished HTML; `text` is escaped here.
-  void section(std::string_view id, std::string_view text);
+  // What stands first, below the title, before any section. Arguments named `html` hold finished HTML; `text` is
+  // escaped here.
+  void front(std::string_view html) { front_ += html; }
+  // Each call appends to the page. A section opens by a click, or is `open` from the start.
+  void section(std::string_view id, std::string_view text, bool open = false);
   void heading(std::string_view text);
   void paragraph(std::string_view html);
   void add(std::string_view html);
@@ -85,13 +91,13 @@ class Page {
   // The browser loads the page again after so many seconds.
   void reload_after(int64_t seconds) { reload_seconds_ = seconds; }
   // The whole document.
-  std::string finish(std::string_view title, std::string_view lede_html) const;
+  std::string finish(std::string_view title) const;
 
  private:
   struct Entry {
     std::string id, title;
   };
-  std::string body_;
+  std::string front_, body_;
   std::vector<Entry> contents_;
   int64_t reload_seconds_ = 0;  // 0: never
 };

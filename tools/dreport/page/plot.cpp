@@ -315,7 +315,7 @@ std::string histogram_plot(const Histogram& histogram) {
     }
     if (is_last) out += svg_text((from + to) / 2, bottom + 19, "middle", histogram.last);
   }
-  out += svg_x_ticks(axis_ticks(x.axis, 7), x, bottom);
+  out += svg_x_ticks(axis_ticks(x.axis, std::max<int64_t>(3, histogram.width / 130)), x, bottom);
   out += svg_line(left, bottom, width - 14, bottom, "axis");
   out += svg_text((left + width - room) / 2, height - 6, "middle", histogram.x_label);
   return out + svg_y_label((top + bottom) / 2, histogram.y_label) + "</svg>\n";

@@ -15,33 +15,66 @@ html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.58 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans",
   sans-serif; }
-header, main, nav { max-width: 980px; margin: 0 auto; padding: 0 24px; }
-header { padding-top: 56px; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 12px; letter-spacing: -0.012em; font-weight: 650; }
-h2 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 14px; padding-top: 14px; font-weight: 650;
-  border-top: 1px solid var(--line); }
+body { display: grid; grid-template-columns: 12.5rem minmax(0, 1fr); }
+nav { position: sticky; top: 0; height: 100vh; overflow-y: auto; padding: 26px 8px 26px 24px; font-size: .86rem;
+  border-right: 1px solid var(--line); }
+nav a { display: block; padding: 4px 0; line-height: 1.35; }
+main { max-width: 1240px; padding: 0 32px 80px; }
+header { padding-top: 20px; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 8px; letter-spacing: -0.012em; font-weight: 650; }
+h2 { font-size: 1.2rem; line-height: 1.3; margin: 0; font-weight: 650; display: inline; }
 h3 { font-size: 1.02rem; margin: 30px 0 8px; font-weight: 650; }
-section { margin: 56px 0 0; }
-main { padding-bottom: 80px; }
+h4 { font-size: .92rem; margin: 6px 0 4px; font-weight: 600; } h4 small { font-weight: 400; color: var(--soft); }
+details.section { border-top: 1px solid var(--line); margin-top: 14px; }
+details.section > summary { cursor: pointer; padding: 14px 0; }
+details.section > summary:hover h2 { color: var(--accent); }
+details.section > div { scroll-margin-top: 60px; padding-bottom: 18px; }
 p { margin: 0 0 14px; max-width: 74ch; }
-.lede { color: var(--soft); font-size: 1.05rem; }
-nav { margin-top: 22px; font-size: .9rem; line-height: 1.9; }
-nav a { margin-right: 14px; white-space: nowrap; }
 a { color: var(--accent); text-decoration: none; }
 a:hover { text-decoration: underline; }
+a:focus-visible, summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 code { font: .88em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--fill);
   border-radius: 4px; padding: 1px 5px; overflow-wrap: anywhere; }
+.tried { max-width: none; margin: 0 0 4px; color: var(--soft); }
+.verdict { max-width: none; margin: 0 0 12px; font-weight: 600; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr)); gap: 12px; }
+.tile { background: var(--fill); border-radius: 8px; padding: 10px 16px; }
+.tile p { margin: 0; font-size: .86rem; line-height: 1.4; color: var(--soft); }
+.tile .number { color: var(--ink); font-size: 1.7rem; line-height: 1.25; font-weight: 650;
+  font-variant-numeric: tabular-nums; }
+.tile .number small { font-size: .84rem; font-weight: 400; color: var(--soft); }
+.first { display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 26px; margin-top: 14px;
+  align-items: start; }
+.first figure { margin: 0; }
+.strip { display: grid; gap: 6px; }
+.strip p { margin: 0; font-size: .84rem; color: var(--soft); grid-column: 1 / -1; }
 .scroll { overflow-x: auto; margin: 6px 0 8px; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 0 6px 20px; border-bottom: 1px solid var(--line); vertical-align: baseline; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 11em; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; padding-right: 8px; min-width: 11em;
+  position: sticky; left: 0; background: var(--paper); }
 th { font-weight: 600; color: var(--soft); font-size: .84rem; line-height: 1.35; vertical-align: bottom; }
 td { white-space: nowrap; } td:first-child small, .wide td small { white-space: normal; }
 td small { display: block; color: var(--soft); font-size: .87em; line-height: 1.3; }
-.wide { width: min(100vw - 48px, 1560px); margin-left: calc(50% - min(50vw - 24px, 780px)); }
-.wide table { font-size: .84rem; } .wide th, .wide td { padding-left: 14px; }
+.wide table { font-size: .84rem; width: max-content; min-width: 100%; }
+.wide td small { max-width: 12em; margin-left: auto; } .wide td:first-child small { margin-left: 0; }
+ .wide th, .wide td { padding-left: 14px; }
 .wide th:first-child, .wide td:first-child { padding-left: 0; }
-.wide td:first-child { white-space: normal; min-width: 12em; }
+.wide td:first-child { white-space: normal; min-width: 9em; max-width: 12em; }
+.multiples { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 10px 26px; }
+@media (max-width: 1120px) {
+  body { display: block; }
+  nav { display: flex; height: auto; overflow-x: auto; padding: 8px 16px; background: var(--paper); z-index: 2;
+    border-right: 0; border-bottom: 1px solid var(--line); }
+  nav a { white-space: nowrap; margin-right: 16px; }
+  main { padding: 0 16px 60px; }
+}
+@media (max-width: 900px) { .first { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 640px) {
+  figure > svg.plot { min-width: 560px; } figure { overflow-x: auto; }
+  th:first-child, td:first-child { min-width: 7.5em; } .wide td:first-child { min-width: 7em; max-width: 8em; }
+  td:first-child { white-space: normal; }
+}
 .twins { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 tr.quiet td { color: var(--soft); }
 .note, figcaption { color: var(--soft); font-size: .89rem; line-height: 1.5; max-width: 84ch; }
@@ -98,15 +131,16 @@ svg.plot .bar { stroke: none; } svg.plot .dot { stroke: var(--paper); stroke-wid
   :root { color-scheme: light; --paper: #fff; --ink: #111; --soft: #444; --line: #ccc; --fill: #f4f4f4; --accent: #111;
     --c1: #0b62a4; --c2: #c4521b; --c3: #2b8a63; --c4: #8650a6; --c5: #937000; --bad: #a01c14; --good: #17633d; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  body { font-size: 10.5pt; } header { padding-top: 0; }
-  header, main, nav { max-width: none; padding: 0; } main { padding-bottom: 0; }
-  nav { display: none; } section { margin-top: 26px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; }
+  body { font-size: 10.5pt; } header { padding-top: 0; } td:first-child, th:first-child { position: static; }
+  body { display: block; } main { max-width: none; padding: 0; } nav { display: none; }
+  details.section::details-content { content-visibility: visible; height: auto; }
+  details.section { margin-top: 22px; } h1 { font-size: 20pt; } h2 { font-size: 14pt; }
   h3 { margin-top: 18px; } h2, h3, .legend { break-after: avoid; }
   figure, tr, .missing, .cell { break-inside: avoid; } thead { display: table-header-group; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; } th { font-size: 8pt; } td { white-space: normal; }
   td small { white-space: nowrap; } .note, figcaption { font-size: 9pt; }
   th, td { padding: 4px 0 4px 10px; } th:first-child, td:first-child { min-width: 7em; } figure { margin: 12px 0 18px; }
-  #table { page: across; } .wide { width: auto; margin-left: 0; } .wide table { font-size: 7pt; }
+  .wide { page: across; } .wide table { font-size: 7pt; }
   .wide th { font-size: 6.5pt; } .wide th, .wide td { padding: 3px 0 3px 5px; } .wide td:first-child { min-width: 9em; }
 }
 )css";

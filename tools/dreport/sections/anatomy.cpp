@@ -69,9 +69,8 @@ void show_run(const SamplingRun& run, const Adherence& adherence, Report& report
 
 }  // namespace
 
-void anatomy_section(const Material& material, Report& report) {
+void anatomy_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("anatomy", "Learned anatomy: do samples follow their masks?");
   report.json["adherence"] = Json::array();
   if (!material.real) {
     page.missing("Masks and training pictures are needed, and no data set was given.", "Add <code>--data DIR</code>.");

@@ -19,14 +19,15 @@ std::string in_words(std::string name) {
 }
 
 // Decisions of one policy over t, T - 1 on the left as sampling runs, and those made on the finished picture.
-void decisions_figure(const PolicyResult& policy, Report& report) {
+std::string decisions_plot(const PolicyResult& policy, Report& report) {
   int64_t T = 1;  // as summary.json says; the latest decision where it doesn't
   for (const SamplingRun* run : policy.runs) {
     T = std::max(T, run->T);
     for (const Sample& sample : run->samples) T = std::max(T, sample.halted_t.value_or(0) + 1);
   }
   Histogram histogram;
-  histogram.x_label = "reverse step t (0-based; sampling runs from left to right)";
+  histogram.x_label = "reverse step t (sampling runs from left to right)";
+  histogram.width = 480, histogram.height = 260;
   histogram.y_label = "trajectories";
   histogram.last = "at the end";
   for (int64_t i = 0; i <= kBins; ++i) histogram.edges.push_back(double(T) * double(kBins - i) / double(kBins));
@@ -54,10 +55,7 @@ void decisions_figure(const PolicyResult& policy, Report& report) {
     histogram.stacks.push_back(stack);
   }
   report.json["decisions"] += {{"policy", policy.name}, {"reasons", reasons}};
-  report.page.figure("", histogram_plot(histogram),
-                     concat_message("When trajectories of ", escape_html(policy.name),
-                                    " were decided, by reason. The bar on the right holds those that ran to their end "
-                                    "and were decided on the finished picture."));
+  return "<h4>" + escape_html(policy.short_name) + "</h4>" + histogram_plot(histogram);
 }
 
 // Which one (and of which of several runs), its score, its metrics, and why it was discarded.
@@ -102,18 +100,23 @@ int64_t show_gallery(const Gallery& gallery, const PolicyResult& policy, Page& p
 
 }  // namespace
 
-void decisions_section(const Material& material, Report& report) {
+void decisions_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("decisions", "Decisions");
+  page.heading("Decisions");
   report.json["decisions"] = Json::array();
+  std::vector<std::string> plots;
   for (const PolicyResult& policy : material.policies)
-    if (policy.guided()) decisions_figure(policy, report);
-  if (report.json["decisions"].empty()) page.missing("There is no run with a judge.", kMakeGuided);
+    if (policy.guided()) plots.push_back(decisions_plot(policy, report));
+  if (!plots.empty())
+    page.figure("", multiples_html(plots),
+                "When trajectories were decided, by reason. The bar on the right holds those that ran to their end and "
+                "were decided on the finished picture.");
+  if (plots.empty()) page.missing("There is no run with a judge.", kMakeGuided);
 }
 
-void galleries_section(const Material& material, Report& report) {
+void galleries_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("galleries", "Accepted, discarded, and wrongly judged");
+  page.heading("Accepted, discarded, and wrongly judged");
   report.json["galleries"] = Json::array();
   const SamplingRun* shown = guided_run(material.runs);
   for (const PolicyResult& policy : material.policies) {

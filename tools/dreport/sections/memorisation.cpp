@@ -30,9 +30,8 @@ std::string pair_cell(const MemorisedPair& pair, const Evaluation& evaluation) {
 
 }  // namespace
 
-void memorisation_section(const Material& material, Report& report) {
+void memorisation_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("memorisation", "Nearest training pictures");
   report.json["memorisation"] = Json::array();
   for (const Evaluation& evaluation : material.runs.evaluations) {
     page.paragraph(concat_message(

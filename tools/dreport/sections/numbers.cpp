@@ -18,9 +18,9 @@ std::vector<Metrics> kept_metrics(const SamplingRun& run) {
 
 }  // namespace
 
-void metrics_section(const Material& material, Report& report) {
+void metrics_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("metrics", "Picture metrics without and with the judge");
+  page.heading("Picture metrics without and with the judge");
   report.json["table1"] = Json::array();
   Table table{.header = {"Pictures", "n", "Noise<br>grey levels", "Contrast<br>grey levels",
                          "Laplacian variance<br>grey levels²"}};
@@ -60,9 +60,9 @@ void metrics_section(const Material& material, Report& report) {
       "only in direction (noise and Laplacian variance fall, contrast rises).");
 }
 
-void accounting_section(const Material& material, Report& report) {
+void accounting_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("accounting", "What sampling without a judge wastes");
+  page.heading("What sampling without a judge wastes");
   const SamplingRun* run = unguided_run(material.runs);
   const Yield yield = run != nullptr ? yield_of(*run) : Yield{};
   const bool ready = material.rule.thresholds && yield.measured > 0;

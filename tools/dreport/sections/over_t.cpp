@@ -115,9 +115,9 @@ void write(const RunSet& runs, Json& json) {
 
 }  // namespace
 
-void timed_judges_section(const Material& material, Report& report) {
+void timed_judges_part(const Material& material, Report& report) {
   const RunSet& runs = material.runs;
-  report.page.section("over-t", "What judges know on the way");
+  report.page.heading("What judges know on the way");
   write(runs, report.json);
   if (runs.judges.empty())
     report.page.missing("No judge was measured by t.",

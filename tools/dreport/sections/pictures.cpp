@@ -130,9 +130,9 @@ std::string kept_grid(const SamplingRun& run, bool ruled) {
 
 }  // namespace
 
-void samples_section(const Material& material, Report& report) {
+void samples_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("samples", "Samples");
+  page.heading("Samples");
   if (material.runs.sampling.empty()) {
     page.missing("There are no samples.", kMakeUnguided);
     return;
@@ -154,9 +154,9 @@ void samples_section(const Material& material, Report& report) {
   verdict_figure(run, material.rule, report);
 }
 
-void judge_section(const Material& material, Report& report) {
+void judge_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("judge", "Without and with the judge");
+  page.heading("Without and with the judge");
   const SamplingRun* unguided = unguided_run(material.runs);
   const SamplingRun* guided = guided_run(material.runs);
   if (unguided == nullptr) page.missing("There is no run without a judge.", kMakeUnguided);

@@ -13,7 +13,7 @@ std::string policy_cell(const PolicyResult& policy) {
   const size_t seeds = policy.runs.size();
   std::string names;
   for (const SamplingRun* run : policy.runs) names += (names.empty() ? "" : ", ") + run->place.name;
-  return escape_html(policy.name) + "<small>" + escape_html(names) +
+  return escape_html(policy.short_name) + "<small>" + escape_html(names) +
          (seeds > 1 ? concat_message(" (", seeds, " runs pooled)") : "") + "; costs by " + policy.unit() + "</small>";
 }
 
@@ -41,7 +41,7 @@ void cost_quality_figure(const std::vector<PolicyResult>& policies, Page& page) 
     const Point point{{cost.value, cost.low, std::isfinite(cost.high) ? cost.high : cost.value},
                       {100 * good.fraction, 100 * good.low, 100 * good.high},
                       4.5,
-                      policy.name};
+                      policy.short_name};
     plot.series.push_back({.css_class = css_class_of(i, policy), .points = {point}, .width = 0, .dots = true});
     points.emplace_back(cost.value, point.y.value);
     least = std::min(least, cost.value);
@@ -58,10 +58,10 @@ void cost_quality_figure(const std::vector<PolicyResult>& policies, Page& page) 
     frontier.points.push_back({{cost}, {quality}});
   }
   plot.series.insert(plot.series.begin(), frontier);
-  page.figure(
-      "", line_plot(plot),
-      "Cost against quality. To the left is cheaper, up is better; whiskers are 95 % intervals (cost: bootstrap; "
-      "quality: Wilson). The dashed line joins the policies that no other beats in both.");
+  page.figure("", line_plot(plot),
+              "Cost against the rule’s verdict. To the left is cheaper, up is better; whiskers are 95 % intervals "
+              "(cost: bootstrap; "
+              "quality: Wilson). The dashed line joins the policies that no other beats in both.");
 }
 
 void tables(const Material& material, Page& page) {
@@ -70,10 +70,8 @@ void tables(const Material& material, Page& page) {
                  "Trajectories",
                  "Accepted",
                  "Accepted of all",
-                 "U-Net calls<br>per accepted",
                  "U-Net calls<br>per good accepted",
-                 "Seconds<br>per accepted",
-                 "of which<br>judging"};
+                 "Time that<br>judging took"};
   quality.header = {"Policy", "Good among accepted", "Good among discarded", "Against unguided"};
   const SamplingRun* unguided = unguided_run(material.runs);
   const Proportion base = unguided != nullptr ? yield_of(*unguided).good : Proportion{};
@@ -81,8 +79,7 @@ void tables(const Material& material, Page& page) {
     double judging = 0, seconds = 0;
     for (const SamplingRun* run : policy.runs) judging += run->totals.scorer_seconds, seconds += run->seconds;
     cost.rows.push_back({policy_cell(policy), count_text(policy.trajectories), accepted_cell(policy),
-                         interval_cell(policy.acceptance), interval_cell(policy.calls_per_accepted),
-                         interval_cell(policy.calls_per_good), interval_cell(policy.seconds_per_accepted),
+                         interval_cell(policy.acceptance), interval_cell(policy.calls_per_good),
                          percent(judging / seconds)});
     const Proportion& good = policy.precision;
     const bool judged = policy.guided() && base.n > 0 && good.n > 0;
@@ -97,7 +94,7 @@ void tables(const Material& material, Page& page) {
              "finished where there is none; pictures equal in every pixel count once. Below each number its 95 % "
              "interval: of shares Wilson’s, of costs by the bootstrap over the units that the row names, "
              "seed by seed.");
-  page.heading("Acceptance precision by the metric rule");
+  page.heading("Good among the accepted, by the metric rule");
   if (!material.rule.thresholds) {
     page.missing("No rule says which picture is good.", kMakeRule);
     return;
@@ -163,9 +160,9 @@ void write_comparison(const Material& material, Json& json) {
 
 }  // namespace
 
-void cost_section(const Material& material, Report& report) {
+void cost_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("cost", "Cost and quality by policy");
+  page.heading("Cost and quality");
   write_runs(material, report);
   write_comparison(material, report.json);
   if (material.runs.sampling.empty()) {

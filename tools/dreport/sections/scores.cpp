@@ -10,7 +10,7 @@
 namespace echodiff {
 namespace {
 
-constexpr size_t kLinesPerGroup = 40, kFewestForMedian = 3, kMostPlots = 3;
+constexpr size_t kLinesPerGroup = 40, kFewestForMedian = 3, kMostPlots = 8;
 
 struct Group {
   std::string name, css_class;
@@ -48,12 +48,12 @@ Series median_line(const Group& group) {
   return median;
 }
 
-void show_run(const SamplingRun& run, bool ruled, Report& report) {
+// Runs beside each other have one scale: from t = first to 0.
+std::string run_plot(const SamplingRun& run, bool ruled, double first, Report& report) {
   LinePlot plot;
-  plot.x = {.label = "reverse step t (0-based; sampling runs from left to right and ends at 0)"};
+  plot.x = {.label = "reverse step t (sampling runs from left to right)", .low = first, .high = 0};
   plot.y = {.label = "score", .low = 0, .high = 1.02};
-  plot.height = 380;
-  double first = 0;
+  plot.width = 480, plot.height = 300;
   std::vector<Series> medians;
   Json groups = Json::array();
   for (const Group& group : groups_of(run, ruled)) {
@@ -63,7 +63,6 @@ void show_run(const SamplingRun& run, bool ruled, Report& report) {
       Series& line = plot.series.emplace_back(Series{.css_class = group.css_class, .width = 1, .opacity = 0.4});
       for (const auto& [t, score] : group.samples[i]->scores) {
         line.points.push_back({{double(t)}, {score}});
-        first = std::max(first, double(t));
       }
       ends.points.push_back(line.points.back());
     }
@@ -75,34 +74,42 @@ void show_run(const SamplingRun& run, bool ruled, Report& report) {
   }
   report.json["scores"] += {{"run", run.place.name}, {"groups", groups}};
   plot.series.insert(plot.series.end(), medians.begin(), medians.end());
-  if (first > 0) plot.x.low = first, plot.x.high = 0;
   if (run.tau >= 0 && run.tau <= 1) plot.levels.push_back({run.tau, "τ = " + fixed(run.tau, 2)});
-  report.page.figure(
-      "Fig. 7", line_plot(plot),
-      concat_message("Score against reverse step in ", escape_html(run.place.name), " (", escape_html(policy_text(run)),
-                     "), up to ", kLinesPerGroup,
-                     " trajectories of each kind; a dot ends each where it was decided. Thick: median of the "
-                     "trajectories still running at t, where at least ",
-                     kFewestForMedian, " are."));
+  return concat_message("<h4>", escape_html(run.place.name), " <small>", escape_html(policy_text(run)), "</small></h4>",
+                        line_plot(plot));
 }
 
 }  // namespace
 
-void scores_section(const Material& material, Report& report) {
-  report.page.section("scores", "Score against reverse step");
+void scores_part(const Material& material, Report& report) {
+  report.page.heading("Score against reverse step");
   report.json["scores"] = Json::array();
-  size_t shown = 0;
+  std::vector<const SamplingRun*> shown;
+  double first = 0;
   // Guided runs first: theirs is the paper's figure.
   for (const bool guided : {true, false}) {
     for (const SamplingRun& run : material.runs.sampling) {
-      const bool scored = std::any_of(run.samples.begin(), run.samples.end(),
-                                      [](const Sample& sample) { return sample.scores.size() > 1; });
-      if (run.guided() != guided || !scored || shown == kMostPlots) continue;
-      show_run(run, material.rule.thresholds.has_value(), report);
-      ++shown;
+      double start = 0;
+      for (const Sample& sample : run.samples)
+        if (sample.scores.size() > 1)
+          for (const auto& [t, score] : sample.scores) start = std::max(start, double(t));
+      if (run.guided() != guided || start == 0 || shown.size() == kMostPlots) continue;
+      shown.push_back(&run);
+      first = std::max(first, start);
     }
   }
-  if (shown > 0) return;
+  std::vector<std::string> plots;
+  for (const SamplingRun* run : shown)
+    plots.push_back(run_plot(*run, material.rule.thresholds.has_value(), first, report));
+  if (!plots.empty()) {
+    report.page.figure(
+        "Fig. 7", multiples_html(plots),
+        concat_message("Score against reverse step, up to ", kLinesPerGroup,
+                       " trajectories of each kind; a dot ends each where it was decided. Thick: median of the "
+                       "trajectories still running at t, where at least ",
+                       kFewestForMedian, " are."));
+    return;
+  }
   report.page.missing("No run scored its trajectories at more than one step.",
                       "Make one with <code>dsample --model RUN --masks DATA --count 64 --policy paper --scorer SCORER "
                       "--out OUT</code> and add OUT to <code>--runs</code>.");

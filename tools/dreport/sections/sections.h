@@ -21,22 +21,32 @@ struct Report {
   std::vector<std::string> lines;  // for stdout
 };
 
-void summary_section(const Material& material, Report& report);       // headline numbers
-void table_section(const Material& material, Report& report);         // policy by policy: cost, quality, distribution
-void training_section(const Material& material, Report& report);      // loss curves
-void samples_section(const Material& material, Report& report);       // Fig. 3 and 4
-void scorer_section(const Material& material, Report& report);        // AUROC, calibration
-void timed_judges_section(const Material& material, Report& report);  // AUROC and calibration over t
-void judge_section(const Material& material, Report& report);         // Fig. 6
-void scores_section(const Material& material, Report& report);        // Fig. 7
-void metrics_section(const Material& material, Report& report);       // Table 1
-void accounting_section(const Material& material, Report& report);    // section 2.1 of the paper
-void cost_section(const Material& material, Report& report);          // calls, seconds, precision by policy
-void decisions_section(const Material& material, Report& report);     // when and why, by policy
-void galleries_section(const Material& material, Report& report);     // accepted, discarded, wrongly judged
-void memorisation_section(const Material& material, Report& report);  // samples beside the nearest training picture
-void anatomy_section(const Material& material, Report& report);       // mask adherence
-void inputs_section(const Material& material, Report& report);        // what the report was made from
+// The first screen.
+void answer_section(const Material& material, Report& report);  // what was tried, three numbers, a chart, pictures
+// "Policy by policy".
+void table_part(const Material& material, Report& report);  // cost, quality, distribution
+void cost_part(const Material& material, Report& report);   // calls, seconds, precision
+// "The paper’s figures".
+void samples_part(const Material& material, Report& report);     // Fig. 3 and 4
+void judge_part(const Material& material, Report& report);       // Fig. 6
+void scores_part(const Material& material, Report& report);      // Fig. 7
+void metrics_part(const Material& material, Report& report);     // Table 1
+void accounting_part(const Material& material, Report& report);  // section 2.1 of the paper
+// "What was chosen, and when".
+void decisions_part(const Material& material, Report& report);  // when and why, by policy
+void galleries_part(const Material& material, Report& report);  // accepted, discarded, wrongly judged
+// "Do the samples follow their masks?"
+void anatomy_part(const Material& material, Report& report);
+// "Copies of training pictures".
+void memorisation_part(const Material& material, Report& report);  // samples beside the nearest training picture
+// "The judge".
+void scorer_part(const Material& material, Report& report);        // AUROC, calibration
+void timed_judges_part(const Material& material, Report& report);  // AUROC and calibration over t
+// "Training".
+void training_part(const Material& material, Report& report);  // loss curves
+// "All numbers, and what they were made from".
+void summary_part(const Material& material, Report& report);  // one list
+void inputs_part(const Material& material, Report& report);   // folders, the rule
 
 // One sentence: the cheapest policy's share of good pictures against that without a judge, its cost against posthoc's.
 // Empty where there is no judge.

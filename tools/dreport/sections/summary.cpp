@@ -1,7 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
-#include "dreport/paper.h"
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
 
@@ -89,13 +89,13 @@ struct Summary {
   Table table;
   Json& json;
 
-  void add_share(const std::string& name, const std::string& key, const Proportion& share, const std::string& paper) {
+  void add_share(const std::string& name, const std::string& key, const Proportion& share) {
     if (share.n == 0) return;
-    table.rows.push_back({name, share_text(share), interval_text(share), paper});
+    table.rows.push_back({name, share_text(share), interval_text(share)});
     json[key] = share;
   }
   void add_number(const std::string& name, const std::string& key, double value, const std::string& text) {
-    table.rows.push_back({name, text, "", "not stated"});
+    table.rows.push_back({name, text, ""});
     json[key] = value;
   }
 };
@@ -103,39 +103,28 @@ struct Summary {
 // The share of good pictures, and what one costs, without a judge and by each policy.
 void add_policies(const Material& material, const SamplingRun* unguided, Summary& summary) {
   if (unguided != nullptr) {
-    summary.add_share("Good pictures without a judge", "good_without_judge", yield_of(*unguided).good,
-                      share_text(wilson(paper::kAcceptable, paper::kSampled)));
+    summary.add_share("Good pictures without a judge", "good_without_judge", yield_of(*unguided).good);
   }
   for (const PolicyResult& policy : material.policies) {
     if (!policy.guided()) continue;
     summary.add_share("Good among the kept with the judge<small>" + escape_html(policy.name) + "</small>",
-                      "good_with_" + policy.runs.front()->place.name, policy.precision, "not stated");
+                      "good_with_" + policy.runs.front()->place.name, policy.precision);
   }
-  const std::string papers = count_text(std::llround(paper::kCallsPerAccepted));
   for (const PolicyResult& policy : material.policies) {
     const Estimate& cost = policy.calls_per_good;
     if (std::isnan(cost.value)) continue;
-    const bool first = policy.runs.front() == unguided;
     summary.table.rows.push_back(
         {"U-Net calls per good kept picture<small>" + escape_html(policy.name) + ", by " + policy.unit() + "</small>",
-         rounded(cost.value), interval_text(cost),
-         first ? papers + "<small>from its counts, T = 2000</small>" : "not stated"});
+         rounded(cost.value), interval_text(cost)});
     summary.json["calls_per_good_" + policy.runs.front()->place.name] = cost;
   }
 }
 
 }  // namespace
 
-void summary_section(const Material& material, Report& report) {
+void summary_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("summary", "Summary");
-  if (const std::string verdict = verdict_of(material.policies); !verdict.empty()) {
-    page.paragraph("<strong>" + escape_html(verdict) + "</strong>");
-    report.json["verdict"] = verdict;
-    report.lines.push_back(verdict);
-  }
-  Summary summary{{.header = {"Quantity", "This run", "95 % interval", "The paper"}},
-                  report.json["summary"] = Json::object()};
+  Summary summary{{.header = {"Quantity", "This run", "95 % interval"}}, report.json["summary"] = Json::object()};
   const SamplingRun* unguided = unguided_run(material.runs);
   const bool ruled = material.rule.thresholds.has_value();
   if (ruled) add_policies(material, unguided, summary);
@@ -144,7 +133,7 @@ void summary_section(const Material& material, Report& report) {
     if (const std::optional<Adherence> adherence = adherence_of(*unguided, *masks, *material.real)) {
       summary.add_share("Samples that follow their mask<small>" + escape_html(adherence->first) + " against " +
                             escape_html(adherence->second) + "</small>",
-                        "adherence", adherence->samples, "not stated");
+                        "adherence", adherence->samples);
     }
   }
   for (const ScorerRun& scorer : material.runs.scorers) {
@@ -154,8 +143,8 @@ void summary_section(const Material& material, Report& report) {
   }
   for (const DiffusionRun& run : material.runs.diffusion) {
     if (run.val_loss.value.empty()) continue;
-    const double last = run.val_loss.value.back();
-    summary.add_number("Validation loss, last", "validation_loss", last, rounded(last, 4));
+    const double least = *std::min_element(run.val_loss.value.begin(), run.val_loss.value.end());
+    summary.add_number("Validation loss, least", "validation_loss", least, rounded(least, 4));
     break;
   }
 
@@ -172,9 +161,9 @@ void summary_section(const Material& material, Report& report) {
   }
 }
 
-void inputs_section(const Material& material, Report& report) {
+void inputs_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("inputs", "What this report was made from");
+  page.heading("What this report was made from");
   Table table{.header = {"Folder", "Kind", "Holds"}};
   report.json["inputs"] = Json::array();
   const auto add = [&](const std::string& name, const std::string& kind, const std::string& holds) {
@@ -187,6 +176,10 @@ void inputs_section(const Material& material, Report& report) {
   }
   for (const ScorerRun& run : material.runs.scorers)
     add(run.place.name, "scorer training", run.measured ? "metrics" : "log");
+  for (const SegmenterGroup& group : material.runs.segmenters)
+    for (const RunPlace& place : group.places)
+      add(place.name, "segmenter training",
+          group.samples.empty() ? "real pictures" : "real pictures and " + escape_html(group.samples));
   for (const RunPlace& place : material.runs.others) add(place.name, "other training", "not shown here");
   for (const TimedJudge& judge : material.runs.judges)
     add(judge.folder, judge.folder == judge.name ? "value model training" : "recording",

@@ -1,14 +1,12 @@
 // Policy by policy: what a picture costs beside how good the pictures are, from the sampling runs and evaluation.json.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
 
 namespace echodiff {
-namespace fs = std::filesystem;
 namespace {
 
 // A policy, an evaluated run, or both; or real pictures, what a perfect sampler would get. Null and n = 0: not
@@ -23,17 +21,6 @@ struct Row {
   Proportion judged_good, copied_detail;
 };
 
-std::string canonical(const std::string& path) { return fs::weakly_canonical(fs::absolute(path)).string(); }
-
-// How many of the policy's runs the evaluated run holds; 0 where it holds others too.
-size_t shared_runs(const PolicyResult& policy, const EvaluatedRun& run) {
-  std::vector<std::string> folders;
-  for (const SamplingRun* one : policy.runs) folders.push_back(canonical(one->place.path));
-  for (const std::string& folder : run.folders)
-    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) return 0;
-  return run.folders.size();
-}
-
 void take_run(const Evaluation& evaluation, const EvaluatedRun& run, Row& row) {
   row.part = row.run = &run;
   row.first = &evaluation.runs.front();
@@ -45,19 +32,15 @@ void take_run(const Evaluation& evaluation, const EvaluatedRun& run, Row& row) {
 
 Row policy_row(const PolicyResult& policy, const std::vector<Evaluation>& evaluations) {
   Row row;
-  row.name = policy.name;
+  row.name = policy.short_name;
   row.policy = &policy;
   for (const SamplingRun* run : policy.runs) row.note += (row.note.empty() ? "" : ", ") + run->place.name;
   row.note += concat_message("; costs by ", policy.unit());
-  const Evaluation* of = nullptr;
-  const EvaluatedRun* most = nullptr;
-  for (const Evaluation& evaluation : evaluations)
-    for (const EvaluatedRun& run : evaluation.runs)
-      if (shared_runs(policy, run) > (most == nullptr ? 0 : most->folders.size())) of = &evaluation, most = &run;
-  if (most == nullptr) return row;
-  take_run(*of, *most, row);
-  if (most->folders.size() < policy.runs.size())
-    row.note += concat_message(" of ", most->folders.size(), " of the ", policy.runs.size(), " runs");
+  const EvaluatedPolicy found = evaluated(policy, evaluations);
+  if (found.run == nullptr) return row;
+  take_run(*found.evaluation, *found.run, row);
+  if (found.run->folders.size() < policy.runs.size())
+    row.note += concat_message(" of ", found.run->folders.size(), " of the ", policy.runs.size(), " runs");
   return row;
 }
 
@@ -203,7 +186,7 @@ template <class Put> void put_texture(const Texture& texture, Put put) {
 }
 
 Json json_of(const Row& row) {
-  Json json{{"name", row.name}};
+  Json json{{"name", row.policy != nullptr ? row.policy->name : row.name}};
   const auto put = [&](const std::string& key, const auto& measured) {
     if (interval_cell(measured) != "–") json[key] = measured;
   };
@@ -255,9 +238,8 @@ std::string measured_note(const Evaluation& evaluation) {
 
 }  // namespace
 
-void table_section(const Material& material, Report& report) {
+void table_part(const Material& material, Report& report) {
   Page& page = report.page;
-  page.section("table", "Policy by policy");
   const std::vector<Row> rows = rows_of(material);
   report.json["table"] = Json::array();
   for (const Row& row : rows) report.json["table"] += json_of(row);

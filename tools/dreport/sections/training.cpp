@@ -241,8 +241,7 @@ std::string calibration_plot(const std::vector<ReliabilityShare>& calibration, i
   return line_plot(plot);
 }
 
-void training_section(const Material& material, Report& report) {
-  report.page.section("training", "Training of the diffusion model");
+void training_part(const Material& material, Report& report) {
   report.json["diffusion"] = Json::array();
   if (material.runs.diffusion.empty()) {
     report.page.missing("There is no training run of the diffusion model.",
@@ -252,8 +251,7 @@ void training_section(const Material& material, Report& report) {
   for (const DiffusionRun& run : material.runs.diffusion) show_diffusion(run, report);
 }
 
-void scorer_section(const Material& material, Report& report) {
-  report.page.section("scorer", "The judge");
+void scorer_part(const Material& material, Report& report) {
   report.json["scorer"] = Json::array();
   if (material.runs.scorers.empty()) {
     report.page.missing(
