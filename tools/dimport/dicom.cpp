@@ -84,6 +84,15 @@ std::vector<Region> tissue_regions(DcmDataset& data, bool* named_any) {
   return regions;
 }
 
+// A region that ends with the picture on one side and leaves it on the other: the picture was cut there since. One that
+// leaves it on both sides is of a picture of another size.
+void follow_cut(Region& region, int64_t width, int64_t height) {
+  const auto ends_with = [](int64_t last, int64_t size) { return last == size - 1 || last == size; };
+  if (!ends_with(region.right, width) && !ends_with(region.bottom, height)) return;
+  region.right = std::min(region.right, width - 1);
+  region.bottom = std::min(region.bottom, height - 1);
+}
+
 Region choose(const std::vector<Region>& regions, bool named_any, const std::optional<int64_t>& wanted, int64_t width,
               int64_t height) {
   const int64_t count = int64_t(regions.size()), number = wanted.value_or(1);
@@ -93,11 +102,13 @@ Region choose(const std::vector<Region>& regions, bool named_any, const std::opt
   check_input(count == 1 || wanted, Fault::kBadInput, "names ", count,
               " regions of 2D tissue; --region N takes one of them");
   check_input(number >= 1 && number <= count, Fault::kBadInput, "names ", count, " regions of 2D tissue, not ", number);
-  const Region& region = regions[size_t(number - 1)];
+  Region region = regions[size_t(number - 1)];
+  const Region named = region;
+  follow_cut(region, width, height);
   check_input(region.left >= 0 && region.top >= 0 && region.left < region.right && region.top < region.bottom &&
                   region.right < width && region.bottom < height,
-              Fault::kBadInput, "names a region (", region.left, ",", region.top, ")-(", region.right, ",",
-              region.bottom, ") that leaves its picture of ", width, "x", height);
+              Fault::kBadInput, "names a region (", named.left, ",", named.top, ")-(", named.right, ",", named.bottom,
+              ") that leaves its picture of ", width, "x", height);
   return region;
 }
 

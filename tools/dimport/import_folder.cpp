@@ -43,10 +43,22 @@ void check_masks(const Clip& clip, const std::optional<Clip>& masks) {
               frame.height, " pixels, and its mask ", mask.width, "x", mask.height);
 }
 
+// Letters that touch the sector would be taken for a part of it, so it is looked for without them too. Where a bright
+// layer of tissue was taken for letters, it fits no better without.
 Sector sector_of(const Clip& clip, const Extremes& greys, bool whole_picture) {
+  constexpr double kBetter = 0.01;
   const double width = double(clip.frames[0].width), height = double(clip.frames[0].height);
   if (whole_picture) return {false, {0, height, 0, 0, width, width}, 0};
-  return fit_sector_shape(tissue_of(greys, clip.lossy));
+  const std::vector<TextLine> lines = lines_of_text(greys, clip.lossy);
+  std::optional<Sector> without;
+  try {
+    if (!lines.empty()) without = fit_sector_shape(tissue_of(without_lines(greys, lines), clip.lossy));
+    const Sector with = fit_sector_shape(tissue_of(greys, clip.lossy));
+    return without && without->misfit < with.misfit - kBetter ? *without : with;
+  } catch (const Error&) {
+    if (!without) throw;
+    return *without;
+  }
 }
 
 std::string page_of(const std::vector<std::string>& first, const std::vector<std::string>& others) {
@@ -89,7 +101,7 @@ void ImportFolder::add(const Clip& clip, const std::string& group, const std::op
   const Extremes greys = extremes_of(clip.frames);
   const Sector sector = sector_of(clip, greys, whole_picture);
   const GrayImage mask = mask_of(sector, clip.frames[0].width, clip.frames[0].height);
-  const bool letters = looks_written(clip.frames[0], greys, mask);
+  const bool letters = !lines_of_text(greys, clip.lossy, &mask).empty();
   if (masks && !has_masks_) make_directories((fs::path(path_) / "masks").string());
   has_masks_ = has_masks_ || masks;
   GrayImage kept;

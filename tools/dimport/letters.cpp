@@ -1,75 +1,116 @@
 #include "dimport/letters.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
+#include <cmath>
 
 namespace echodiff {
 namespace {
 
-// Grey levels. A still has speckle as bright as letters, but hardly in flat pieces.
-struct Levels {
-  int bright, same;
-};
-constexpr Levels kOfClips{110, 14}, kOfStills{180, 1};
-constexpr int64_t kLowest = 5, kHighest = 64, kLeastPixels = 6;
+constexpr int kDimmest = 96, kBrightest = 240, kStep = 12;  // grey levels that ink is told from ground by
+constexpr int kPlateau = 24;                                // ink is brighter than that level by so much, mostly
+constexpr int kSteady = 14, kLossySteady = 24;              // of a moving clip: ink varies by no more
+constexpr int64_t kLowest = 6, kHighest = 35;               // pixels of a letter
+constexpr double kWide = 4, kMargin = 3;                    // widths of a window; rows around it that are looked at
+constexpr double kLeastInk = 0.06, kMostInk = 0.62;         // shares of the window
+constexpr double kScore = 3.7;
 
-struct Piece {
-  int64_t left, top, right, bottom, pixels;
-};
-
-// Bright pixels that are the same in all frames and, from one to the next, of about one grey.
-std::vector<Piece> pieces_of(const GrayImage& frame, std::vector<bool> usable, int same) {
-  std::vector<Piece> pieces;
-  std::vector<int64_t> reached;
-  for (int64_t start = 0; start < frame.width * frame.height; ++start) {
-    if (!usable[size_t(start)]) continue;
-    reached.assign(1, start);
-    usable[size_t(start)] = false;
-    Piece piece{frame.width, frame.height, 0, 0, 0};
-    for (size_t i = 0; i < reached.size(); ++i) {
-      const int64_t x = reached[i] % frame.width, y = reached[i] / frame.width;
-      piece = {std::min(piece.left, x), std::min(piece.top, y), std::max(piece.right, x), std::max(piece.bottom, y),
-               piece.pixels + 1};
-      for (int64_t ny = std::max<int64_t>(0, y - 1); ny <= std::min(frame.height - 1, y + 1); ++ny)
-        for (int64_t nx = std::max<int64_t>(0, x - 1); nx <= std::min(frame.width - 1, x + 1); ++nx) {
-          const int64_t next = ny * frame.width + nx;
-          if (!usable[size_t(next)] || std::abs(int(frame.pixels[size_t(next)]) - int(frame.at(y, x))) > same) continue;
-          usable[size_t(next)] = false;
-          reached.push_back(next);
-        }
+// Sums over rectangles of what is 1: (height + 1, width + 1).
+class Counts {
+ public:
+  template <class Is>
+  Counts(int64_t width, int64_t height, Is is) : stride_(width + 1), sums_(size_t(stride_ * (height + 1)), 0) {
+    for (int64_t y = 0; y < height; ++y) {
+      int32_t row = 0;
+      for (int64_t x = 0; x < width; ++x) {
+        row += is(y, x) ? 1 : 0;
+        sums_[size_t((y + 1) * stride_ + x + 1)] = sums_[size_t(y * stride_ + x + 1)] + row;
+      }
     }
-    const int64_t height = piece.bottom - piece.top + 1, width = piece.right - piece.left + 1;
-    if (height >= kLowest && height <= kHighest && width <= 2 * kHighest && piece.pixels >= kLeastPixels)
-      pieces.push_back(piece);
   }
-  return pieces;
+  // Rows [top, bottom), columns [left, right).
+  double in(int64_t top, int64_t bottom, int64_t left, int64_t right) const {
+    return sums_[size_t(bottom * stride_ + right)] - sums_[size_t(top * stride_ + right)] -
+           sums_[size_t(bottom * stride_ + left)] + sums_[size_t(top * stride_ + left)];
+  }
+
+ private:
+  int64_t stride_;
+  std::vector<int32_t> sums_;
+};
+
+// What a window is judged by, at one level: ink, where it ends downwards and upwards, where a stroke begins, and what
+// of it is clearly brighter.
+struct Marks {
+  Counts ink, ends_below, ends_above, strokes, plateau;
+};
+
+Marks marks_of(const GrayImage& grey, const std::vector<bool>& usable, int level) {
+  const int64_t W = grey.width, H = grey.height;
+  const auto ink = [&](int64_t y, int64_t x) {
+    return x >= 0 && y >= 0 && x < W && y < H && usable[size_t(y * W + x)] && grey.at(y, x) >= level;
+  };
+  return {Counts(W, H, ink),
+          Counts(W, H, [&](int64_t y, int64_t x) { return ink(y, x) && !ink(y + 1, x) && !ink(y + 2, x); }),
+          Counts(W, H, [&](int64_t y, int64_t x) { return ink(y, x) && !ink(y - 1, x) && !ink(y - 2, x); }),
+          Counts(W, H, [&](int64_t y, int64_t x) { return ink(y, x) && !ink(y, x - 1); }),
+          Counts(W, H, [&](int64_t y, int64_t x) { return ink(y, x) && grey.at(y, x) >= level + kPlateau; })};
 }
 
-// Two letters of one line: as high, on one base, and near.
-bool neighbours(const Piece& a, const Piece& b) {
-  const int64_t height = a.bottom - a.top + 1, other = b.bottom - b.top + 1;
-  const int64_t gap = std::max(a.left, b.left) - std::min(a.right, b.right);
-  return std::abs(height - other) <= 1 + height / 6 && std::abs(a.bottom - b.bottom) <= 1 + height / 8 &&
-         gap <= 2 * height;
+// How much the window's rows look like a line of text. Rows of speckle end anywhere; those of letters at their common
+// base and height: by how many deviations more than elsewhere.
+double score_of(const Marks& marks, int64_t top, int64_t bottom, int64_t left, int64_t right) {
+  const double height = double(bottom - top), width = double(right - left);
+  const double ink = marks.ink.in(top, bottom, left, right) / height;  // a row
+  if (ink < kLeastInk * width || ink > kMostInk * width) return 0;
+  const double strokes = marks.strokes.in(top + 1, bottom - 1, left, right) / (height - 2);
+  if (strokes < 0.5) return 0;
+  const double inner =
+      (marks.ends_below.in(top, bottom - 1, left, right) + marks.ends_above.in(top + 1, bottom, left, right)) /
+      (2 * (height - 1));
+  const auto stands_out = [&](double edges) { return (edges - 2 * inner) / std::sqrt(2 * inner + 1); };
+  const double base = stands_out(marks.ends_below.in(bottom - 1, bottom + 1, left, right));
+  const double head = stands_out(marks.ends_above.in(top - 1, top + 1, left, right));
+  if (std::min(base, 1.5 * head) < kScore) return 0;
+  const double below = marks.ink.in(bottom + 1, bottom + 3, left, right) / 2;
+  const double above = marks.ink.in(top - 3, top - 1, left, right) / 2;
+  const double clean = 1 - std::max(below, 0.8 * above) / std::max(ink, 1.0);
+  const double plateau = marks.plateau.in(top, bottom, left, right) / height / std::max(ink, 0.5);
+  const auto share = [](double value) { return std::clamp(value, 0.0, 1.0); };
+  return std::min(base, 1.5 * head) * share(clean) * share(strokes / 4) * share((plateau - 0.35) / 0.4);
 }
 
 }  // namespace
 
-bool looks_written(const GrayImage& first, const Extremes& greys, const GrayImage& mask) {
-  const Levels levels = greys.moving ? kOfClips : kOfStills;
-  std::vector<bool> usable(first.pixels.size());
-  for (size_t i = 0; i < usable.size(); ++i) {
-    const int low = greys.low.pixels[i], high = greys.high.pixels[i];
-    usable[i] = mask.pixels[i] != 0 && low >= levels.bright && high - low <= levels.same;
+std::vector<TextLine> lines_of_text(const Extremes& greys, bool lossy, const GrayImage* mask) {
+  const GrayImage& grey = greys.low;
+  const int steady = lossy ? kLossySteady : kSteady;
+  std::vector<bool> usable(grey.pixels.size());
+  for (size_t i = 0; i < usable.size(); ++i)
+    usable[i] =
+        (mask == nullptr || mask->pixels[i] != 0) && (!greys.moving || greys.high.pixels[i] - grey.pixels[i] <= steady);
+  std::vector<TextLine> lines;
+  for (int level = kDimmest; level < kBrightest; level += kStep) {
+    const Marks marks = marks_of(grey, usable, level);
+    for (int64_t height = kLowest; height <= kHighest; height += height < 16 ? 1 : 2) {
+      const int64_t width = int64_t(kWide * double(height));
+      for (int64_t top = int64_t(kMargin); top + height + int64_t(kMargin) <= grey.height; ++top)
+        for (int64_t left = 0; left + width <= grey.width; left += height / 3)
+          if (score_of(marks, top, top + height, left, left + width) >= kScore)
+            lines.push_back({left, top, left + width - 1, top + height - 1});
+    }
   }
-  const std::vector<Piece> pieces = pieces_of(first, usable, levels.same);
-  for (const Piece& one : pieces) {
-    const int64_t near =
-        std::count_if(pieces.begin(), pieces.end(), [&](const Piece& other) { return neighbours(one, other); });
-    if (near >= 3) return true;  // itself among them
+  return lines;
+}
+
+Extremes without_lines(Extremes greys, const std::vector<TextLine>& lines) {
+  for (const TextLine& line : lines) {
+    const int64_t around = line.bottom - line.top + 1;  // a letter to both sides
+    for (int64_t y = std::max<int64_t>(0, line.top - 3); y <= std::min(greys.low.height - 1, line.bottom + 3); ++y)
+      for (int64_t x = std::max<int64_t>(0, line.left - around);
+           x <= std::min(greys.low.width - 1, line.right + around); ++x)
+        greys.low.at(y, x) = greys.high.at(y, x) = 0;
   }
-  return false;
+  return greys;
 }
 
 }  // namespace echodiff
