@@ -8,12 +8,15 @@
 namespace echodiff {
 
 Extremes extremes_of(const std::vector<GrayImage>& frames) {
-  Extremes greys{frames[0], frames[0], frames.size() >= 5};
+  Extremes greys{frames[0], frames[0], frames[0], frames.size() >= 5};
+  std::vector<int64_t> sums(frames[0].pixels.size(), 0);
   for (const GrayImage& frame : frames)
     for (size_t i = 0; i < frame.pixels.size(); ++i) {
       greys.low.pixels[i] = std::min(greys.low.pixels[i], frame.pixels[i]);
       greys.high.pixels[i] = std::max(greys.high.pixels[i], frame.pixels[i]);
+      sums[i] += frame.pixels[i];
     }
+  for (size_t i = 0; i < sums.size(); ++i) greys.mean.pixels[i] = uint8_t(sums[i] / int64_t(frames.size()));
   return greys;
 }
 

@@ -18,10 +18,10 @@ struct Clip {
   bool lossy = false;                   // compressed with loss: around what is bright nothing is quite black
 };
 
-// The least and the largest grey of each pixel over the frames. moving: of five frames or more, enough to tell what
+// The least, the largest and the mean grey of each pixel over the frames. moving: of five frames or more, enough to tell what
 // never varies.
 struct Extremes {
-  GrayImage low, high;
+  GrayImage low, high, mean;
   bool moving = false;
 };
 Extremes extremes_of(const std::vector<GrayImage>& frames);

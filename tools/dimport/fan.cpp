@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 8;                       // pixels: a side of what a 
 constexpr float kDense = 0.12f;                     // share of lit pixels around one that belongs to the tissue
 // Of a pixel that is dark, faint or lit: tissue may be too dark to be seen, and nothing shines outside of the sector
 // but what a lossy compression leaves beside its rim.
-constexpr double kCostInside[3] = {0.35, 0, 0}, kCostOutside[3] = {0, 0.5, 3}, kWorst = 0.15;
+constexpr double kCostInside[3] = {0.35, 0.1, 0}, kCostOutside[3] = {0, 0.05, 3}, kWorst = 0.15;
 constexpr double kLopsided = 0.01;  // how much better a fan whose sides differ must fit to be believed
 
 // Sums over rectangles: (height + 1, width + 1).
@@ -233,7 +233,8 @@ GrayImage mask_of(const Sector& sector, int64_t width, int64_t height) {
 
 GrayImage tissue_of(const Extremes& greys, bool lossy) {
   const int lit = lossy ? kLossyLit : kLit;
-  const GrayImage& high = greys.high;
+  // What a lossy compression leaves beside the rim is another thing in each frame, tissue is there in all.
+  const GrayImage &high = greys.high, &seen = lossy && greys.moving ? greys.mean : greys.high;
   const GrayImage blank{high.width, high.height, std::vector<uint8_t>(high.pixels.size(), 0)};
   GrayImage still = blank, letters = blank, ones = blank, levels = blank;  // levels: 0 dark, 1 faint, 2 lit
   for (size_t i = 0; i < blank.pixels.size(); ++i) {
@@ -245,7 +246,7 @@ GrayImage tissue_of(const Extremes& greys, bool lossy) {
   for (size_t i = 0; i < blank.pixels.size(); ++i) {
     const bool left_out = still.pixels[i] != 0 && near_letters[i] > 0;
     ones.pixels[i] = high.pixels[i] > kLit && !left_out;
-    levels.pixels[i] = uint8_t(ones.pixels[i] + (ones.pixels[i] != 0 && high.pixels[i] > lit ? 1 : 0));
+    levels.pixels[i] = uint8_t(ones.pixels[i] + (ones.pixels[i] != 0 && seen.pixels[i] > lit ? 1 : 0));
   }
   // Dark tissue has a lit pixel here and there. Letters are as dense, but pieces of their own.
   const int64_t radius = std::max<int64_t>(3, std::max(ones.width, ones.height) / 60);

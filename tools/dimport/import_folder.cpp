@@ -50,9 +50,10 @@ Sector sector_of(const Clip& clip, const Extremes& greys, bool whole_picture) {
   const double width = double(clip.frames[0].width), height = double(clip.frames[0].height);
   if (whole_picture) return {false, {0, height, 0, 0, width, width}, 0};
   const std::vector<TextLine> lines = lines_of_text(greys, clip.lossy);
+  const bool look_without = !lines.empty() || !greys.moving;  // in a clip letters are told by standing still
   std::optional<Sector> without;
   try {
-    if (!lines.empty()) without = fit_sector_shape(tissue_of(without_lines(greys, lines), clip.lossy));
+    if (look_without) without = fit_sector_shape(tissue_of(without_letters(greys, lines, clip.lossy), clip.lossy));
     const Sector with = fit_sector_shape(tissue_of(greys, clip.lossy));
     return without && without->misfit < with.misfit - kBetter ? *without : with;
   } catch (const Error&) {

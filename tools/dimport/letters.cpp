@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace echodiff {
 namespace {
@@ -79,6 +80,46 @@ double score_of(const Marks& marks, int64_t top, int64_t bottom, int64_t left, i
   return std::min(base, 1.5 * head) * share(clean) * share(strokes / 4) * share((plateau - 0.35) / 0.4);
 }
 
+// Pixels of one grey level or more that touch each other.
+struct Piece {
+  std::vector<int64_t> pixels;
+  int64_t left, top, right, bottom;
+};
+
+Piece piece_at(const GrayImage& grey, int64_t start, int level, std::vector<bool>& seen) {
+  Piece piece{{start}, grey.width, grey.height, 0, 0};
+  seen[size_t(start)] = true;
+  for (size_t i = 0; i < piece.pixels.size(); ++i) {
+    const int64_t x = piece.pixels[i] % grey.width, y = piece.pixels[i] / grey.width;
+    piece.left = std::min(piece.left, x), piece.right = std::max(piece.right, x);
+    piece.top = std::min(piece.top, y), piece.bottom = std::max(piece.bottom, y);
+    for (int64_t ny = std::max<int64_t>(0, y - 1); ny <= std::min(grey.height - 1, y + 1); ++ny)
+      for (int64_t nx = std::max<int64_t>(0, x - 1); nx <= std::min(grey.width - 1, x + 1); ++nx) {
+        const int64_t next = ny * grey.width + nx;
+        if (seen[size_t(next)] || grey.pixels[size_t(next)] < level) continue;
+        seen[size_t(next)] = true;
+        piece.pixels.push_back(next);
+      }
+  }
+  return piece;
+}
+
+// A letter, or a word whose letters touch: within the rows of the line, where tissue would go on.
+bool is_of(const Piece& piece, const TextLine& line) {
+  return piece.top >= line.top - 3 && piece.bottom <= line.bottom + 3 && piece.right >= line.left &&
+         piece.left <= line.right;
+}
+
+// As low as a letter, and black above and below: beside the sector, or in its darkest parts.
+bool is_on_black(const Piece& piece, const GrayImage& grey) {
+  constexpr int kBlack = 24;
+  if (piece.bottom - piece.top + 1 > kHighest + 5) return false;
+  for (const int64_t y : {piece.top - 3, piece.top - 2, piece.bottom + 2, piece.bottom + 3})
+    for (int64_t x = piece.left; y >= 0 && y < grey.height && x <= piece.right; ++x)
+      if (grey.at(y, x) >= kBlack) return false;
+  return true;
+}
+
 }  // namespace
 
 std::vector<TextLine> lines_of_text(const Extremes& greys, bool lossy, const GrayImage* mask) {
@@ -96,19 +137,33 @@ std::vector<TextLine> lines_of_text(const Extremes& greys, bool lossy, const Gra
       for (int64_t top = int64_t(kMargin); top + height + int64_t(kMargin) <= grey.height; ++top)
         for (int64_t left = 0; left + width <= grey.width; left += height / 3)
           if (score_of(marks, top, top + height, left, left + width) >= kScore)
-            lines.push_back({left, top, left + width - 1, top + height - 1});
+            lines.push_back({left, top, left + width - 1, top + height - 1, level});
     }
   }
   return lines;
 }
 
-Extremes without_lines(Extremes greys, const std::vector<TextLine>& lines) {
-  for (const TextLine& line : lines) {
-    const int64_t around = line.bottom - line.top + 1;  // a letter to both sides
-    for (int64_t y = std::max<int64_t>(0, line.top - 3); y <= std::min(greys.low.height - 1, line.bottom + 3); ++y)
-      for (int64_t x = std::max<int64_t>(0, line.left - around);
-           x <= std::min(greys.low.width - 1, line.right + around); ++x)
-        greys.low.at(y, x) = greys.high.at(y, x) = 0;
+Extremes without_letters(Extremes greys, const std::vector<TextLine>& lines, bool lossy) {
+  const GrayImage& high = greys.high;
+  std::map<int, std::vector<TextLine>> by_level{{kDimmest, {}}};
+  for (const TextLine& line : lines) by_level[line.level].push_back(line);
+  std::vector<int64_t> letters;
+  for (const auto& [level, of_level] : by_level) {
+    std::vector<bool> seen(high.pixels.size(), false);
+    for (int64_t start = 0; start < int64_t(seen.size()); ++start) {
+      if (seen[size_t(start)] || high.pixels[size_t(start)] < level) continue;
+      const Piece piece = piece_at(high, start, level, seen);
+      const bool of_line =
+          std::any_of(of_level.begin(), of_level.end(), [&](const TextLine& line) { return is_of(piece, line); });
+      if (of_line || is_on_black(piece, high)) letters.insert(letters.end(), piece.pixels.begin(), piece.pixels.end());
+    }
+  }
+  const int64_t around = lossy ? 8 : 2;  // a block of JPEG; a soft edge
+  for (const int64_t at : letters) {
+    const int64_t column = at % high.width, row = at / high.width;
+    for (int64_t y = std::max<int64_t>(0, row - around); y <= std::min(high.height - 1, row + around); ++y)
+      for (int64_t x = std::max<int64_t>(0, column - around); x <= std::min(high.width - 1, column + around); ++x)
+        greys.low.at(y, x) = greys.mean.at(y, x) = greys.high.at(y, x) = 0;
   }
   return greys;
 }

@@ -12,6 +12,7 @@ namespace echodiff {
 // A part of a line of text: as high as its letters, and four times as wide. Inclusive.
 struct TextLine {
   int64_t left, top, right, bottom;
+  int level;  // the grey from which its letters stand out
 };
 
 // Places where bright marks that vary in no frame begin and end on common rows, as letters of one line do, in many
@@ -20,7 +21,8 @@ struct TextLine {
 // that looks like it. Where `mask` is given, only what is inside of it (255) is looked at.
 std::vector<TextLine> lines_of_text(const Extremes& greys, bool lossy, const GrayImage* mask = nullptr);
 
-// The same greys, black where the lines are and around them.
-Extremes without_lines(Extremes greys, const std::vector<TextLine>& lines);
+// The same greys, black where the lines have letters, where marks as low as letters have black above and below, and
+// around these where a lossy compression lit it.
+Extremes without_letters(Extremes greys, const std::vector<TextLine>& lines, bool lossy);
 
 }  // namespace echodiff
