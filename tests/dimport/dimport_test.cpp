@@ -114,7 +114,7 @@ TEST_F(Dimport, FindsTheSectorAndLeavesNoNameOutsideOfIt) {
     groups.insert(group);
     EXPECT_EQ(spacing, "0.3");
     const GrayImage picture = read_png(at("data/images/" + file)), sector = read_png(at("data/sector/" + file));
-    EXPECT_GE(overlap(sector, one.truth), one.lossy ? 0.94 : 0.98) << one.file << " " << line;
+    EXPECT_GE(overlap(sector, one.truth), 0.98) << one.file << " " << line;
     for (int64_t y = 0; y < 22; ++y)  // where the name above the fan was
       for (int64_t x = 0; x < picture.width; ++x) ASSERT_EQ(picture.at(y, x), 0) << one.file << " " << x << " " << y;
     of_inside += one.inside ? 1 : 0;
@@ -131,6 +131,66 @@ TEST_F(Dimport, FindsTheSectorAndLeavesNoNameOutsideOfIt) {
     for (const char* word : {"PAT-", "file10", "DOE"}) EXPECT_EQ(bytes.find(word), std::string::npos) << entry.path();
   }
   EXPECT_EQ(nlohmann::json::parse(read_file(at("data/dataset.json")))["reviewed"], false);
+}
+
+// Stills, on which nothing tells letters from tissue by moving: names of three sizes and greys inside, and beside the
+// sector so near that they touch its side.
+TEST_F(Dimport, LettersThatTouchTheSectorAreNoPartOfIt) {
+  std::vector<GrayImage> truths;
+  std::vector<bool> inside;
+  for (uint64_t i = 0; i < 12; ++i) {
+    Made made = made_screen(i == 9 ? 420 : 400 + i, 1, false);  // 409 is half in shadow: no side to be found
+    GrayImage& frame = made.screen.frames[0];
+    GrayImage beside = frame;
+    const int64_t scale = 1 + int64_t((i + 2) % 3);
+    const uint8_t grey = i % 2 == 0 ? 255 : 180;
+    const int64_t row = 90;
+    int64_t side = 0;
+    while (made.sector.at(row, side) == 0) ++side;
+    const bool jpeg = i % 3 == 0;  // in JPEG a letter and tissue that touch are one
+    const std::string name = scale == 1 ? "JANE DOE" : scale == 2 ? "JANE" : "DOE";
+    write_text(beside, name, kLeft + side - 6 * scale * int64_t(name.size()) + (jpeg ? -4 : 3), kTop + row, scale,
+               grey);
+    for (int64_t y = 0; y < 256; ++y)
+      for (int64_t x = -120; x < 256; ++x)
+        if (x < 0 || made.sector.at(y, x) == 0) frame.at(kTop + y, kLeft + x) = beside.at(kTop + y, kLeft + x);
+    inside.push_back(i % 4 == 1);
+    if (inside.back()) write_text(frame, "MAD DAN", kLeft + 90, kTop + 130, 2, grey);
+    write_dicom(at("lab/" + std::to_string(100 + i)), made.screen, {.packing = jpeg ? Packing::jpeg : Packing::raw});
+    truths.push_back(made.sector);
+  }
+  ASSERT_EQ(import(""), 0) << said();
+  std::istringstream index(read_file(at("data/index.csv")));
+  std::string line;
+  std::getline(index, line);
+  for (size_t i = 0; i < truths.size(); ++i) {
+    std::getline(index, line);
+    EXPECT_GE(overlap(read_png(at("data/sector/" + line.substr(0, 10))), truths[i]), 0.97) << i;
+    EXPECT_EQ(line.ends_with("yes"), bool(inside[i])) << i;
+  }
+}
+
+TEST_F(Dimport, AReviewTakesOutWhatShowsNames) {
+  for (uint64_t i = 0; i < 3; ++i) write_dicom(at("lab/" + std::to_string(i)), made_screen(i, 1, i == 1).screen, {});
+  ASSERT_EQ(import(""), 0) << said();
+  EXPECT_NE(read_file(at("data/review.html")).find("\"files\":[\"000001.png\",\"000000.png\",\"000002.png\"]"),
+            std::string::npos);
+  const auto review = [&](const std::string& text) {
+    std::ofstream(at("reviewed.json")) << text;
+    return run("dimport reviewed " + at("data") + " " + at("reviewed.json"));
+  };
+  const std::string all = "\"looked_at\": [\"000000.png\", \"000001.png\", \"000002.png\"]";
+  EXPECT_EQ(review("{"), 65);
+  EXPECT_EQ(review("{\"kind\": \"reviewed\", \"looked_at\": [\"000001.png\"], \"names\": []}"), 65);
+  EXPECT_EQ(review("{\"kind\": \"reviewed\", " + all + ", \"names\": [\"../index.csv\"]}"), 65);
+  EXPECT_EQ(nlohmann::json::parse(read_file(at("data/dataset.json")))["reviewed"], false);
+  ASSERT_EQ(review("{\"kind\": \"reviewed\", " + all + ", \"names\": [\"000001.png\"]}"), 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(at("data/dataset.json")))["reviewed"], true);
+  EXPECT_FALSE(fs::exists(at("data/images/000001.png")));
+  EXPECT_FALSE(fs::exists(at("data/sector/000001.png")));
+  const std::string index = read_file(at("data/index.csv"));
+  EXPECT_EQ(std::count(index.begin(), index.end(), '\n'), 3);
+  EXPECT_EQ(index.find("000001.png"), std::string::npos);
 }
 
 TEST_F(Dimport, TrainsFromItAndSaysThatNobodyLooked) {
@@ -197,21 +257,38 @@ TEST_F(Dimport, ASaltMakesGroupsThatLast) {
   EXPECT_NE(group(""), group(""));
 }
 
+// ECHODIFF_DAMAGED=1000000 tries as many files.
 TEST_F(Dimport, DamagedBytesNeverEndIt) {
-  const Made made = made_screen(1, 2, false);
-  write_dicom(at("whole"), made.screen, {.layout = Layout::rgb, .packing = Packing::rle});
-  const std::string whole = read_file(at("whole"));
-  for (uint64_t i = 0; i < 60; ++i) {
-    std::string bytes = whole;
-    Random random(7, i);
-    const int64_t within = i % 2 == 0 ? 1200 : int64_t(bytes.size());
-    for (int64_t k = 0; k < 6; ++k) bytes[size_t(132 + random.below(within - 132))] = char(random.below(256));
-    if (i % 5 == 0) bytes.resize(size_t(200 + random.below(int64_t(bytes.size()) - 200)));
-    std::ofstream(at("lab/" + std::to_string(i)), std::ios::binary) << bytes;
+  const char* wanted = std::getenv("ECHODIFF_DAMAGED");
+  const uint64_t count = wanted != nullptr ? std::stoull(wanted) : 120, batch = 2000;
+  std::vector<std::string> whole;
+  for (const Packing packing : {Packing::raw, Packing::rle, Packing::jpeg}) {
+    Screen screen{{}, 2, 2, 60, 44};
+    Random random(3, uint64_t(packing));
+    for (int64_t k = 0; k < 2; ++k) {
+      GrayImage frame{64, 48, {}};
+      for (int64_t i = 0; i < 64 * 48; ++i) frame.pixels.push_back(uint8_t(random.below(256)));
+      screen.frames.push_back(std::move(frame));
+    }
+    write_dicom(at("whole"), screen, {.layout = Layout::rgb, .packing = packing});
+    whole.push_back(read_file(at("whole")));
   }
-  write_dicom(at("lab/zz"), made.screen, {});
-  const int code = import("");
-  EXPECT_TRUE(code == 0 || code == 65) << code << said();
+  for (uint64_t begin = 0; begin < count; begin += batch) {
+    fs::remove_all(at("lab"));
+    fs::remove_all(at("data"));
+    fs::create_directories(at("lab"));
+    for (uint64_t i = begin; i < std::min(count, begin + batch); ++i) {
+      std::string bytes = whole[i % 3];
+      Random random(7, i);
+      const int64_t within = i % 2 == 0 ? 1200 : int64_t(bytes.size());
+      for (int64_t k = 0; k < 6; ++k) bytes[size_t(132 + random.below(within - 132))] = char(random.below(256));
+      if (i % 5 == 0) bytes.resize(size_t(200 + random.below(int64_t(bytes.size()) - 200)));
+      std::ofstream(at("lab/" + std::to_string(i)), std::ios::binary) << bytes;
+    }
+    std::ofstream(at("lab/zz"), std::ios::binary) << whole[0];
+    const int code = import("--change 255 --sector whole");
+    ASSERT_TRUE(code == 0 || code == 65) << begin << ": " << code << said();
+  }
 }
 
 }  // namespace

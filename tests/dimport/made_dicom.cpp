@@ -6,6 +6,9 @@
 #include <dcmtk/dcmimage/diregist.h>
 #include <dcmtk/dcmjpeg/djencode.h>
 
+#include <algorithm>
+#include <array>
+#include <map>
 #include <stdexcept>
 
 namespace echodiff {
@@ -121,6 +124,28 @@ void burn_in(GrayImage& picture, const std::string& digits, int64_t x, int64_t y
     if (lit & 32) bar(x + width - thick, middle, thick, height - height / 2);
     if (lit & 64) bar(x, y + height - thick, width, thick);
     x += width + std::max<int64_t>(2, height / 4);
+  }
+}
+
+void write_text(GrayImage& picture, const std::string& text, int64_t x, int64_t y, int64_t scale, uint8_t grey) {
+  static const std::map<char, std::array<uint8_t, 7>> kRows = {
+      {'A', {14, 17, 17, 31, 17, 17, 17}}, {'D', {30, 17, 17, 17, 17, 17, 30}}, {'E', {31, 16, 16, 30, 16, 16, 31}},
+      {'J', {7, 2, 2, 2, 2, 18, 12}},      {'M', {17, 27, 21, 21, 17, 17, 17}}, {'N', {17, 25, 21, 19, 17, 17, 17}},
+      {'O', {14, 17, 17, 17, 17, 17, 14}}, {'S', {15, 16, 16, 14, 1, 1, 30}},   {' ', {}}};
+  const auto light = [&](int64_t row, int64_t column, int share) {
+    if (row < 0 || column < 0 || row >= picture.height || column >= picture.width) return;
+    uint8_t& pixel = picture.at(row, column);
+    pixel = std::max(pixel, uint8_t(grey * share / 10));
+  };
+  for (const char letter : text) {
+    const std::array<uint8_t, 7>& rows = kRows.at(letter);
+    for (int64_t r = 0; r < 7 * scale; ++r)
+      for (int64_t c = 0; c < 5 * scale; ++c) {
+        if ((rows[size_t(r / scale)] >> (4 - c / scale) & 1) == 0) continue;
+        light(y + r, x + c, 10);
+        for (const int64_t side : {-1, 1}) light(y + r, x + c + side, 3), light(y + r + side, x + c, 1);
+      }
+    x += 6 * scale;
   }
 }
 

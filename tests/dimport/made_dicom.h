@@ -30,4 +30,8 @@ void write_dicom(const std::string& path, const Screen& screen, const MadeDicom&
 // Digits as a scanner's segments, `height` pixels high, their top left corner at (x, y).
 void burn_in(GrayImage& picture, const std::string& digits, int64_t x, int64_t y, int64_t height, uint8_t grey);
 
+// Capital letters of 5 x 7 dots, each `scale` pixels wide and high, with soft edges; 6 dots to the next letter. Knows
+// A D E J M N O S and the space.
+void write_text(GrayImage& picture, const std::string& text, int64_t x, int64_t y, int64_t scale, uint8_t grey);
+
 }  // namespace echodiff

@@ -18,8 +18,8 @@ struct Clip {
   bool lossy = false;                   // compressed with loss: around what is bright nothing is quite black
 };
 
-// The least, the largest and the mean grey of each pixel over the frames. moving: of five frames or more, enough to tell what
-// never varies.
+// The least, the largest and the mean grey of each pixel over the frames. moving: of five frames or more, enough to
+// tell what never varies.
 struct Extremes {
   GrayImage low, high, mean;
   bool moving = false;

@@ -141,11 +141,15 @@ bool is_dicom(const std::string& path) {
   return bool(file.read(head, sizeof head)) && std::memcmp(head + 128, "DICM", 4) == 0;
 }
 
-Clip read_dicom(const std::string& path, const std::optional<int64_t>& region) {
+void prepare_dicom() {
   OFLog::configure(OFLogger::OFF_LOG_LEVEL);
   DcmRLEDecoderRegistration::registerCodecs();
   DJDecoderRegistration::registerCodecs();
   DJLSDecoderRegistration::registerCodecs();
+  dcmDataDict.isDictionaryLoaded();
+}
+
+Clip read_dicom(const std::string& path, const std::optional<int64_t>& region) {
   DcmFileFormat file;
   check_input(file.loadFile(path.c_str()).good(), Fault::kBadInput, "is damaged: DCMTK can't read it");
   DcmDataset& data = *file.getDataset();

@@ -9,6 +9,9 @@
 
 namespace echodiff {
 
+// Loads DCMTK's dictionary and decoders once, for all children to come.
+void prepare_dicom();
+
 // Whether the file begins as DICOM files do ("DICM" after 128 bytes).
 bool is_dicom(const std::string& path);
 
@@ -16,7 +19,7 @@ bool is_dicom(const std::string& path);
 // picture of a file that names none. No tag enters the clip but the spacing, whether text is burned in, and what groups
 // the pictures of one patient. Throws Error(kBadInput), without the file's name: no ultrasound, several regions, none,
 // or one that leaves the picture; colour Doppler; a compression that DCMTK doesn't decode; damage.
-// To be called in a child process.
+// To be called in a child process, after prepare_dicom.
 Clip read_dicom(const std::string& path, const std::optional<int64_t>& region);
 
 }  // namespace echodiff

@@ -13,6 +13,7 @@
 #include "dimport/child.h"
 #include "dimport/dicom.h"
 #include "dimport/import_folder.h"
+#include "dimport/review_page.h"
 #include "dimport/volume.h"
 #include "tensor/io/file.h"
 #include "tensor/io/text.h"
@@ -24,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Settings {
-  std::string from, out, planes, salt, sector = "fit", reviewed;
+  std::string from, out, planes, salt, sector = "fit", reviewed, decisions;
   std::optional<int64_t> region;
   double change = 2;
 };
@@ -163,6 +164,7 @@ class Import {
                 ": masks for some pictures and DICOM without; import them into folders of their own");
     Progress progress("importing", int64_t(found.dicom.size() + found.volumes.size()), "files", common_.quiet);
     int64_t done = 0;
+    prepare_dicom();
     for (const std::vector<std::string>* files : {&found.dicom, &found.volumes})
       for (const std::string& path : *files) {
         if (interrupted()) return interrupt_exit_code();
@@ -179,8 +181,8 @@ class Import {
         static_cast<long long>(counts.clips), static_cast<long long>(counts.frames),
         static_cast<long long>(counts.pictures), static_cast<long long>(counts.written),
         static_cast<long long>(refused_), static_cast<long long>(found.others));
-    std::printf("look at %s/review.html for names in the pictures, then: dimport reviewed %s\n", settings_.out.c_str(),
-                settings_.out.c_str());
+    std::printf("look at %s/review.html for names in the pictures, then: dimport reviewed %s reviewed.json\n",
+                settings_.out.c_str(), settings_.out.c_str());
     return refused_ > 0 ? int(Fault::kBadInput) : 0;
   }
 
@@ -212,6 +214,14 @@ void declare(Options& options, Settings& settings) {
               "random, kept nowhere");
 }
 
+// Marked last: a review that is broken off leaves the folder unreviewed.
+int finish_review(const Settings& settings) {
+  if (!settings.decisions.empty())
+    std::printf("%zu pictures with names were removed\n", take_review(settings.reviewed, settings.decisions));
+  mark_reviewed(settings.reviewed);
+  return 0;
+}
+
 }  // namespace
 }  // namespace echodiff
 
@@ -226,11 +236,11 @@ int main(int argc, char** argv) {
                        program.body([](const Common& common) { return Import(settings, common).run(); });
                        Options& reviewed =
                            program.subcommand("reviewed", "Says that a person has looked at the pictures for names.",
-                                              "dimport reviewed data");
+                                              "dimport reviewed data reviewed.json");
                        reviewed.add_positional("data", settings.reviewed, "folder that dimport made").required();
-                       reviewed.body([](const Common&) {
-                         mark_reviewed(settings.reviewed);
-                         return 0;
-                       });
+                       reviewed.add_positional("file", settings.decisions,
+                                               "reviewed.json that DATA/review.html downloaded: pictures with names "
+                                               "are removed; without it: there are none");
+                       reviewed.body([](const Common&) { return finish_review(settings); });
                      });
 }

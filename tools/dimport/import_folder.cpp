@@ -6,11 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "dimport/letters.h"
+#include "dimport/review_page.h"
 #include "kernels/error.h"
 #include "quality/recordings/sample_progress.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/io/text.h"
+#include "train/checkpoint.h"
 #include "train/data/image.h"
 
 namespace echodiff {
@@ -62,31 +64,13 @@ Sector sector_of(const Clip& clip, const Extremes& greys, bool whole_picture) {
   }
 }
 
-std::string page_of(const std::vector<std::string>& first, const std::vector<std::string>& others) {
-  const auto pictures = [](const std::vector<std::string>& names) {
-    std::string html = "<div>";
-    for (const std::string& name : names)
-      html += "<figure><img loading=\"lazy\" src=\"images/" + name + "\" alt=\"picture " + name + "\"><figcaption>" +
-              name + "</figcaption></figure>";
-    return html + "</div>";
-  };
-  return "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Names in the pictures?</title>"
-         "<style>body{font:16px "
-         "sans-serif;background:#111;color:#eee;margin:1em}div{display:flex;flex-wrap:wrap;gap:8px}"
-         "figure{margin:0}img{width:280px;display:block}figcaption{font-size:13px;color:#bbb}</style>"
-         "<h1>Does any picture show a name, a date or a number of a patient?</h1>"
-         "<p>Delete such pictures from images/, sector/ and masks/ (same name). Then: dimport reviewed FOLDER</p>"
-         "<h2>These seem to hold letters: " +
-         std::to_string(first.size()) + "</h2>" + pictures(first) + "<h2>The others: " + std::to_string(others.size()) +
-         "</h2>" + pictures(others) + "</html>\n";
-}
-
 }  // namespace
 
 ImportFolder::ImportFolder(const std::string& path, double least_change) : path_(path), least_change_(least_change) {
   check_input(!fs::exists(fs::path(path) / "images"), Fault::kCannotCreate, path,
               ": holds pictures already; choose another --out");
   for (const char* part : {"images", "sector"}) make_directories((fs::path(path) / part).string());
+  write_description({}, false);  // an import that is broken off is unreviewed
   index_ = "file,group,clip,frame,spacing_x_mm,spacing_y_mm,letters\n";
 }
 
@@ -133,10 +117,15 @@ void ImportFolder::finish(std::vector<Plane> planes) {
   if (planes.empty() && has_masks_)
     for (int value = 1; value < 256; ++value)
       if (values_[size_t(value)]) planes.push_back({"class_" + std::to_string(value), value});
-  nlohmann::ordered_json json{{"planes", nlohmann::json::array()}, {"sector", true}, {"reviewed", all_said_clean_}};
-  for (const Plane& plane : planes) json["planes"].push_back({{"name", plane.name}, {"value", plane.value}});
-  write_file_atomic((fs::path(path_) / "review.html").string(), page_of(looked_at_first_, others_));
+  write_file_atomic((fs::path(path_) / "review.html").string(),
+                    import_review_page(bytes_hash(index_), looked_at_first_, others_));
   write_file_atomic((fs::path(path_) / "index.csv").string(), index_);
+  write_description(planes, all_said_clean_);
+}
+
+void ImportFolder::write_description(const std::vector<Plane>& planes, bool reviewed) const {
+  nlohmann::ordered_json json{{"planes", nlohmann::json::array()}, {"sector", true}, {"reviewed", reviewed}};
+  for (const Plane& plane : planes) json["planes"].push_back({{"name", plane.name}, {"value", plane.value}});
   write_file_atomic((fs::path(path_) / "dataset.json").string(), json.dump(2) + "\n");
 }
 

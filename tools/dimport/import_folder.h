@@ -31,6 +31,7 @@ class ImportFolder {
   const ImportCounts& counts() const { return counts_; }
 
  private:
+  void write_description(const std::vector<Plane>& planes, bool reviewed) const;
   void write(const std::string& part, const std::string& name, const GrayImage& picture) const;
 
   std::string path_;

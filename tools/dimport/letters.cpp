@@ -110,14 +110,16 @@ bool is_of(const Piece& piece, const TextLine& line) {
          piece.left <= line.right;
 }
 
-// As low as a letter, and black above and below: beside the sector, or in its darkest parts.
+// As low as a letter, and mostly black above and below: beside the sector, where it may touch it, or in its darkest
+// parts.
 bool is_on_black(const Piece& piece, const GrayImage& grey) {
   constexpr int kBlack = 24;
+  constexpr double kMostLit = 0.3;
   if (piece.bottom - piece.top + 1 > kHighest + 5) return false;
+  int64_t lit = 0;
   for (const int64_t y : {piece.top - 3, piece.top - 2, piece.bottom + 2, piece.bottom + 3})
-    for (int64_t x = piece.left; y >= 0 && y < grey.height && x <= piece.right; ++x)
-      if (grey.at(y, x) >= kBlack) return false;
-  return true;
+    for (int64_t x = piece.left; y >= 0 && y < grey.height && x <= piece.right; ++x) lit += grey.at(y, x) >= kBlack;
+  return double(lit) <= kMostLit * 4 * double(piece.right - piece.left + 1);
 }
 
 }  // namespace
