@@ -119,5 +119,51 @@ TEST_F(DsampleMerge, AnArrayOfSlurmIsItsShards) {
   }
 }
 
+// Files of two trajectories, so that the last is short and parts have different numbers of files.
+TEST_F(DsampleMerge, PartsOfARecordingBecomeTheWhole) {
+  const auto record = [](const std::string& out, const std::string& more) {
+    return run("dsample record --model " + at("model") + " --masks " + at("data") + " --judge clean=" + at("scorer") +
+               " --seed 3 --sample-steps 3 --sampler ddim --per-shard 2 --batch 2 --count 9 --out " + at(out) + more);
+  };
+  ASSERT_EQ(record("rec", ""), 0);
+  for (const std::string i : {"0", "1", "2"}) ASSERT_EQ(record("rec" + i, " --shard " + i + "/3"), 0);
+  const auto merge_parts = [](const std::string& parts, const std::string& out, int* code) {
+    std::string line = "dsample merge --out " + at(out) + " --shards";
+    for (const char i : parts) line += " " + at(std::string("rec") + i);
+    return said(line, code);
+  };
+  int code = 0;
+  EXPECT_NE(merge_parts("02", "rec-merged", &code).find("shard 1/3 is missing"), std::string::npos);
+  EXPECT_EQ(code, 65);
+  EXPECT_NE(merge_parts("0112", "rec-merged", &code).find("give each once"), std::string::npos);
+  EXPECT_NE(said("dsample replay " + at("rec1") + " --policy none --out " + at("sim"), &code)
+                .find("is a part of a recording"),
+            std::string::npos);
+  EXPECT_EQ(record("rec1", " --shard 2/3"), 73);
+  EXPECT_EQ(record("rec1", ""), 73);
+  EXPECT_EQ(record("rec", " --shard 2/3"), 73);
+
+  // A file of a part is lost: named, made again by the same command, and the merge is whole.
+  fs::remove(at("rec1/chains-0004.safetensors"));
+  EXPECT_NE(merge_parts("012", "rec-merged", &code).find("shard 1/3 is not finished"), std::string::npos);
+  ASSERT_EQ(record("rec1", " --shard 1/3"), 0);
+  merge_parts("201", "rec-merged", &code);
+  ASSERT_EQ(code, 0);
+  int64_t files = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(at("rec"))) {
+    const std::string name = entry.path().filename().string();
+    if (name == "seconds.jsonl" || name == ".lock") continue;
+    ++files;
+    EXPECT_EQ(read_file(at("rec-merged/" + name)), read_file(entry.path().string())) << name;
+  }
+  EXPECT_EQ(files, 7);  // recording.json, conditions, five of chains
+  EXPECT_EQ(
+      said("dsample replay " + at("rec-merged") + " --policy none --judge clean --final-judge clean --out " + at("sim"),
+           &code)
+          .find("error"),
+      std::string::npos);
+  EXPECT_EQ(code, 0);
+}
+
 }  // namespace
 }  // namespace echodiff

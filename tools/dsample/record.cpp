@@ -14,7 +14,7 @@ namespace {
 struct Settings {
   ModelSettings model;
   MaskSettings masks;
-  std::string out, thresholds;
+  std::string out, thresholds, shard;
   std::vector<std::string> judges;
   bool allow_unfinished = false;
   int64_t thumbnails = 4, per_shard = 64, score_every = 1;
@@ -71,6 +71,7 @@ int record(const Settings& settings, const Common& common) {
   job.sampling = sampler_job(model, settings.model, settings.masks, common);
   job.sampling.conditions = conditions.masks;
   start_at_means(model, settings.model, common, job.sampling);
+  job.part = parse_shard(settings.shard, "--shard");
   job.facts = facts_of(settings, model, job.sampling, conditions, common.seed);
   for (const std::string& text : settings.judges) {
     const JudgeFlag judge = parse_judge(text);
@@ -82,6 +83,8 @@ int record(const Settings& settings, const Common& common) {
 
   const FolderLock lock(settings.out);
   const int64_t steps = job.facts.steps();
+  if (job.part.of > 1 && !common.given("--shard"))
+    note(common, concat_message("shard ", text_of(job.part), ", as SLURM's array says; --shard 0/1 records all"));
   Progress progress("recording", job.sampling.count * steps, "steps", common.quiet);
   RecorderHooks hooks;
   hooks.stop = interrupted;
@@ -112,7 +115,13 @@ void add_record(Options& program) {
   options.add("--thumbnails", settings.thumbnails, "steps whose predicted picture is kept", {0, 1000}, "steps");
   options.add("--score-every", settings.score_every, "steps from one scored step to the next", {1, 1000000}, "steps");
   options.add("--per-shard", settings.per_shard, "trajectories a file", {1, 100000}, "trajectories");
+  settings.shard = text_of(shard_of_array());
+  options.add("--shard", settings.shard,
+              "records the files whose number is i modulo n, so that n processes make one recording; dsample merge "
+              "puts them together",
+              "i/n");
   options.rule([] {
+    parse_shard(settings.shard, "--shard");
     for (const std::string& judge : settings.judges) parse_judge(judge);
   });
   options.runs_on_cuda();

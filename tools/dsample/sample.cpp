@@ -1,6 +1,5 @@
 // dsample: pictures of a network, with a judge in the loop if wanted.
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <optional>
 
@@ -30,18 +29,6 @@ struct Settings {
   double adadiff_error = 0.02, keep_noise = 0;
   bool allow_unfinished = false;
 };
-
-// Each task of a SLURM array draws its share: task MIN, MIN + STEP, ... of COUNT.
-std::string shard_of_array() {
-  const auto number = [](const char* name, int64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : parse_number<int64_t>(text).value_or(-1);
-  };
-  if (std::getenv("SLURM_ARRAY_TASK_ID") == nullptr) return text_of(Shard());
-  const int64_t step = std::max<int64_t>(1, number("SLURM_ARRAY_TASK_STEP", 1));
-  const int64_t task = number("SLURM_ARRAY_TASK_ID", 0) - number("SLURM_ARRAY_TASK_MIN", 0);
-  return text_of(Shard{task / step, number("SLURM_ARRAY_TASK_COUNT", 1)});
-}
 
 void check_settings(const Settings& settings) {
   const PolicyRow& policy = policy_row(settings.policy);
@@ -291,7 +278,7 @@ int sample(const Settings& settings, const Common& common) {
 
 void add_sample(Options& program) {
   static Settings settings;
-  settings.shard = shard_of_array();
+  settings.shard = text_of(shard_of_array());
   declare(program, settings);
   program.common_flags({"--masks", "--count", "--sampler", "--sample-steps", "--grid", "--keep-noise", "--batch",
                         "--scorer", "--thresholds", "--policy", "--accept", "--deepcache", "--shard"});

@@ -7,6 +7,7 @@
 #include "diffusion/condition.h"
 #include "kernels/error.h"
 #include "quality/judges/threshold_judge.h"
+#include "quality/recordings/recording_merge.h"
 #include "quality/sampling/policy/none.h"
 #include "tensor/ops.h"
 #include "train/data/image.h"
@@ -161,10 +162,13 @@ int64_t record_trajectories(const std::string& directory, const RecorderJob& job
   check(job.judges.size() == facts.judges.size() && job.sampling.conditions.size() == facts.masks.size(),
         "recorder: judges or masks don't fit the facts");
   if (facts.thresholds) require_same_size(*facts.thresholds, facts.size, facts.size, "thresholds: the model's picture");
+  check_input(job.part.of > 1 || !is_recording_part(directory), Fault::kCannotCreate, directory,
+              ": holds a part of a recording; give its --shard, or record into another folder");
   open_recording(directory, facts, job.sampling.conditions);
+  if (job.part.of > 1) open_recording_part(directory, {job.part, job.sampling.count});
   const int64_t count = job.sampling.count, total = count * facts.steps();
   int64_t held = 0;
-  for (int64_t shard = 0; shard * facts.per_shard < count; ++shard) {
+  for (int64_t shard = job.part.index; shard * facts.per_shard < count; shard += job.part.of) {
     const int64_t first = shard * facts.per_shard, wanted = std::min(facts.per_shard, count - first);
     const int64_t here = int64_t(read_shard(directory, shard, facts, false).size());
     if (here < wanted) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "quality/recordings/recording.h"
+#include "quality/recordings/shard.h"
 #include "quality/sampling/sampler.h"
 
 namespace echodiff {
@@ -16,6 +17,7 @@ struct RecorderJob {
   RecordingFacts facts;
   SamplerJob sampling;        // plan, conditions, noise, count, batch, guidance, DeepCache; no policy or judge is asked
   std::vector<Judge> judges;  // one for each of facts.judges
+  Shard part = {};  // of several processes: this one makes the files whose number is part.index modulo part.of
 };
 
 struct RecorderHooks {
@@ -23,7 +25,7 @@ struct RecorderHooks {
   std::function<bool()> stop;                                    // true: the shard under way is dropped
 };
 
-// Returns the number of trajectories the recording now holds. Throws Error as open_recording, read_shard, run_sampler.
+// Returns the number of trajectories the recording (or its part) now holds. Throws Error as open_recording, read_shard, run_sampler.
 int64_t record_trajectories(const std::string& directory, const RecorderJob& job, const Network& network,
                             const RecorderHooks& hooks);
 

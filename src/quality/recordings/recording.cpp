@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
+#include "quality/recordings/recording_merge.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
 #include "tensor/io/safetensors.h"
@@ -195,6 +196,8 @@ void write_shard(const std::string& directory, int64_t shard, const RecordingFac
 }
 
 Recording read_recording(const std::string& directory, bool pictures) {
+  check_input(!is_recording_part(directory), Fault::kBadInput, directory,
+              ": is a part of a recording; put all parts together with dsample merge");
   Recording recording;
   recording.facts = read_recording_facts(directory);
   recording.conditions = read_conditions(directory, recording.facts);

@@ -157,18 +157,6 @@ std::string merged_summary(const std::vector<ShardFolder>& folders) {
 
 }  // namespace
 
-Shard parse_shard(const std::string& text, const std::string& what) {
-  Shard shard;
-  char slash = 0, rest = 0;
-  std::istringstream in(text);
-  const bool fits = (in >> shard.index >> slash >> shard.of) && slash == '/' && !(in >> rest) && shard.index >= 0 &&
-                    shard.of >= 1 && shard.index < shard.of;
-  check_input(fits, Fault::kUsage, what, ": expected i/n with 0 <= i < n, found '", text, "'");
-  return shard;
-}
-
-std::string text_of(const Shard& shard) { return concat_message(shard.index, "/", shard.of); }
-
 int64_t merge_samples(const std::vector<std::string>& shards, const std::string& out) {
   const std::vector<ShardFolder> folders = read_shard_folders(shards);
   const std::string config = merged_config(folders.front());

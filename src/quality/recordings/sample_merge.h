@@ -8,15 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace echodiff {
+#include "quality/recordings/shard.h"
 
-// Which of how many: "2/8".
-struct Shard {
-  int64_t index = 0, of = 1;
-};
-// Throws Error(kUsage), naming `what`, unless it is i/n with 0 <= i < n.
-Shard parse_shard(const std::string& text, const std::string& what);
-std::string text_of(const Shard& shard);
+namespace echodiff {
 
 // Makes `out` of all shards of a run, or makes it whole where that was broken off. Returns the number of trajectories.
 // Throws Error(kBadInput), naming the folder or the shard: one that is missing, there twice, unfinished, of other

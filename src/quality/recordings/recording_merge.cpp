@@ -1,0 +1,119 @@
+#include "quality/recordings/recording_merge.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "quality/recordings/recording.h"
+#include "tensor/io/file.h"
+#include "tensor/io/json.h"
+#include "tensor/io/lock.h"
+
+namespace echodiff {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string part_path(const std::string& directory) { return directory + "/part.json"; }
+
+// All parts, by their numbers.
+std::map<int64_t, std::string> parts_by_number(const std::vector<std::string>& directories, RecordingPart* whole) {
+  check_input(!directories.empty(), Fault::kUsage, "merge: expected the folders of the parts, found none");
+  std::map<int64_t, std::string> found;
+  const std::string facts = read_file(directories[0] + "/recording.json");
+  for (const std::string& directory : directories) {
+    const RecordingPart part = read_recording_part(directory);
+    if (found.empty()) *whole = part;
+    check_input(part.shard.of == whole->shard.of && part.count == whole->count, Fault::kBadInput, directory,
+                ": is shard ", text_of(part.shard), " of ", part.count, " trajectories, expected one of ",
+                whole->shard.of, " of ", whole->count, " as in ", directories[0]);
+    check_input(read_file(directory + "/recording.json") == facts, Fault::kBadInput, directory,
+                ": was recorded with other settings than ", directories[0], " (recording.json differs)");
+    const auto [twin, is_new] = found.emplace(part.shard.index, directory);
+    check_input(is_new, Fault::kBadInput, directory, ": is shard ", text_of(part.shard), ", which ", twin->second,
+                " is too; give each once");
+  }
+  std::string missing;
+  for (int64_t i = 0; i < whole->shard.of; ++i)
+    if (!found.contains(i)) missing += (missing.empty() ? "" : ", ") + text_of(Shard{i, whole->shard.of});
+  check_input(missing.empty(), Fault::kBadInput, "merge: shard ", missing, " is missing");
+  return found;
+}
+
+// The lines of every part's seconds.jsonl, by the file that each is of.
+std::string merged_seconds(const std::map<int64_t, std::string>& parts) {
+  std::map<int64_t, std::string> lines;
+  for (const auto& [number, directory] : parts)
+    for (const JsonNode& line : read_json_lines(directory + "/seconds.jsonl", false)) {
+      nlohmann::ordered_json json;
+      for (const auto& [key, value] : line.fields)
+        if (value.value == double(int64_t(value.value)) && !key.ends_with("seconds"))
+          json[key] = int64_t(value.value);
+        else
+          json[key] = value.value;
+      lines[line.count("shard")] = json.dump();
+    }
+  std::string text;
+  for (const auto& [shard, line] : lines) text += line + "\n";
+  return text;
+}
+
+}  // namespace
+
+bool is_recording_part(const std::string& directory) { return fs::exists(part_path(directory)); }
+
+RecordingPart read_recording_part(const std::string& directory) {
+  check_input(is_recording_part(directory), Fault::kBadInput, directory,
+              ": expected a part of a recording (dsample record --shard), found no part.json");
+  const JsonNode json = read_json(part_path(directory));
+  RecordingPart part{parse_shard(json.text("shard"), part_path(directory) + ": shard"), json.count("count")};
+  check_input(part.count > 0, Fault::kBadInput, part_path(directory), ": expected a count above 0");
+  return part;
+}
+
+void open_recording_part(const std::string& directory, const RecordingPart& part) {
+  if (is_recording_part(directory)) {
+    const Shard there = read_recording_part(directory).shard;
+    check_input(there.index == part.shard.index && there.of == part.shard.of, Fault::kCannotCreate, directory,
+                ": holds shard ", text_of(there), ", expected ", text_of(part.shard), "; record into another folder");
+  } else {
+    check_input(!fs::exists(shard_path(directory, 0)), Fault::kCannotCreate, directory,
+                ": holds a recording that was not made in shards; record into another folder");
+  }
+  write_file_atomic(
+      part_path(directory),
+      nlohmann::ordered_json{{"kind", "recording part"}, {"shard", text_of(part.shard)}, {"count", part.count}}.dump() +
+          "\n");
+}
+
+int64_t merge_recordings(const std::vector<std::string>& directories, const std::string& out) {
+  RecordingPart whole;
+  const std::map<int64_t, std::string> parts = parts_by_number(directories, &whole);
+  const RecordingFacts facts = read_recording_facts(directories[0]);
+  const int64_t files = (whole.count + facts.per_shard - 1) / facts.per_shard;
+  for (int64_t file = 0; file < files; ++file) {  // reads, and so checks, every one
+    const std::string& directory = parts.at(file % whole.shard.of);
+    const int64_t wanted = std::min(facts.per_shard, whole.count - file * facts.per_shard);
+    check_input(int64_t(read_shard(directory, file, facts, false).size()) == wanted, Fault::kBadInput, directory,
+                ": shard ", text_of({file % whole.shard.of, whole.shard.of}),
+                " is not finished; give its command again");
+  }
+  const std::string recording = read_file(directories[0] + "/recording.json");
+  check_input(!fs::exists(out) || fs::is_empty(out) ||
+                  (fs::exists(out + "/recording.json") && read_file(out + "/recording.json") == recording),
+              Fault::kCannotCreate, out, ": holds something else; name another folder");
+  const FolderLock lock(out);
+  const auto copy = [&](const std::string& from, const std::string& name) {
+    write_file_atomic(out + "/" + name, read_file(from + "/" + name));
+  };
+  copy(directories[0], "recording.json");
+  copy(directories[0], "conditions.safetensors");
+  for (int64_t file = 0; file < files; ++file)
+    copy(parts.at(file % whole.shard.of), fs::path(shard_path(out, file)).filename().string());
+  write_file_atomic(out + "/seconds.jsonl", merged_seconds(parts));
+  return whole.count;
+}
+
+}  // namespace echodiff
