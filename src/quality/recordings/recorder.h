@@ -25,7 +25,8 @@ struct RecorderHooks {
   std::function<bool()> stop;                                    // true: the shard under way is dropped
 };
 
-// Returns the number of trajectories the recording (or its part) now holds. Throws Error as open_recording, read_shard, run_sampler.
+// Returns the number of trajectories the recording, or its part, now holds. Throws Error as open_recording, read_shard,
+// run_sampler.
 int64_t record_trajectories(const std::string& directory, const RecorderJob& job, const Network& network,
                             const RecorderHooks& hooks);
 

@@ -17,7 +17,7 @@ struct RecordingPart {
   int64_t count = 0;
 };
 RecordingPart read_recording_part(const std::string& directory);
-// Says so in a new or an unfinished part; a larger count adds to it. Throws Error(kCannotCreate) where it is another one.
+// Says so in a new or an unfinished part; a larger count adds to it. Throws Error(kCannotCreate) where it is another.
 void open_recording_part(const std::string& directory, const RecordingPart& part);
 
 // Makes `out` of all parts, or makes it whole where that was broken off. Returns the number of trajectories. Throws
