@@ -96,8 +96,8 @@ def make_report(binaries, folder):
         subprocess.run([str(part) for part in command] + ["--quiet"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
 
     run(binaries / "dphantom", "--out", "data", "--count", 60, "--size", 32, "--seed", 1)
-    run(binaries / "dtrain", "diffusion", "--data", "data", "--out", "model", "--image-size", 32, "--steps", 12, "--dim", 8,
-        "--mults", "1,2", "--blocks", 1, "--arch", "guided", "--timesteps", 50, "--val-every", 4)
+    run(binaries / "dtrain", "diffusion", "--data", "data", "--out", "model", "--image-size", 32, "--steps", 12, "--dim", 8, "--arch", "lucidrains",
+        "--mults", "1,2", "--timesteps", 50, "--val-every", 4)
     run(binaries / "dlabel", "calibrate", "--images", "data", "--quantile", 0.6, "--out", "thresholds.json")
     run(binaries / "dlabel", "score", "--images", "data", "--thresholds", "thresholds.json", "--out", "labels.jsonl")
     run(binaries / "dtrain", "scorer", "--labels", "labels.jsonl", "--out", "scorer", "--width", 8, "--epochs", 1)
