@@ -21,6 +21,9 @@ class Communicator {
   // Sends `bytes` bytes to `partner` and takes as many from it, host memory both. Throws Error(kIo) where the partner
   // can't be reached, Stopped where a signal came and the partner has not answered half a second later.
   virtual void exchange(int64_t partner, const void* mine, void* theirs, int64_t bytes);
+  // A partner is gone: the end waits for nobody.
+  void lose() { lost_ = true; }
+  bool lost() const { return lost_; }
   // Ends every rank's process, this one's with `code`, and does not return.
   virtual void abort(int code);
 
@@ -41,6 +44,7 @@ class Communicator {
 
  private:
   int64_t rank_ = 0, size_ = 1;
+  bool lost_ = false;
 };
 
 // What the environment says of the ranks that were launched together: mpirun's, torchrun's or srun's variables.

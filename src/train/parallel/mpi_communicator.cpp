@@ -4,18 +4,16 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <thread>
+#include <utility>
 
 #include "kernels/error.h"
-#include "tensor/observe.h"
+#include "train/parallel/waiting.h"
 
 namespace echodiff {
 namespace {
 
 constexpr int64_t kPiece = int64_t{1} << 30;  // bytes of one message: MPI counts them in an int
-constexpr std::chrono::milliseconds kPatience{500};
 
 void check_mpi(int code, const char* doing) {
   if (code == MPI_SUCCESS) return;
@@ -31,7 +29,7 @@ class MpiCommunicator : public Communicator {
       : Communicator(rank, size), interrupted_(std::move(interrupted)) {}
   // Where a partner is gone nobody would answer MPI_Finalize either.
   ~MpiCommunicator() override {
-    if (!lost_) MPI_Finalize();
+    if (!lost()) MPI_Finalize();
   }
 
   void exchange(int64_t partner, const void* mine, void* theirs, int64_t bytes) override {
@@ -52,26 +50,21 @@ class MpiCommunicator : public Communicator {
   }
 
  private:
-  // Polite to ranks that share a core: it sleeps between its looks once the answer is late.
   void wait(MPI_Request (&requests)[2]) {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point start = Clock::now();
-    Clock::time_point signal{};
-    for (int done = 0;;) {
+    const auto answered = [&] {
+      int done = 0;
       check_mpi(MPI_Testall(2, requests, &done, MPI_STATUSES_IGNORE), "waiting");
-      if (done != 0) return;
-      const Clock::time_point now = Clock::now();
-      if (signal == Clock::time_point{} && interrupted_()) signal = now;
-      if (signal != Clock::time_point{} && now - signal > kPatience) {
-        lost_ = true;
-        throw Stopped();
-      }
-      if (now - start > std::chrono::microseconds(200)) std::this_thread::sleep_for(std::chrono::microseconds(50));
+      return done != 0;
+    };
+    try {
+      wait_until(answered, interrupted_);
+    } catch (const Stopped&) {
+      lose();
+      throw;
     }
   }
 
   std::function<bool()> interrupted_;
-  bool lost_ = false;
 };
 
 }  // namespace
