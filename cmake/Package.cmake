@@ -26,6 +26,9 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "zlib1g-dev, libjpeg62-turbo-dev, l
 if(ECHODIFF_WITH_MPI)
   string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libopenmpi-dev")
 endif()
+if(ECHODIFF_WITH_NCCL)
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libnccl-dev")
+endif()
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "diffusion models for ultrasound pictures: libraries and headers
 Static libraries and headers of echodiff: tensors with gradients, networks,
 diffusion, sampling with a judge in the loop. find_package(echodiff) finds

@@ -22,7 +22,7 @@ inline constexpr bool kBuiltWithCuda = ECHODIFF_WITH_CUDA;
 #endif
 
 struct ContextOptions {
-  int device = 0;
+  int device = 0;                              // counted round those that the process sees
   size_t memory_limit = 0;                     // bytes, 0 for what the device has
   int64_t workspace_limit = int64_t{1} << 30;  // bytes that one convolution may ask for
   bool deterministic = false;                  // the same bits in each run

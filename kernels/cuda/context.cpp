@@ -53,7 +53,10 @@ void check_cublas(cublasStatus_t status, const char* doing, std::source_location
 }
 
 Context::Context(const ContextOptions& options) : options_(options) {
-  check_cuda(cudaSetDevice(options.device));
+  int count = 0;
+  check_cuda(cudaGetDeviceCount(&count));  // fails where there is none
+  options_.device %= count;
+  check_cuda(cudaSetDevice(options_.device));
   Stream stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_.reset(stream);
@@ -69,7 +72,7 @@ Context::Context(const ContextOptions& options) : options_(options) {
   memory_.emplace(RawMemory{allocate_raw, release_raw},
                   options.memory_limit == 0 ? total : std::min(options.memory_limit, total));
   device_.emplace(device_properties(cudnn));
-  if (!options.plan_folder.empty()) choices_.emplace(options.plan_folder + "/" + plan_file(options.device));
+  if (!options.plan_folder.empty()) choices_.emplace(options.plan_folder + "/" + plan_file(options_.device));
 }
 
 Context::~Context() { cudaStreamSynchronize(stream_.get()); }  // memory is freed next

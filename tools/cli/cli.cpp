@@ -123,12 +123,13 @@ std::string missing_subcommand(const Options& root) {
 }
 
 // auto takes the CPU: no GPU has run these kernels yet (docs/design.md, "CUDA").
-std::string resolve_device(const CommonFlags& flags, bool can_run_on_cuda, const std::string& program) {
+std::string resolve_device(const CommonFlags& flags, const Options& chosen, const std::string& program) {
   if (flags.device != "cuda") return "cpu";
-  check_input(can_run_on_cuda, Fault::kNoDevice, "--device cuda: ", program,
+  check_input(chosen.can_run_on_cuda(), Fault::kNoDevice, "--device cuda: ", program,
               " does not run on a GPU; use --device cpu");
   if constexpr (cuda::kBuiltWithCuda) {
     cuda::ContextOptions options;
+    options.device = int(chosen.gpu());
     options.deterministic = flags.deterministic;
     options.tf32 = flags.precision == "tf32";
     cuda::open_context(options);  // throws where there is no usable GPU
@@ -194,7 +195,7 @@ int run(int argc, char** argv, Options& root, const std::function<void(Options&)
     for (const std::unique_ptr<Option>& option : options->options())
       if (option->is_given) common.given_flags[option->flag] = true;
   set_memory_limit(flags.mem_limit > 0 ? flags.mem_limit << 20 : machine_memory());
-  common.device = resolve_device(flags, chosen.can_run_on_cuda(), common.program);
+  common.device = resolve_device(flags, chosen, common.program);
   set_thread_count(int(common.threads));
   install_signal_handlers();
   const int code = chosen.run_body(common);

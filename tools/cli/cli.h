@@ -124,9 +124,10 @@ class Options {
   Option& add_positional(const std::string& name, std::string& value, const std::string& help);
 
   // This program, or this subcommand, can compute on a GPU, and has --precision and --deterministic; the others refuse
-  // --device cuda.
-  void runs_on_cuda() { runs_on_cuda_ = true; }
-  bool can_run_on_cuda() const { return runs_on_cuda_; }
+  // --device cuda. `gpu`: the number of the one that is taken, counted round those that the process sees.
+  void runs_on_cuda(std::function<int64_t()> gpu = [] { return 0; }) { gpu_ = std::move(gpu); }
+  bool can_run_on_cuda() const { return bool(gpu_); }
+  int64_t gpu() const { return gpu_(); }
   // Runs after all flags are read and before the device is looked at: throws Error(kUsage).
   void rule(std::function<void()> check) { rules_.push_back(std::move(check)); }
   void body(std::function<int(const Common&)> body) { body_ = std::move(body); }
@@ -155,7 +156,8 @@ class Options {
   std::vector<std::function<void()>> rules_;
   std::function<int(const Common&)> body_;
   std::set<std::string> ignored_keys_;
-  bool runs_on_cuda_ = false, has_common_flags_ = false;
+  std::function<int64_t()> gpu_;
+  bool has_common_flags_ = false;
 };
 
 // --best, of the programs that read a run of dtrain diffusion: which of its averaged weights they take.

@@ -361,7 +361,7 @@ void add_diffusion(Options& program) {
                                         "dtrain diffusion --data DIR --out RUN --image-size 64 --epochs 200");
   const std::shared_ptr<DiffusionFlags> flags = std::make_shared<DiffusionFlags>();
   add_flags(options, *flags);
-  options.runs_on_cuda();
+  options.runs_on_cuda(gpu_of_rank);
   options.body([flags](const Common& common) {
     return on_ranks(common,
                     [&](Communicator& ranks, const Common& own) { return train_diffusion(*flags, own, ranks); });

@@ -3,10 +3,12 @@
 #include <chrono>
 #include <thread>
 
+#include "tensor/device.h"
+
 namespace echodiff {
 
 int on_ranks(const Common& common, const std::function<int(Communicator& ranks, const Common& common)>& train) {
-  const std::unique_ptr<Communicator> ranks = make_communicator(interrupted);
+  const std::unique_ptr<Communicator> ranks = make_communicator(interrupted, parse_device(common.device));
   if (ranks->size() == 1) return train(*ranks, common);
   Common own = common;
   own.quiet = common.quiet || !ranks->first();
@@ -20,6 +22,8 @@ int on_ranks(const Common& common, const std::function<int(Communicator& ranks, 
     return code;
   }
 }
+
+int64_t gpu_of_rank() { return launch_of_environment().local_rank; }
 
 void declare_micro_batches(Options& options, int64_t& count) {
   options.add("--micro-batches", count,

@@ -345,7 +345,7 @@ void add_scorer(Options& program) {
               "per step");
   options.add("--weight-decay", settings.weight_decay, "AdamW's decay", {0, 10}, "per step, times the rate");
   options.add("--save-every", settings.save_every, "steps between checkpoints to go on from", {1, 1000000}, "steps");
-  options.runs_on_cuda();
+  options.runs_on_cuda(gpu_of_rank);
   options.rule([] {
     check_input(settings.init.empty() || settings.architecture == "resnet18", Fault::kUsage,
                 "--init: expected --arch resnet18, found ", settings.architecture, "; leave one out");

@@ -4,10 +4,12 @@
 #include <array>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "kernels/error.h"
 #include "tensor/io/text.h"
 #include "train/parallel/mpi_communicator.h"
+#include "train/parallel/nccl_communicator.h"
 
 namespace echodiff {
 namespace {
@@ -62,11 +64,17 @@ Launch launch_of_environment() {
   return {};
 }
 
-std::unique_ptr<Communicator> make_communicator(const std::function<bool()>& interrupted) {
+std::unique_ptr<Communicator> make_communicator(const std::function<bool()>& interrupted,
+                                                [[maybe_unused]] Device device) {
   const Launch launch = launch_of_environment();
   if (launch.size == 1) return std::make_unique<Communicator>();
   if constexpr (kBuiltWithMpi) {
-    if (launch.by_mpi) return make_mpi_communicator(launch.size, interrupted);
+    if (launch.by_mpi) {
+      std::unique_ptr<Communicator> mpi = make_mpi_communicator(launch.size, interrupted);
+      if constexpr (kBuiltWithNccl)
+        if (device == Device::kCuda) return make_nccl_communicator(std::move(mpi), interrupted);
+      return mpi;
+    }
   }
   throw Error(Fault::kUsage, concat_message(launch.size, " processes were launched together, ",
                                             kBuiltWithMpi ? "and not by MPI: launch them with mpirun or srun"

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 
+#include "tensor/device.h"
+
 namespace echodiff {
 
 // One rank, and all there are: the base of those that know others.
@@ -54,8 +56,9 @@ struct Launch {
 };
 Launch launch_of_environment();
 
-// The ranks that this process was launched with. `interrupted`: whether a signal came. Throws Error: kUsage where they
-// are no power of two, or this build can't reach them; kIo.
-std::unique_ptr<Communicator> make_communicator(const std::function<bool()>& interrupted);
+// The ranks that this process was launched with. `interrupted`: whether a signal came. `device`: what they compute on;
+// GPUs are linked by NCCL where the build has it. Throws Error: kUsage where they are no power of two, or this build
+// can't reach them; kIo.
+std::unique_ptr<Communicator> make_communicator(const std::function<bool()>& interrupted, Device device);
 
 }  // namespace echodiff

@@ -172,7 +172,7 @@ TEST_F(Environment, TellsTheRanks) {
   EXPECT_EQ(launch_of_environment().rank, 3);
   EXPECT_EQ(launch_of_environment().local_rank, 1);
   EXPECT_FALSE(launch_of_environment().by_mpi);
-  EXPECT_THROW(make_communicator([] { return false; }), Error);
+  EXPECT_THROW(make_communicator([] { return false; }, Device::kCpu), Error);
   set("OMPI_COMM_WORLD_RANK", "1");
   set("OMPI_COMM_WORLD_SIZE", "2");
   EXPECT_EQ(launch_of_environment().rank, 1);
