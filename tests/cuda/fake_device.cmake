@@ -11,11 +11,15 @@ if(NOT EXISTS "${ECHODIFF_CUDA_INCLUDE}/cudnn.h")
 endif()
 
 file(GLOB fake_sources CONFIGURE_DEPENDS fake/*.cpp)
+if(NOT ECHODIFF_NCCL_INCLUDE)
+  list(FILTER fake_sources EXCLUDE REGEX "/nccl\\.cpp$")
+endif()
 file(GLOB library_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*_cuda.cpp)
 foreach(name check ${ECHODIFF_CUDA_CALLERS})
   list(APPEND library_sources ${PROJECT_SOURCE_DIR}/kernels/cuda/${name}.cpp)
 endforeach()
 host_library(kernels_fake ${fake_sources} ${library_sources})
+target_include_directories(kernels_fake SYSTEM PRIVATE ${ECHODIFF_NCCL_INCLUDE})
 target_link_libraries(kernels_fake PUBLIC kernels_host_kernels)
 
 get_property(device_sources GLOBAL PROPERTY ECHODIFF_DEVICE_SOURCES)
@@ -57,12 +61,17 @@ foreach(target device_report_fake cudnn_plans_fake)
   target_link_libraries(${target} PRIVATE kernels_fake tensor nn nlohmann_json::nlohmann_json)
 endforeach()
 
-# What stands below the tensors.
+# What stands below the tensors, and the ranks on GPUs.
 file(GLOB fake_tests CONFIGURE_DEPENDS *_test.cpp)
+if(ECHODIFF_NCCL_INCLUDE)
+  list(APPEND fake_tests ${PROJECT_SOURCE_DIR}/src/train/parallel/nccl_communicator.cpp)
+else()
+  list(FILTER fake_tests EXCLUDE REGEX "/fake_nccl_test\\.cpp$")
+endif()
 add_executable(cuda_fake_tests EXCLUDE_FROM_ALL ${fake_tests})
-target_include_directories(cuda_fake_tests SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE})
-target_compile_definitions(cuda_fake_tests PRIVATE ECHODIFF_FAKE_DEVICE)
-target_link_libraries(cuda_fake_tests PRIVATE kernels_fake GTest::gtest_main)
+target_include_directories(cuda_fake_tests SYSTEM PRIVATE ${ECHODIFF_CUDA_INCLUDE} ${ECHODIFF_NCCL_INCLUDE})
+target_compile_definitions(cuda_fake_tests PRIVATE ECHODIFF_FAKE_DEVICE ECHODIFF_WITH_NCCL=1)
+target_link_libraries(cuda_fake_tests PRIVATE kernels_fake train_parallel GTest::gtest_main)
 
 # The CPU's tests, of which those that can compute on a device are run (ECHODIFF_TEST_DEVICE), and what only a device has.
 file(GLOB device_tests CONFIGURE_DEPENDS ../device/*.cpp)

@@ -91,7 +91,7 @@ void reset(size_t memory) {
   d.count = 1;
   d.memory = memory;
   d.call_count = d.failing_call = 0;
-  d.idle = d.lost = false;
+  d.idle = d.lost = d.partners_lost = false;
   d.last_error = cudaSuccess;
   d.names.clear();
   d.misuses.clear();
@@ -102,6 +102,7 @@ void fail_call(int64_t k, Failure how) {
   device().failing_call = device().call_count + k;
   device().failure = how;
 }
+void lose_partners() { device().partners_lost = true; }
 int64_t calls() { return device().call_count; }
 const std::vector<std::string>& call_names() { return device().names; }
 const std::vector<std::string>& misuses() { return device().misuses; }
@@ -198,6 +199,9 @@ cudaError_t cudaFree(void* data) {
   }
   if (data) {
     const size_t bytes = found->second;
+    for (const Receipt& receipt : d.receipts)
+      if (receipt.memory >= data && receipt.memory < found->first + bytes)
+        misuse("cudaFree: memory into which another rank sends");
     d.used -= bytes;
     mprotect(data, (bytes + 4095) / 4096 * 4096, PROT_NONE);
     madvise(data, bytes, MADV_DONTNEED);

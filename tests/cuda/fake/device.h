@@ -29,6 +29,13 @@ struct PinnedCopy {
 // Work that a stream has taken, to be done at each launch of its graph.
 using Work = std::vector<std::function<void()>>;
 
+// What a stream can't do before another rank has sent.
+struct Receipt {
+  cudaStream_t stream;
+  const void *owner, *memory;
+  std::function<bool()> arrived;  // true, once it has been received
+};
+
 struct Device {
   int count = 1;
   size_t memory = size_t{1} << 30, used = 0;
@@ -39,6 +46,8 @@ struct Device {
   std::map<char*, size_t> pinned;              // page-locked memory
   std::vector<PinnedCopy> pinned_copies;       // not waited for
   int64_t pinned_copy_count = 0;
+  std::vector<Receipt> receipts;  // under way
+  bool partners_lost = false;
   cudaStream_t capturing = nullptr;  // the stream that takes work without doing it
   Work captured;
   int64_t call_count = 0, failing_call = 0;
@@ -56,6 +65,10 @@ Device& device();
 // Counts the call. The failure it is to return, if any.
 std::optional<Failure> next_call(const char* name);
 void misuse(const std::string& what);
+
+// Whether the stream waits for another rank; `call` would then wait with it, for ever where the rank is gone: a misuse.
+bool is_held_up(cudaStream_t stream);
+bool would_hang(cudaStream_t stream, const char* call);
 
 // The runtime's answer: a failure becomes cudaGetLastError's.
 cudaError_t result(cudaError_t status);

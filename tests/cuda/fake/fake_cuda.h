@@ -1,4 +1,4 @@
-// A CUDA device that is none: the runtime, cuBLASLt and cuDNN calls that kernels/ makes, implemented on the host by
+// A CUDA device that is none: the runtime, cuBLASLt, cuDNN and NCCL calls that are made, implemented on the host by
 // their documented semantics, so that everything above them runs without a GPU. This is the tests' side of it: what was
 // called, what was misused, what is still alive, and which call is to fail.
 //
@@ -34,6 +34,7 @@ void set_device_count(int count);
 // is zero. For what is about calls and not about numbers.
 void stay_idle();
 void fail_call(int64_t k, Failure how);  // the k-th call from now, from 1
+void lose_partners();                    // until reset: NCCL finds that another rank is gone
 
 int64_t calls();                               // since reset
 const std::vector<std::string>& call_names();  // of these

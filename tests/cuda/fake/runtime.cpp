@@ -37,6 +37,25 @@ void deliver(cudaStream_t stream) {
   std::erase_if(pending, [&](const PendingCopy& each) { return each.stream == stream; });
 }
 
+}  // namespace
+
+namespace fake_cuda {
+
+bool is_held_up(cudaStream_t stream) {
+  std::erase_if(device().receipts, [&](const Receipt& each) { return each.stream == stream && each.arrived(); });
+  return std::any_of(device().receipts.begin(), device().receipts.end(),
+                     [&](const Receipt& each) { return each.stream == stream; });
+}
+bool would_hang(cudaStream_t stream, const char* call) {
+  if (!is_held_up(stream)) return false;
+  misuse(std::string(call) + ": waits for another rank, and nobody can end that");
+  return true;
+}
+
+}  // namespace fake_cuda
+
+namespace {
+
 // A page-locked source is read some time before the stream has come so far.
 void note_pinned_copy(const void* from, size_t bytes) {
   Device& d = device();
@@ -77,6 +96,7 @@ const char* cudaGetErrorName(cudaError_t status) {
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
     default: return "cudaErrorUnknown";
   }
 }
@@ -96,6 +116,11 @@ cudaError_t cudaGetLastError() {
   return status;
 }
 
+cudaError_t cudaGetDeviceCount(int* count) {
+  if (const auto failure = next_call("cudaGetDeviceCount")) return failed(*failure);
+  *count = device().count;
+  return device().count == 0 ? result(cudaErrorNoDevice) : cudaSuccess;
+}
 cudaError_t cudaSetDevice(int number) {
   if (const auto failure = next_call("cudaSetDevice")) return failed(*failure);
   if (device().count == 0) return result(cudaErrorNoDevice);
@@ -149,15 +174,26 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     misuse("cudaStreamSynchronize: the stream is being captured");
     return result(cudaErrorStreamCaptureUnsupported);
   }
+  if (would_hang(stream, "cudaStreamSynchronize")) return result(cudaErrorLaunchTimeout);
   deliver(stream);
   settle_pinned_copies(device().pinned_copy_count);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (const auto failure = next_call("cudaStreamQuery")) {
+    device().pending.clear();
+    return failed(*failure);
+  }
+  if (!is_stream(stream, "cudaStreamQuery")) return result(cudaErrorInvalidResourceHandle);
+  if (is_held_up(stream)) return result(cudaErrorNotReady);
+  deliver(stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const char* call = "cudaMemcpyAsync";
   if (const auto failure = next_call(call)) return failed(*failure);
-  bool sound = is_stream(stream, call);
+  bool sound = is_stream(stream, call) && !(kind == cudaMemcpyDeviceToHost && would_hang(stream, call));
   const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
   if (to_device) sound = check_range(to, bytes, call) && sound;
