@@ -16,9 +16,8 @@ struct TextLine {
 };
 
 // Places where bright marks that vary in no frame begin and end on common rows, as letters of one line do, in many
-// strokes, with little above and below, and of one grey. Of 67 names in 35 typefaces of 11 to 26 pixels on phantoms 66
-// were found, and none where there was none; of frames of real ultrasound without any, one in six or so has a place
-// that looks like it. Where `mask` is given, only what is inside of it (255) is looked at.
+// strokes, and of one grey. What they find and miss: docs/importing.md. Without `mask` they
+// are surer of it; with it only what is inside (255) is looked at, and more is told of: a person looks at it.
 std::vector<TextLine> lines_of_text(const Extremes& greys, bool lossy, const GrayImage* mask = nullptr);
 
 // The same greys, black where the lines have letters, where marks as low as letters have black above and below, and
