@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "kernels/error.h"
 #include "quality/recordings/recording.h"
@@ -45,16 +46,11 @@ std::map<int64_t, std::string> parts_by_number(const std::vector<std::string>& d
 // The lines of every part's seconds.jsonl, by the file that each is of.
 std::string merged_seconds(const std::map<int64_t, std::string>& parts) {
   std::map<int64_t, std::string> lines;
-  for (const auto& [number, directory] : parts)
-    for (const JsonNode& line : read_json_lines(directory + "/seconds.jsonl", false)) {
-      nlohmann::ordered_json json;
-      for (const auto& [key, value] : line.fields)
-        if (value.value == double(int64_t(value.value)) && !key.ends_with("seconds"))
-          json[key] = int64_t(value.value);
-        else
-          json[key] = value.value;
-      lines[line.count("shard")] = json.dump();
-    }
+  for (const auto& [number, directory] : parts) {
+    const std::string path = directory + "/seconds.jsonl";
+    std::istringstream file(read_file(path));
+    for (std::string line; std::getline(file, line);) lines[parse_json(line, path).count("shard")] = line;
+  }
   std::string text;
   for (const auto& [shard, line] : lines) text += line + "\n";
   return text;
