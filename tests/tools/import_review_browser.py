@@ -9,25 +9,19 @@ Needs chromium, chromium-driver, python3-selenium (Debian) and a build with dimp
 import argparse
 import json
 import pathlib
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-SKIPPED = 77
 COUNT, SIDE = 12, 64
 
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError:
-    print("skipped: python3-selenium is not installed")
-    sys.exit(SKIPPED)
+sys.dont_write_bytecode = True
+from browser import need_chromium, start_browser, SKIPPED
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 
 def expect(holds, *what):
@@ -88,9 +82,10 @@ def main():
     parser.add_argument("--screenshot", type=pathlib.Path)
     flags = parser.parse_args()
     dimport = flags.binaries.resolve() / "dimport"
-    if not dimport.exists() or not all(shutil.which(program) for program in ("chromium", "chromedriver")):
-        print("skipped: no dimport in this build, no chromium or no chromium-driver")
+    if not dimport.exists():
+        print("skipped: no dimport in this build")
         sys.exit(SKIPPED)
+    need_chromium()
     with tempfile.TemporaryDirectory(prefix="echodiff_import_", ignore_cleanup_errors=True) as name:
         folder = pathlib.Path(name)
         (folder / "lab").mkdir()
@@ -99,14 +94,7 @@ def main():
         data = folder / "data"
         subprocess.run([dimport, folder / "lab", "--out", data, "--sector", "whole", "--quiet"], check=True,
                        stdout=subprocess.DEVNULL)
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,860",
-                         f"--user-data-dir={name}/profile"]:
-            options.add_argument(argument)
-        options.add_experimental_option("prefs", {"download.default_directory": name})
-        driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        driver = start_browser(f"{name}/profile", folder)
         try:
             named = review(driver, data / "review.html", folder, flags.screenshot)
         finally:

@@ -10,22 +10,16 @@ with 77 (skipped) where one is absent.
 """
 import argparse
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 
-SKIPPED = 77
 WIDTHS = (390, 1280, 1920)
 
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError:
-    print("skipped: python3-selenium is not installed")
-    sys.exit(SKIPPED)
+sys.dont_write_bytecode = True
+from browser import need_chromium, start_browser
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 # What reaches beyond the page to the right, but for what scrolls by itself.
 OVERFLOWING = """
@@ -160,21 +154,12 @@ def main():
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path)
     flags = parser.parse_args()
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            print(f"skipped: {program} is not installed")
-            sys.exit(SKIPPED)
+    need_chromium()
     if flags.screenshots:
         flags.screenshots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="echodiff_report_", ignore_cleanup_errors=True) as name:
         path = flags.report.resolve() if flags.report else make_report(flags.binaries.resolve(), pathlib.Path(name))
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                         f"--user-data-dir={name}/profile"]:
-            options.add_argument(argument)
-        driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        driver = start_browser(f"{name}/profile", name)
         try:
             check(driver, path, flags.screenshots)
         finally:

@@ -10,41 +10,27 @@ import argparse
 import json
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-SKIPPED = 77
 COUNT = 200
 METRICS = ["sharpness", "contrast", "noise"]
 
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError:
-    print("skipped: python3-selenium is not installed")
-    sys.exit(SKIPPED)
+sys.dont_write_bytecode = True
+import browser
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 
 browsers = []  # started, to be ended whatever happens
 
 
 def start_browser(profile, downloads):
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--window-size=1280,860", "--hide-scrollbars", f"--user-data-dir={profile}"]:
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads),
-                                              "download.prompt_for_download": False})
-    driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
-    browsers.append(driver)
-    return driver
+    browsers.append(browser.start_browser(profile, downloads))
+    return browsers[-1]
 
 
 class Page:
@@ -195,10 +181,7 @@ def main():
     parser.add_argument("binaries", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path)
     flags = parser.parse_args()
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            print(f"skipped: {program} is not installed")
-            sys.exit(SKIPPED)
+    browser.need_chromium()
     if flags.screenshots:
         flags.screenshots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="echodiff_review_", ignore_cleanup_errors=True) as name:
@@ -224,5 +207,5 @@ if __name__ == "__main__":
     try:
         main()
     finally:
-        for browser in browsers:
-            browser.quit()
+        for one in browsers:
+            one.quit()
