@@ -22,7 +22,7 @@ commands() {  # PAGE: its commands, continued lines joined, comments left out; t
 }
 small() {  # the same command, for seconds
   sed -E -e 's/--size 64/--size 32/; s/--image-size 64/--image-size 32/; s/--width 32/--width 8/; s/--mults 1,2,4/--mults 1,2/' \
-    -e 's/--count 1200/--count 60/; s/--count (20|16|300|400|200)/--count 8/; s/--steps 1500/--steps 4/; s/--steps 20000/--steps 14/' \
+    -e 's/--count 1200/--count 60/; s/--count (20|16|300|400|200)/--count 8/; s/--steps (1500|2500)/--steps 4/; s/--steps 20000/--steps 14/' \
     -e 's/--val-every 250/--val-every 2/; s/--val-count 64/--val-count 4/; s/--epochs [0-9]+/--epochs 1/; s/--warmup 100/--warmup 1/; s/--sample-steps (10|5)/--sample-steps 3/' \
     -e 's/mpirun /mpirun --oversubscribe /'
 }
@@ -65,6 +65,7 @@ run_page docs/tutorial.md
 rm -rf samples
 run_page docs/many_machines.md 's/--data data\/liver --out runs\/liver/--data data\/liver --out runs\/ranks --image-size 16 --steps 4 --dim 8 --mults 1,2/; s/^dsample .*--shard 0.4.*/for part in 0 1 2 3; do dsample --model runs\/liver --masks data\/liver --count 8 --sampler ddim --sample-steps 2 --shard $part\/4 --out parts\/part-$part; done/; s/sample_parallel.sh parts (.*)/sample_parallel.sh more \1 --sampler ddim --sample-steps 2/'
 run_page docs/watching_a_run.md
+run_page docs/from_pytorch.md 's/--dim 32/--dim 8/; /drawn/d'  # what PyTorch drew: python_examples.py
 run_page docs/few_pictures.md 's/DIR/data\/liver/; s/--out RUN/--out few --image-size 16 --dim 8 --mults 1,2 --timesteps 50/; s/--model RUN/--model few/; s/--steps 8000/--steps 4/; s/--val-every 250/--val-every 2/; s/--val-count 32/--val-count 2/; s/--out samples/--out few-samples/'
 for page in data_folders importing installing adding_a_policy adding_a_sampler adding_an_op mistakes reliability pytorch_roundtrip design; do run_page "docs/$page.md"; done
 echo "$count commands were run"
