@@ -24,9 +24,9 @@ done
 mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
 size=128 pictures=1200 masks=24 sampled=120 seed=1 # so many trajectories without a judge, and under each policy
-steps=$((200 * minutes))
+steps=$((180 * minutes))
 # Seconds of each stage where all take ten minutes: the bar goes by what is done, the time left by how long that took.
-stages=(215 8 $((24 * minutes)) 12 6 25 45 6)
+stages=(215 6 $((24 * minutes)) 12 6 30 40 6)
 stage=0
 step() {
   local done=0 all=0 i
