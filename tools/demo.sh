@@ -23,7 +23,7 @@ done
 [ ! -e "$out/report.html" ] || { echo "demo: $out holds a finished demo; give another folder" >&2; exit 73; }
 mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
-size=128 pictures=1200 masks=24 sampled=120 seed=1 # so many trajectories without a judge, and under each policy
+size=128 kept_noise=0.7 pictures=1200 masks=24 sampled=120 seed=1 # so many trajectories without a judge, and under each policy
 steps=$((180 * minutes))
 # Seconds of each stage where all take ten minutes: the bar goes by what is done, the time left by how long that took.
 stages=(215 6 $((24 * minutes)) 12 6 30 40 6)
@@ -55,6 +55,7 @@ if [ -z "$data" ]; then
 else
   stage=2
   unseen=$data
+  kept_noise=0.5 # scanners' frames are smoother than phantoms
 fi
 
 network=(--arch guided --blocks 1 --dim 32 --mults 1,2,4 --patch 2) # 128 pixels cost about what 64 cost without patches
@@ -64,7 +65,7 @@ step "diffusion: $steps steps, T = 2000"
   --sample-every 1000 --seed $seed "${extra[@]}"
 
 step "samples without a judge"
-sampling=(--model "$out/diffusion" --masks "$unseen" --sampler unipc --grid logsnr --sample-steps 5 --grid-end 0.02 --keep-noise 0.7 \
+sampling=(--model "$out/diffusion" --masks "$unseen" --sampler unipc --grid logsnr --sample-steps 5 --grid-end 0.02 --keep-noise $kept_noise \
   --batch 16 --mask-count $masks)
 "$bin/dsample" "${sampling[@]}" --seed $seed --count $sampled --policy none --out "$out/unjudged"
 

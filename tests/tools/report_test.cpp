@@ -98,6 +98,37 @@ TEST_F(ReportTest, TheFirstScreenAnswers) {
   EXPECT_EQ(use["note"], "with those of guided; 0.650 (0.552–0.748) on real pictures alone");
 }
 
+TEST_F(ReportTest, ThePageSaysThatItsPicturesAreUnreviewed) {
+  make_everything();
+  ASSERT_EQ(dreport(kAllRuns).code, 0);
+  EXPECT_EQ(read_file(at("report.html")).find("patients’ names"), std::string::npos);
+  std::string described = read_file(at("data/dataset.json"));
+  write("data/dataset.json", described.insert(1, "\"reviewed\": false, "));
+  ASSERT_EQ(dreport(kAllRuns).code, 0);
+  EXPECT_NE(read_file(at("report.html")).find("patients’ names"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(read_file(at("report.json")))["unreviewed"], true);
+}
+
+TEST_F(ReportTest, TheFirstScreenSaysThatNoJudgeKeptAnything) {
+  make_everything();
+  std::string lines = read_file(at("guided/samples.jsonl"));
+  for (size_t found; (found = lines.find("accepted")) != std::string::npos;) lines.replace(found, 8, "discarded");
+  write("guided/samples.jsonl", lines);
+  std::string summary = read_file(at("guided/summary.json"));
+  write("guided/summary.json",
+        summary.replace(summary.find("\"accepted\": 2"), 13, "\"accepted\": 0")
+            .replace(summary.find("\"unet_calls_per_accepted\": 12"), 29, "\"unet_calls_per_accepted\": null"));
+  fs::remove_all(at("guided/images"));
+  const Outcome outcome = dreport(kAllRuns);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  EXPECT_EQ(report["verdict"],
+            "The judge kept none of 3 pictures; 75.0 % of what was drawn without a judge is good by the rule.");
+  EXPECT_EQ(report["answer"]["numbers"][0]["number"], "10.0");  // of the run without a judge
+  const std::string html = read_file(at("report.html")), first = html.substr(0, html.find("<details"));
+  EXPECT_NE(first.find("class=\"strip\""), std::string::npos);
+}
+
 TEST(PaperArithmetic, FollowsFromItsCounts) {
   EXPECT_EQ(paper::kAcceptable + paper::kPoor, paper::kSampled);
   EXPECT_NEAR(100 * paper::kPoorShare, 61.5, 0.05);

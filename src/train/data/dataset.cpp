@@ -293,6 +293,7 @@ Dataset load_dataset(const DatasetOptions& asked) {
   Dataset data = reader.finish(std::move(examples));
   data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
   data.left_out = layout.left_out;
+  data.reviewed = layout.reviewed;
   return data;
 }
 

@@ -58,6 +58,7 @@ struct Dataset {
   std::map<std::string, int64_t> left_out = {};  // what of images/ isn't read, by kind
   WidePictures wide = {};
   std::vector<std::string> notes = {};  // what a person should know, one line each
+  bool reviewed = true;                 // false: an import that nobody has looked through for names
 };
 
 // Reads the folder. A group never crosses a split; without any "val" about a tenth of the train groups becomes it, by

@@ -45,7 +45,7 @@ code { font: .88em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mon
 .tile .number small { font-size: .84rem; font-weight: 400; color: var(--soft); }
 .first { display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 26px; margin-top: 14px;
   align-items: start; }
-.first figure { margin: 0; }
+.first figure { margin: 0; max-width: 720px; }
 .strip { display: grid; gap: 6px; }
 .strip p { margin: 0; font-size: .84rem; color: var(--soft); grid-column: 1 / -1; }
 .scroll { overflow-x: auto; margin: 6px 0 8px; }

@@ -60,13 +60,14 @@ std::string tried(const Material& material) {
   return text + "; " + joined(judges) + (judges.size() == 1 ? " chose among them." : " each chose among theirs.");
 }
 
-// Of the policies with a judge, the one that pays the fewest calls; without any, the first of all.
+// Of the policies with a judge that kept pictures, the one that pays the fewest calls; without any, the first of all.
 const PolicyResult* shown_policy(const std::vector<PolicyResult>& policies) {
   const PolicyResult* best = nullptr;
   for (const PolicyResult& policy : policies) {
+    const bool kept_some = policy.guided() && std::isfinite(policy.calls_per_kept.value);
     const bool cheaper =
         best == nullptr ||
-        (policy.guided() && (!best->guided() || policy.calls_per_kept.value < best->calls_per_kept.value));
+        (kept_some && (!best->guided() || !(best->calls_per_kept.value <= policy.calls_per_kept.value)));
     if (is_live(policy) && cheaper) best = &policy;
   }
   return best;
@@ -78,7 +79,7 @@ Tile yield_tile(const PolicyResult& shown, const PolicyResult* baseline) {
   if (std::isfinite(cost.low))
     tile.interval = rounded(std::isfinite(cost.high) ? 100 / cost.high : 0) + "–" + rounded(100 / cost.low);
   if (!shown.guided()) tile.note += ": every finished picture is kept";
-  if (baseline != nullptr && baseline != &shown)
+  if (baseline != nullptr && baseline != &shown && std::isfinite(baseline->calls_per_kept.value))
     tile.note += concat_message("; ", rounded(100 / baseline->calls_per_kept.value), " by ",
                                 escape_html(baseline->short_name), ", which finishes every picture");
   return tile;
@@ -100,7 +101,9 @@ Tile nearness_tile(const Material& material, const PolicyResult& shown) {
   }
   Tile tile{"Good by the metric rule", percent(shown.precision.fraction), interval_text(shown.precision),
             escape_html(shown.short_name)};
-  if (shown.precision.n == 0) tile = {"Good by the metric rule", "–", "", "no rule says which sample is good"};
+  if (shown.precision.n == 0)
+    tile = {"Good by the metric rule", "–", "",
+            shown.accepted == 0 ? "no picture was kept" : "no rule says which sample is good"};
   return {tile.label, tile.number, tile.interval, tile.note + "; nearness to real pictures was not measured"};
 }
 
@@ -198,6 +201,14 @@ void strip(const Material& material, const PolicyResult& shown, std::string& htm
   html += "</div>";
 }
 
+// Whether the page shows pictures of an import that nobody has looked through.
+bool shows_unreviewed(const Material& material) {
+  const auto unreviewed = [](const PictureSet& set) { return set.pictures && !set.dataset.reviewed; };
+  bool any = material.real && unreviewed(*material.real);
+  for (const auto& [folder, set] : material.masks) any = any || unreviewed(set);
+  return any;
+}
+
 void show_answer(const Material& material, const PolicyResult& shown, Page& page, Json& json) {
   page.front("<div class=\"tiles\">");
   json["numbers"] = Json::array();
@@ -225,6 +236,12 @@ void answer_section(const Material& material, Report& report) {
     page.front("<p class=\"verdict\">" + escape_html(verdict) + "</p>\n");
     report.json["verdict"] = verdict;
     report.lines.push_back(verdict);
+  }
+  if (shows_unreviewed(material)) {
+    page.front(
+        "<p class=\"verdict no\">Real pictures here may hold patients’ names: nobody has looked for them. See dimport "
+        "reviewed.</p>\n");
+    report.json["unreviewed"] = true;
   }
   const PolicyResult* shown = shown_policy(material.policies);
   if (shown != nullptr) show_answer(material, *shown, page, json);

@@ -33,11 +33,25 @@ std::string about_quality(const PolicyResult& judged, const PolicyResult* unjudg
 
 std::string about_cost(const PolicyResult& best, const PolicyResult& posthoc) {
   const Estimate &cost = best.calls_per_accepted, &base = posthoc.calls_per_accepted;
+  if (!std::isfinite(base.value))
+    return "posthoc kept none, and a kept picture cost " + rounded(cost.value) + " network calls by " + policy_of(best);
   const std::string whole = "a kept picture cost " + rounded(base.value) + " network calls by posthoc";
   if (&best == &posthoc) return whole + ", and looking early made none cheaper";
   const std::string both = whole + ", " + rounded(cost.value) + " by " + policy_of(best) + ": ";
   if (cost.high < base.low) return both + "looking early saved " + percent(1 - cost.value / base.value);
   return both + "looking early saved nothing that stands out of the intervals";
+}
+
+// Where no judge kept a picture: of how many, and whether any of those without a judge are good.
+std::string about_nothing(const std::vector<PolicyResult>& policies, const PolicyResult* unjudged) {
+  int64_t seen = 0;
+  for (const PolicyResult& policy : policies)
+    if (policy.guided() && is_live(policy)) seen += policy.trajectories;
+  if (seen == 0) return "";
+  std::string sentence = "The judge kept none of " + count_text(seen) + " pictures";
+  if (unjudged != nullptr && unjudged->precision.n > 0)
+    sentence += "; " + percent(unjudged->precision.fraction) + " of what was drawn without a judge is good by the rule";
+  return sentence + ".";
 }
 
 }  // namespace
@@ -47,7 +61,7 @@ std::string verdict_of(const std::vector<PolicyResult>& policies) {
       cheapest(policies, [](const PolicyResult& one) { return !one.guided() && is_live(one); });
   const PolicyResult* best = cheapest(policies, [](const PolicyResult& one) { return one.guided() && is_live(one); });
   const PolicyResult* posthoc = baseline_of(policies);
-  if (best == nullptr) return "";
+  if (best == nullptr) return about_nothing(policies, unjudged);
   std::string sentence = about_quality(*best, unjudged);
   if (posthoc != nullptr) sentence += (sentence.empty() ? "" : "; ") + about_cost(*best, *posthoc);
   return sentence.empty() ? "" : "The judge: " + sentence + ".";
