@@ -25,19 +25,19 @@ mkdir -p "$out" || { echo "demo: can't create $out" >&2; exit 73; }
 
 size=128 kept_noise=0.7 pictures=1200 masks=24 sampled=120 seed=1 # so many trajectories without a judge, and under each policy
 steps=$((180 * minutes))
-# Seconds of each stage where all take ten minutes: the bar goes by what is done, the time left by how long that took.
+# Seconds of each stage where all take ten minutes. The time left goes by these, and after the first long stage by how long
+# it took here; the build doesn't count for that, it may have been there.
 stages=(215 6 $((24 * minutes)) 12 6 30 40 6)
-stage=0
+stage=0 built=0
 step() {
-  local done=0 all=0 i
+  local done=0 rest=0 i
   for i in "${!stages[@]}"; do
-    all=$((all + stages[i]))
-    if ((i < stage)); then done=$((done + stages[i])); fi
+    if ((i < stage)); then done=$((done + stages[i])); else rest=$((rest + stages[i])); fi
   done
-  local cells=$((24 * done / all)) left='about 10 min left'
-  if ((done > 0)); then left="about $(((SECONDS * (all - done) / done + 30) / 60)) min left"; fi
-  printf '\n[%s%s] %d of %d: %s, %s\n' "$(printf '%*s' "$cells" '' | tr ' ' '#')" "$(printf '%*s' $((24 - cells)) '' | tr ' ' '.')" \
-    $((stage + 1)) ${#stages[@]} "$1" "$left"
+  local cells=$((24 * done / (done + rest))) seconds=$rest measured=$((done - stages[0]))
+  if ((measured > 60)); then seconds=$(((SECONDS - built) * rest / measured)); fi
+  printf '\n[%s%s] %d of %d: %s, about %d min left\n' "$(printf '%*s' "$cells" '' | tr ' ' '#')" \
+    "$(printf '%*s' $((24 - cells)) '' | tr ' ' '.')" $((stage + 1)) ${#stages[@]} "$1" $(((seconds + 30) / 60))
   stage=$((stage + 1))
 }
 
@@ -46,6 +46,7 @@ step "build"
 cmake -S "$here" -B "$here/build-demo" -DECHODIFF_TESTS=OFF -DECHODIFF_CUDA=OFF -DCMAKE_RULE_MESSAGES=OFF >/dev/null
 cmake --build "$here/build-demo" --parallel "$(nproc)" --target dphantom dtrain dsample dlabel dreport -- --no-print-directory -s
 bin=$here/build-demo/bin
+built=$SECONDS
 
 if [ -z "$data" ]; then
   step "phantoms: $pictures pictures of $size x $size"
