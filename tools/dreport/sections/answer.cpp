@@ -66,8 +66,7 @@ const PolicyResult* shown_policy(const std::vector<PolicyResult>& policies) {
   for (const PolicyResult& policy : policies) {
     const bool kept_some = policy.guided() && std::isfinite(policy.calls_per_kept.value);
     const bool cheaper =
-        best == nullptr ||
-        (kept_some && (!best->guided() || !(best->calls_per_kept.value <= policy.calls_per_kept.value)));
+        best == nullptr || (kept_some && (!best->guided() || policy.calls_per_kept.value < best->calls_per_kept.value));
     if (is_live(policy) && cheaper) best = &policy;
   }
   return best;
