@@ -109,16 +109,37 @@ TEST_F(ReportTest, ThePageSaysThatItsPicturesAreUnreviewed) {
   EXPECT_EQ(nlohmann::json::parse(read_file(at("report.json")))["unreviewed"], true);
 }
 
+// The run of make_guided, had it kept nothing.
+void keep_nothing(const std::string& run) {
+  std::string lines = read_file(run + "/samples.jsonl"), summary = read_file(run + "/summary.json");
+  for (size_t found; (found = lines.find("accepted")) != std::string::npos;) lines.replace(found, 8, "discarded");
+  write_file_atomic(run + "/samples.jsonl", lines);
+  write_file_atomic(run + "/summary.json", summary.replace(summary.find("\"accepted\": 2"), 13, "\"accepted\": 0")
+                                               .replace(summary.find("\"unet_calls_per_accepted\": 12"), 29,
+                                                        "\"unet_calls_per_accepted\": null"));
+  fs::remove_all(run + "/images");
+}
+
+TEST_F(ReportTest, APosthocThatKeptNothingIsNoPriceToCompareWith) {
+  make_everything();
+  make_guided("posthoc");
+  keep_nothing(at("posthoc"));
+  std::string summary = read_file(at("posthoc/summary.json"));
+  write("posthoc/summary.json", summary.replace(summary.find("paper"), 5, "posthoc"));
+  const Outcome outcome = dreport(std::string(kAllRuns) + " --runs model unguided posthoc guided");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
+  // 24 calls for two kept pictures that are equal: one that is distinct.
+  EXPECT_EQ(report["verdict"],
+            "The judge: 100.0 % of what paper kept is good by the rule, 75.0 % of what was drawn without a judge (not "
+            "told apart); posthoc kept none, and a kept picture cost 24.0 network calls by paper.");
+  EXPECT_EQ(report["answer"]["numbers"][0]["number"], "8.33");
+  EXPECT_EQ(report["answer"]["numbers"][0]["note"], "paper");
+}
+
 TEST_F(ReportTest, TheFirstScreenSaysThatNoJudgeKeptAnything) {
   make_everything();
-  std::string lines = read_file(at("guided/samples.jsonl"));
-  for (size_t found; (found = lines.find("accepted")) != std::string::npos;) lines.replace(found, 8, "discarded");
-  write("guided/samples.jsonl", lines);
-  std::string summary = read_file(at("guided/summary.json"));
-  write("guided/summary.json",
-        summary.replace(summary.find("\"accepted\": 2"), 13, "\"accepted\": 0")
-            .replace(summary.find("\"unet_calls_per_accepted\": 12"), 29, "\"unet_calls_per_accepted\": null"));
-  fs::remove_all(at("guided/images"));
+  keep_nothing(at("guided"));
   const Outcome outcome = dreport(kAllRuns);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const nlohmann::json report = nlohmann::json::parse(read_file(at("report.json")));
