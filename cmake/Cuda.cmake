@@ -2,11 +2,7 @@
 # without it and tests it where the toolkit is found (tests/cuda); OFF never looks. Sets ECHODIFF_CUDA_INCLUDE (the
 # toolkit's headers: enough to run kernels on the host), ECHODIFF_NVCC (to compile them for a device) and ECHODIFF_CUDNN
 # (the library, of at least 9.8), each empty where missing; ECHODIFF_WITH_CUDA: whether the programs have the backend.
-set(ECHODIFF_CUDA AUTO CACHE STRING "AUTO, ON or OFF: the CUDA backend")
-set_property(CACHE ECHODIFF_CUDA PROPERTY STRINGS AUTO ON OFF)
-if(NOT ECHODIFF_CUDA MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "ECHODIFF_CUDA must be AUTO, ON or OFF, got ${ECHODIFF_CUDA}")
-endif()
+choice(ECHODIFF_CUDA "the CUDA backend")
 set(ECHODIFF_CUDA_INCLUDE "")
 set(ECHODIFF_NVCC "")
 set(ECHODIFF_CUDNN "")

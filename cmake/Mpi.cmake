@@ -1,9 +1,5 @@
 # ECHODIFF_MPI: ON fails without MPI, AUTO trains on several ranks where it is found, OFF never looks. Sets ECHODIFF_WITH_MPI.
-set(ECHODIFF_MPI AUTO CACHE STRING "AUTO, ON or OFF: training on several ranks by MPI")
-set_property(CACHE ECHODIFF_MPI PROPERTY STRINGS AUTO ON OFF)
-if(NOT ECHODIFF_MPI MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "ECHODIFF_MPI must be AUTO, ON or OFF, got ${ECHODIFF_MPI}")
-endif()
+choice(ECHODIFF_MPI "training on several ranks by MPI")
 set(ECHODIFF_WITH_MPI OFF)
 if(NOT ECHODIFF_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX ON)  # the C interface alone

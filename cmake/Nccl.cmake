@@ -1,11 +1,7 @@
 # ECHODIFF_NCCL: AUTO links ranks on GPUs by NCCL where the programs have CUDA and MPI and it is found, ON fails where it
 # isn't, OFF never looks. Sets ECHODIFF_NCCL_INCLUDE (the folder of nccl.h of at least 2.14: enough to test on the faked
 # device; empty where missing) and ECHODIFF_WITH_NCCL: whether the programs have it.
-set(ECHODIFF_NCCL AUTO CACHE STRING "AUTO, ON or OFF: ranks on GPUs linked by NCCL")
-set_property(CACHE ECHODIFF_NCCL PROPERTY STRINGS AUTO ON OFF)
-if(NOT ECHODIFF_NCCL MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "ECHODIFF_NCCL must be AUTO, ON or OFF, got ${ECHODIFF_NCCL}")
-endif()
+choice(ECHODIFF_NCCL "ranks on GPUs linked by NCCL")
 set(ECHODIFF_NCCL_INCLUDE "")
 set(ECHODIFF_WITH_NCCL OFF)
 if(ECHODIFF_CUDA_INCLUDE AND NOT ECHODIFF_NCCL STREQUAL "OFF")
