@@ -19,34 +19,28 @@ namespace fs = std::filesystem;
 
 std::string part_path(const std::string& directory) { return directory + "/part.json"; }
 
-// All parts, by their numbers.
-std::map<int64_t, std::string> parts_by_number(const std::vector<std::string>& directories, RecordingPart* whole) {
-  check_input(!directories.empty(), Fault::kUsage, "merge: expected the folders of the parts, found none");
-  std::map<int64_t, std::string> found;
-  const std::string facts = read_file(directories[0] + "/recording.json");
+// The folders in the shards' order; `whole` becomes what all of them are parts of.
+std::vector<std::string> folders_in_order(const std::vector<std::string>& directories, RecordingPart* whole) {
+  std::vector<Shard> shards;
   for (const std::string& directory : directories) {
     const RecordingPart part = read_recording_part(directory);
-    if (found.empty()) *whole = part;
-    check_input(part.shard.of == whole->shard.of && part.count == whole->count, Fault::kBadInput, directory,
-                ": is shard ", text_of(part.shard), " of ", part.count, " trajectories, expected one of ",
-                whole->shard.of, " of ", whole->count, " as in ", directories[0]);
-    check_input(read_file(directory + "/recording.json") == facts, Fault::kBadInput, directory,
-                ": was recorded with other settings than ", directories[0], " (recording.json differs)");
-    const auto [twin, is_new] = found.emplace(part.shard.index, directory);
-    check_input(is_new, Fault::kBadInput, directory, ": is shard ", text_of(part.shard), ", which ", twin->second,
-                " is too; give each once");
+    if (shards.empty()) *whole = part;
+    check_input(part.count == whole->count, Fault::kBadInput, directory, ": is of ", part.count,
+                " trajectories, expected ", whole->count, " as in ", directories[0]);
+    check_input(read_file(directory + "/recording.json") == read_file(directories[0] + "/recording.json"),
+                Fault::kBadInput, directory, ": was recorded with other settings than ", directories[0],
+                " (recording.json differs)");
+    shards.push_back(part.shard);
   }
-  std::string missing;
-  for (int64_t i = 0; i < whole->shard.of; ++i)
-    if (!found.contains(i)) missing += (missing.empty() ? "" : ", ") + text_of(Shard{i, whole->shard.of});
-  check_input(missing.empty(), Fault::kBadInput, "merge: shard ", missing, " is missing");
-  return found;
+  std::vector<std::string> ordered;
+  for (const size_t place : places_of_shards(shards, directories)) ordered.push_back(directories[place]);
+  return ordered;
 }
 
 // The lines of every part's seconds.jsonl, by the file that each is of.
-std::string merged_seconds(const std::map<int64_t, std::string>& parts) {
+std::string merged_seconds(const std::vector<std::string>& parts) {
   std::map<int64_t, std::string> lines;
-  for (const auto& [number, directory] : parts) {
+  for (const std::string& directory : parts) {
     const std::string path = directory + "/seconds.jsonl";
     std::istringstream file(read_file(path));
     for (std::string line; std::getline(file, line);) lines[parse_json(line, path).count("shard")] = line;
@@ -86,11 +80,11 @@ void open_recording_part(const std::string& directory, const RecordingPart& part
 
 int64_t merge_recordings(const std::vector<std::string>& directories, const std::string& out) {
   RecordingPart whole;
-  const std::map<int64_t, std::string> parts = parts_by_number(directories, &whole);
+  const std::vector<std::string> parts = folders_in_order(directories, &whole);
   const RecordingFacts facts = read_recording_facts(directories[0]);
   const int64_t files = (whole.count + facts.per_shard - 1) / facts.per_shard;
   for (int64_t file = 0; file < files; ++file) {  // reads, and so checks, every one
-    const std::string& directory = parts.at(file % whole.shard.of);
+    const std::string& directory = parts[size_t(file % whole.shard.of)];
     const int64_t wanted = std::min(facts.per_shard, whole.count - file * facts.per_shard);
     check_input(int64_t(read_shard(directory, file, facts, false).size()) == wanted, Fault::kBadInput, directory,
                 ": shard ", text_of({file % whole.shard.of, whole.shard.of}),
@@ -107,7 +101,7 @@ int64_t merge_recordings(const std::vector<std::string>& directories, const std:
   copy(directories[0], "recording.json");
   copy(directories[0], "conditions.safetensors");
   for (int64_t file = 0; file < files; ++file)
-    copy(parts.at(file % whole.shard.of), fs::path(shard_path(out, file)).filename().string());
+    copy(parts[size_t(file % whole.shard.of)], fs::path(shard_path(out, file)).filename().string());
   write_file_atomic(out + "/seconds.jsonl", merged_seconds(parts));
   return whole.count;
 }

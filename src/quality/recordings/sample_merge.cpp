@@ -39,32 +39,16 @@ ShardFolder read_shard_folder(const std::string& path) {
 
 // All shards of one run, in order.
 std::vector<ShardFolder> read_shard_folders(const std::vector<std::string>& paths) {
-  check_input(!paths.empty(), Fault::kUsage, "merge: expected the folders of the shards, found none");
-  std::map<int64_t, ShardFolder> found;
-  std::string first;
-  int64_t of = 0;
-  for (const std::string& path : paths) {
-    ShardFolder folder = read_shard_folder(path);
-    if (first.empty()) first = path, of = folder.shard.of;
-    check_input(folder.shard.of == of, Fault::kBadInput, path, ": is shard ", text_of(folder.shard),
-                ", expected one of ", of, " as in ", first);
-    const auto twin = found.find(folder.shard.index);
-    check_input(twin == found.end(), Fault::kBadInput, path, ": is shard ", text_of(folder.shard), ", which ",
-                twin == found.end() ? "" : twin->second.path, " is too; give each once");
-    if (!found.empty()) {
-      const std::string differing = differences(found.begin()->second.settings, folder.settings);
-      check_input(differing.empty(), Fault::kBadInput, path, ": was drawn by other settings than ", first, ": ",
-                  differing);
-    }
-    found.emplace(folder.shard.index, std::move(folder));
+  std::vector<ShardFolder> given, ordered;
+  std::vector<Shard> shards;
+  for (const std::string& path : paths) shards.push_back(given.emplace_back(read_shard_folder(path)).shard);
+  for (const size_t place : places_of_shards(shards, paths)) ordered.push_back(std::move(given[place]));
+  for (const ShardFolder& folder : ordered) {
+    const std::string differing = differences(ordered[0].settings, folder.settings);
+    check_input(differing.empty(), Fault::kBadInput, folder.path, ": was drawn by other settings than ",
+                ordered[0].path, ": ", differing);
   }
-  std::string missing;
-  for (int64_t i = 0; i < of; ++i)
-    if (!found.contains(i)) missing += (missing.empty() ? "" : ", ") + text_of(Shard{i, of});
-  check_input(missing.empty(), Fault::kBadInput, "merge: shard ", missing, " is missing");
-  std::vector<ShardFolder> folders;
-  for (auto& [index, folder] : found) folders.push_back(std::move(folder));
-  return folders;
+  return ordered;
 }
 
 // The first one's config.toml, as the run of all trajectories would have it.

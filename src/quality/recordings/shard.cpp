@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <sstream>
 
 #include "kernels/error.h"
@@ -30,6 +31,26 @@ Shard shard_of_array() {
   const int64_t step = std::max<int64_t>(1, number("SLURM_ARRAY_TASK_STEP", 1));
   const int64_t task = number("SLURM_ARRAY_TASK_ID", 0) - number("SLURM_ARRAY_TASK_MIN", 0);
   return {task / step, number("SLURM_ARRAY_TASK_COUNT", 1)};
+}
+
+std::vector<size_t> places_of_shards(const std::vector<Shard>& shards, const std::vector<std::string>& folders) {
+  check_input(!shards.empty(), Fault::kUsage, "merge: expected the folders of the shards, found none");
+  const int64_t of = shards[0].of;
+  std::map<int64_t, size_t> found;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    check_input(shards[i].of == of, Fault::kBadInput, folders[i], ": is shard ", text_of(shards[i]),
+                ", expected one of ", of, " as in ", folders[0]);
+    const auto [twin, is_new] = found.emplace(shards[i].index, i);
+    check_input(is_new, Fault::kBadInput, folders[i], ": is shard ", text_of(shards[i]), ", which ",
+                folders[twin->second], " is too; give each once");
+  }
+  std::string missing;
+  for (int64_t i = 0; i < of; ++i)
+    if (!found.contains(i)) missing += (missing.empty() ? "" : ", ") + text_of(Shard{i, of});
+  check_input(missing.empty(), Fault::kBadInput, "merge: shard ", missing, " is missing");
+  std::vector<size_t> places;
+  for (const auto& [index, place] : found) places.push_back(place);
+  return places;
 }
 
 }  // namespace echodiff
