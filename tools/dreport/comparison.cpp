@@ -169,13 +169,19 @@ EvaluatedPolicy evaluated(const PolicyResult& policy, const std::vector<Evaluati
   return found;
 }
 
-const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
-  const PolicyResult* cheapest = nullptr;
+const PolicyResult* cheapest(const std::vector<PolicyResult>& results, bool (*counts)(const PolicyResult&)) {
+  const PolicyResult* best = nullptr;
   for (const PolicyResult& result : results)
-    if (result.runs.front()->policy == "posthoc" && is_live(result) && result.runs.front()->shallow_call_cost == 1 &&
-        (cheapest == nullptr || result.calls_per_kept.value < cheapest->calls_per_kept.value))
-      cheapest = &result;
-  return cheapest;
+    if (is_live(result) && counts(result) &&
+        (best == nullptr || result.calls_per_kept.value < best->calls_per_kept.value))
+      best = &result;
+  return best;
+}
+
+const PolicyResult* baseline_of(const std::vector<PolicyResult>& results) {
+  return cheapest(results, [](const PolicyResult& result) {
+    return result.runs.front()->policy == "posthoc" && result.runs.front()->shallow_call_cost == 1;
+  });
 }
 
 namespace {

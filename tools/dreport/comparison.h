@@ -41,6 +41,9 @@ EvaluatedPolicy evaluated(const PolicyResult& policy, const std::vector<Evaluati
 // How many of the policy's runs the evaluated run holds; 0 where it holds others too.
 size_t shared_runs(const PolicyResult& policy, const EvaluatedRun& run);
 
+// Of the live policies that count, the one that pays the fewest calls per kept picture; null for none. One that kept
+// nothing pays infinitely many.
+const PolicyResult* cheapest(const std::vector<PolicyResult>& results, bool (*counts)(const PolicyResult&));
 // The honest baseline: the cheapest live posthoc that sampled with whole calls only; null for none.
 const PolicyResult* baseline_of(const std::vector<PolicyResult>& results);
 

@@ -62,14 +62,10 @@ std::string tried(const Material& material) {
 
 // Of the policies with a judge that kept pictures, the one that pays the fewest calls; without any, the first of all.
 const PolicyResult* shown_policy(const std::vector<PolicyResult>& policies) {
-  const PolicyResult* best = nullptr;
-  for (const PolicyResult& policy : policies) {
-    const bool kept_some = policy.guided() && std::isfinite(policy.calls_per_kept.value);
-    const bool cheaper =
-        best == nullptr || (kept_some && (!best->guided() || policy.calls_per_kept.value < best->calls_per_kept.value));
-    if (is_live(policy) && cheaper) best = &policy;
-  }
-  return best;
+  const PolicyResult* best = cheapest(policies, [](const PolicyResult& policy) { return policy.guided(); });
+  if (best != nullptr && std::isfinite(best->calls_per_kept.value)) return best;
+  const auto first = std::find_if(policies.begin(), policies.end(), is_live);
+  return first == policies.end() ? nullptr : &*first;
 }
 
 Tile yield_tile(const PolicyResult& shown, const PolicyResult* baseline) {

@@ -7,16 +7,6 @@
 namespace echodiff {
 namespace {
 
-// The cheapest by calls per accepted picture; null for none.
-const PolicyResult* cheapest(const std::vector<PolicyResult>& policies, bool (*counts)(const PolicyResult&)) {
-  const PolicyResult* best = nullptr;
-  for (const PolicyResult& policy : policies)
-    if (counts(policy) && std::isfinite(policy.calls_per_accepted.value) &&
-        (best == nullptr || policy.calls_per_accepted.value < best->calls_per_accepted.value))
-      best = &policy;
-  return best;
-}
-
 const std::string& policy_of(const PolicyResult& result) { return result.runs.front()->policy; }
 
 std::string about_quality(const PolicyResult& judged, const PolicyResult* unjudged) {
@@ -32,7 +22,7 @@ std::string about_quality(const PolicyResult& judged, const PolicyResult* unjudg
 }
 
 std::string about_cost(const PolicyResult& best, const PolicyResult& posthoc) {
-  const Estimate &cost = best.calls_per_accepted, &base = posthoc.calls_per_accepted;
+  const Estimate &cost = best.calls_per_kept, &base = posthoc.calls_per_kept;
   if (!std::isfinite(base.value))
     return "posthoc kept none, and a kept picture cost " + rounded(cost.value) + " network calls by " + policy_of(best);
   const std::string whole = "a kept picture cost " + rounded(base.value) + " network calls by posthoc";
@@ -57,11 +47,10 @@ std::string about_nothing(const std::vector<PolicyResult>& policies, const Polic
 }  // namespace
 
 std::string verdict_of(const std::vector<PolicyResult>& policies) {
-  const PolicyResult* unjudged =
-      cheapest(policies, [](const PolicyResult& one) { return !one.guided() && is_live(one); });
-  const PolicyResult* best = cheapest(policies, [](const PolicyResult& one) { return one.guided() && is_live(one); });
+  const PolicyResult* unjudged = cheapest(policies, [](const PolicyResult& one) { return !one.guided(); });
+  const PolicyResult* best = cheapest(policies, [](const PolicyResult& one) { return one.guided(); });
   const PolicyResult* posthoc = baseline_of(policies);
-  if (best == nullptr) return about_nothing(policies, unjudged);
+  if (best == nullptr || !std::isfinite(best->calls_per_kept.value)) return about_nothing(policies, unjudged);
   std::string sentence = about_quality(*best, unjudged);
   if (posthoc != nullptr) sentence += (sentence.empty() ? "" : "; ") + about_cost(*best, *posthoc);
   return sentence.empty() ? "" : "The judge: " + sentence + ".";
