@@ -1,6 +1,6 @@
 """Trains one peer on a data-set folder for so many seconds, and samples from it with each of its few-step samplers.
 
-  peers.py PEER --data DIR --masks DIR --size N --seconds S --count N --out DIR [--threads 2] [--seed 1]
+  peers.py PEER --data DIR --masks DIR --size N --seconds S --count N --out DIR [--threads 2] [--seed 1] [--samplers NAME...]
 
 PEER: lucidrains (denoising-diffusion-pytorch) or diffusers (UNet2DModel), each with the network, optimiser, schedule and
 average of its own README or tutorial; with -small the same with a network as small as ours (width 32, three levels), for
@@ -177,6 +177,7 @@ def main():
         parser.add_argument("--" + name, required=True)
     for name, default in (("size", 64), ("seconds", 1800), ("count", 300), ("threads", 2), ("seed", 1), ("batch", 16)):
         parser.add_argument("--" + name, type=int, default=default)
+    parser.add_argument("--samplers", nargs="+")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
@@ -191,7 +192,7 @@ def main():
     facts = {"peer": a.peer, "steps": steps, "batch": a.batch, "parameters": parameters, "seconds": a.seconds}
     (out / "facts.json").write_text(json.dumps(facts) + "\n")
     with torch.no_grad():
-        for sampler in peer.samplers:
+        for sampler in [name for name in peer.samplers if name in (a.samplers or peer.samplers)]:
             draw(peer, sampler, masks, a.count, out / sampler)
     print(json.dumps(facts))
 
