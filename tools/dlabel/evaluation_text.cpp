@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 
 #include "kernels/error.h"
+#include "tensor/io/paths.h"
 #include "tensor/io/text.h"
 
 namespace echodiff {
@@ -12,7 +12,7 @@ namespace {
 
 // "posthoc-101 and 2 more"
 std::string short_name(const std::vector<std::string>& folders) {
-  const std::string first = printable(std::filesystem::path(folders[0]).filename().string());
+  const std::string first = printable(last_part(folders[0]));
   return folders.size() == 1 ? first : concat_message(first, " and ", folders.size() - 1, " more");
 }
 

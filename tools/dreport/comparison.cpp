@@ -8,6 +8,7 @@
 
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
+#include "tensor/io/paths.h"
 
 namespace echodiff {
 namespace fs = std::filesystem;
@@ -64,7 +65,7 @@ std::string name_of(const SamplingRun& run, const RunSet& runs) {
        [&](const SamplingRun& other) { return other.score_on == run.score_on; });
   const Config settings = settings_of(run);
   const auto tell_setting = [&](const std::string& key, const std::string& value) {
-    tell(key + " " + fs::path(value).filename().string(), [&](const SamplingRun& other) {
+    tell(key + " " + last_part(value), [&](const SamplingRun& other) {
       const Config::const_iterator theirs = other.config.find(key);
       return theirs != other.config.end() && theirs->second == value;
     });

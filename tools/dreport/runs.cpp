@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "tensor/io/json.h"
+#include "tensor/io/paths.h"
 #include "tensor/io/text.h"
 #include "tensor/io/toml.h"
 #include "train/checkpoint.h"
@@ -117,12 +118,6 @@ ScorerRun read_scorer(const RunPlace& place) {
     }
   }
   return run;
-}
-
-std::string last_part(const std::string& path) {
-  const fs::path clean = fs::path(path).lexically_normal();
-  const fs::path name = clean.has_filename() ? clean.filename() : clean.parent_path().filename();
-  return name.empty() || name == "." ? path : name.string();
 }
 
 // Joins the group of its samples. A class that no test picture has counts nothing.

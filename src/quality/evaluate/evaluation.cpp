@@ -8,6 +8,7 @@
 #include "quality/labels/labels.h"
 #include "tensor/io/file.h"
 #include "tensor/io/json.h"
+#include "tensor/io/paths.h"
 
 namespace echodiff {
 namespace {
@@ -177,8 +178,7 @@ EvaluatedRun read_run(const JsonNode& json, const std::string& path) {
 
 std::string name_of(const EvaluatedRun& run) {
   std::string name;
-  for (const std::string& folder : run.folders)
-    name += (name.empty() ? "" : ", ") + fs::path(folder).filename().string();
+  for (const std::string& folder : run.folders) name += (name.empty() ? "" : ", ") + last_part(folder);
   return name;
 }
 

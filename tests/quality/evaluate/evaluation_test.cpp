@@ -80,5 +80,11 @@ TEST(EvaluationFile, ComesBackAsItWasWritten) {
   EXPECT_EQ(read_file(written.path), text);  // and nothing of it was lost
 }
 
+TEST(EvaluationFile, ARunIsNamedByItsFoldersWithASlashBehindToo) {
+  EvaluatedRun run;
+  run.folders = {"runs/probe-1/", "runs/probe-2"};
+  EXPECT_EQ(name_of(run), "probe-1, probe-2");
+}
+
 }  // namespace
 }  // namespace echodiff

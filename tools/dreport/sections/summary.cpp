@@ -4,6 +4,7 @@
 
 #include "dreport/sections/sections.h"
 #include "kernels/error.h"
+#include "tensor/io/paths.h"
 
 namespace echodiff {
 
@@ -198,7 +199,7 @@ void inputs_part(const Material& material, Report& report) {
         count_text(run.totals.trajectories) + " trajectories" + (run.finished ? "" : ", not finished"));
   }
   const auto add_set = [&](const std::string& folder, const PictureSet& set, const std::string& kind) {
-    add(std::filesystem::path(folder).filename().string(), kind,
+    add(last_part(folder), kind,
         count_text(int64_t(set.dataset.examples.size())) + (set.pictures ? " pictures" : " masks"));
   };
   if (material.real) add_set(material.runs.data, *material.real, "data set");
