@@ -22,14 +22,14 @@ std::string part_path(const std::string& directory) { return directory + "/part.
 // The folders in the shards' order; `whole` becomes what all of them are parts of.
 std::vector<std::string> folders_in_order(const std::vector<std::string>& directories, RecordingPart* whole) {
   std::vector<Shard> shards;
+  std::string facts;  // of the first: recording.json
   for (const std::string& directory : directories) {
     const RecordingPart part = read_recording_part(directory);
-    if (shards.empty()) *whole = part;
+    if (shards.empty()) *whole = part, facts = read_file(directory + "/recording.json");
     check_input(part.count == whole->count, Fault::kBadInput, directory, ": is of ", part.count,
                 " trajectories, expected ", whole->count, " as in ", directories[0]);
-    check_input(read_file(directory + "/recording.json") == read_file(directories[0] + "/recording.json"),
-                Fault::kBadInput, directory, ": was recorded with other settings than ", directories[0],
-                " (recording.json differs)");
+    check_input(read_file(directory + "/recording.json") == facts, Fault::kBadInput, directory,
+                ": was recorded with other settings than ", directories[0], " (recording.json differs)");
     shards.push_back(part.shard);
   }
   std::vector<std::string> ordered;
