@@ -2,8 +2,8 @@
 # Ours against peers at equal training time, on the same pictures and cores, one after the other:
 #   tools/quality/peers.sh OUT [--data DIR] [--size N] [--minutes N] [--bin DIR] [NAME=VALUE ...]
 # Peers: lucidrains' denoising-diffusion-pytorch and diffusers' UNet2DModel by their own recipes, and each with a network,
-# batch and rates as ours. They draw by their samplers of 20 calls; ours by unipc of 5, as it is and with a later last time and kept
-# noise, and of 10. Designs of ours are held against each other in the same way: peers="" designs="patch1 patch2 patch4".
+# batch and rates as ours. They draw by their samplers of 20 calls; ours by unipc of 5, as it is and with a later last time
+# and kept noise, and of 10. Designs of ours are held against each other in the same way: peers="" designs="patch1 patch2".
 # OUT/evaluation.json has KID, FID, spectrum and adherence of each. Without --data the data are phantoms, 1,000 of them held
 # out. Time is processor time over the threads, so that other work on the machine matters little. What was done stays done:
 # the same command goes on where it stopped, and further peers and designs join. PyTorch and the peers come from PyPI into
@@ -36,6 +36,7 @@ done
 seconds=${seconds:-$((60 * minutes))}
 [ -n "$designs" ] || designs=patch$((size > 64 ? 2 : 1))
 settings="data=$data size=$size seconds=$seconds threads=$threads pictures=$pictures held_out=$held_out masks=$masks count=$count"
+settings+=" trial_steps=$trial_steps scorer_epochs=$scorer_epochs segmenter_steps=$segmenter_steps"
 mkdir -p "$out/done" "$out/runs"
 [ -e "$out/settings" ] || echo "$settings" > "$out/settings"
 [ "$settings" = "$(cat "$out/settings")" ] ||
